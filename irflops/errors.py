@@ -1,0 +1,146 @@
+"""Positions in the user's file, and the errors that point to them.
+
+Everything else carries a `Span`; this module alone turns one into `file:line:col` and a caret. Standard library only.
+"""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass, field
+from functools import cached_property
+
+WINDOW = 110
+"""Characters of a long line that an error shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open range of character offsets into a `Source.text`."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text and where it came from."""
+
+    name: str
+    """What to call it in messages: a path, or `<stdin>`."""
+    text: str = field(repr=False)
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        starts = [0]
+        find = self.text.find
+        at = find("\n")
+        while at >= 0:
+            starts.append(at + 1)
+            at = find("\n", at + 1)
+        return starts
+
+    def line_col(self, offset: int) -> tuple[int, int]:
+        """The 1-based line and column of a character offset; an offset past the end gives the place behind the last character."""
+        offset = max(0, min(offset, len(self.text)))
+        line = bisect.bisect_right(self._line_starts, offset)
+        return line, offset - self._line_starts[line - 1] + 1
+
+    def line(self, offset: int) -> int:
+        """The 1-based line of a character offset."""
+        return self.line_col(offset)[0]
+
+    def line_text(self, line: int) -> str:
+        """The text of a 1-based line, without its line end."""
+        start = self._line_starts[line - 1]
+        end = self._line_starts[line] - 1 if line < len(self._line_starts) else len(self.text)
+        return self.text[start:end].rstrip("\r")
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"name": self.name, "text": self.text}
+
+
+class IrflopsError(Exception):
+    """The user's input cannot be used as asked.
+
+    Shown as `path:line:col: error: message`, the line with a caret, and at most one hint. `line` and `column` are 1-based,
+    and None where the error has no place in a text (a file that does not exist).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+        width: int = 1,
+        excerpt: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+        self.line = line
+        self.column = column
+        self.width = width
+        self.excerpt = excerpt
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.message, {k: v for k, v in self.__dict__.items() if k != "message"})
+
+    def __str__(self) -> str:
+        place = "".join(f"{part}:" for part in (self.path, self.line, self.column) if part is not None)
+        lines = [f"{place} error: {self.message}" if place else f"error: {self.message}"]
+        if self.excerpt is not None and self.line is not None and self.column is not None:
+            lines += draw_caret(self.line, self.column, self.width, self.excerpt)
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
+
+
+def _rebuild(kind: type[IrflopsError], message: str, state: dict[str, object]) -> IrflopsError:
+    error = kind(message)
+    error.__dict__.update(state)
+    return error
+
+
+class NotAGraphError(IrflopsError):
+    """The input is something else than a graph dump; the hint says how to get one."""
+
+
+class ChoiceError(IrflopsError):
+    """The input holds several graphs and none was chosen, or one that is not there was."""
+
+
+class GraphSyntaxError(IrflopsError):
+    """A graph's text is malformed, cut off, or interrupted by foreign text."""
+
+
+class GraphError(IrflopsError):
+    """A graph's text reads well and contradicts itself: a cycle, a name defined twice."""
+
+
+def error_at(kind: type[IrflopsError], source: Source, span: Span, message: str, hint: str | None = None) -> IrflopsError:
+    """The error of a kind at a span of a source, with its line as excerpt."""
+    line, column = source.line_col(span.start)
+    text = source.line_text(line)
+    width = max(1, min(span.end - span.start, len(text) - column + 1))
+    return kind(message, path=source.name, line=line, column=column, width=width, excerpt=text, hint=hint)
+
+
+def draw_caret(line: int, column: int, width: int, text: str) -> list[str]:
+    """Two lines: the text with its line number, and carets under `width` characters from a 1-based column.
+
+    A long line shows a window around the column, with an ellipsis where it was cut. Tabs stay in the caret's padding.
+    """
+    start = 0
+    if len(text) > WINDOW:
+        start = max(0, min(column - 1 - WINDOW * 2 // 3, len(text) - WINDOW))
+    shown = "".join(c if c == "\t" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[start : start + WINDOW])
+    head = "..." if start else ""
+    tail = "..." if start + WINDOW < len(text) else ""
+    before = head.replace(".", " ") + "".join("\t" if c == "\t" else " " for c in shown[: max(0, column - 1 - start)])
+    carets = "^" * max(1, min(width, len(shown) - (column - 1 - start)))
+    gutter = f"{line:>4} | "
+    return [f"{gutter}{head}{shown}{tail}", " " * (len(gutter) - 2) + "| " + before + carets]

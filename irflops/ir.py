@@ -1,0 +1,311 @@
+"""The graph as frozen data: operators in file order, tensors by lbn. No I/O, no format, no cost."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from irflops.errors import Source, Span
+
+if TYPE_CHECKING:
+    import networkx
+
+Shape = tuple[int | None, ...]
+"""Extents by axis; None is an extent that is not known."""
+
+AttrValue = int | float | bool | str | tuple["AttrValue", ...] | None
+
+
+class DType(enum.Enum):
+    """Element types, by their name in OneFlow's Python (`oneflow.float32`). The value is (name, bits, short name)."""
+
+    FLOAT32 = ("float32", 32, "f32")
+    FLOAT64 = ("float64", 64, "f64")
+    FLOAT16 = ("float16", 16, "f16")
+    BFLOAT16 = ("bfloat16", 16, "bf16")
+    INT8 = ("int8", 8, "i8")
+    INT16 = ("int16", 16, "i16")
+    INT32 = ("int32", 32, "i32")
+    INT64 = ("int64", 64, "i64")
+    INT128 = ("int128", 128, "i128")
+    UINT8 = ("uint8", 8, "u8")
+    UINT16 = ("uint16", 16, "u16")
+    UINT32 = ("uint32", 32, "u32")
+    UINT64 = ("uint64", 64, "u64")
+    UINT128 = ("uint128", 128, "u128")
+    BOOL = ("bool", 8, "bool")
+    CHAR = ("char", 8, "char")
+    COMPLEX32 = ("complex32", 32, "c32")
+    COMPLEX64 = ("complex64", 64, "c64")
+    COMPLEX128 = ("complex128", 128, "c128")
+
+    @property
+    def bits(self) -> int:
+        """Bits of one element."""
+        return self.value[1]
+
+    @property
+    def short(self) -> str:
+        """The short spelling of rule examples (`f32`)."""
+        return self.value[2]
+
+    @property
+    def is_float(self) -> bool:
+        """Whether elements are real floating-point numbers."""
+        return self.value[2][0] in "fb" and self is not DType.BOOL
+
+    def nbytes(self, elements: int) -> int:
+        """Bytes of that many elements, rounded up once per tensor."""
+        return (elements * self.value[1] + 7) // 8
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """Shape and dtype of a logical tensor; either may be unknown."""
+
+    shape: Shape | None = None
+    dtype: DType | None = None
+
+    @property
+    def numel(self) -> int | None:
+        """Number of elements as an exact int, None where an extent is unknown."""
+        if self.shape is None or None in self.shape:
+            return None
+        return math.prod(self.shape)  # type: ignore[arg-type]  # None is excluded one line above
+
+    @property
+    def nbytes(self) -> int | None:
+        """Bytes of the whole tensor, None where shape or dtype is unknown."""
+        numel = self.numel
+        return None if numel is None or self.dtype is None else self.dtype.nbytes(numel)
+
+    def __str__(self) -> str:
+        dims = "?" if self.shape is None else ",".join("?" if d is None else str(d) for d in self.shape)
+        return f"{self.dtype.short if self.dtype else '?'}[{dims}]"
+
+
+UNKNOWN_TENSOR = TensorType()
+
+
+@dataclass(frozen=True, slots=True)
+class Sbp:
+    """How a logical tensor lies along one hierarchy dimension: split on an axis, broadcast, or partial sum."""
+
+    kind: str
+    """`S`, `B` or `P`."""
+    axis: int | None = None
+    """The split axis, None unless `kind` is `S`."""
+
+    def __str__(self) -> str:
+        return f"S({self.axis})" if self.kind == "S" else self.kind
+
+
+NdSbp = tuple[Sbp, ...]
+"""One `Sbp` per hierarchy dimension."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Devices of an operator: type, ranks in order, and the shape of their mesh."""
+
+    device: str
+    ranks: tuple[int, ...]
+    hierarchy: tuple[int, ...]
+
+
+class Phase(enum.Enum):
+    """Which part of a step an operator belongs to (counting.md's phases)."""
+
+    FORWARD = "forward"
+    RECOMPUTE = "recompute"
+    BACKWARD = "backward"
+    OPTIMIZER = "optimizer"
+    SYSTEM = "system"
+
+
+class VariableKind(enum.Enum):
+    """What a variable is for."""
+
+    TRAINABLE = "trainable"
+    FROZEN = "frozen"
+    BUFFER = "buffer"
+    OPTIMIZER_STATE = "optimizer_state"
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """One tensor at an argument slot of an operator: an operand or a result."""
+
+    arg: str
+    """The argument's name in OneFlow's signature (`in`, `weight`, `out`)."""
+    index: int
+    """Position within the argument, 0 unless the argument takes several tensors."""
+    lbn: str
+    """The logical blob's name, `op/blob`."""
+    type: TensorType
+    nd_sbp: NdSbp | None = None
+    """On an operand what the consumer wants, on a result what the operator makes; None where the form lacks it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A line of the user's Python."""
+
+    file: str
+    line: int
+    function: str
+
+
+class Attrs(Mapping[str, AttrValue]):
+    """The static parameters of an operator: a frozen, hashable mapping. A name that is absent is unknown."""
+
+    __slots__ = ("_hash", "_items")
+
+    def __init__(self, items: Mapping[str, AttrValue] | None = None) -> None:
+        self._items: dict[str, AttrValue] = dict(items or {})
+        self._hash = hash(tuple(sorted(self._items.items(), key=lambda item: item[0])))
+
+    def __getitem__(self, name: str) -> AttrValue:
+        return self._items[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Attrs) and self._items == other._items
+
+    def __repr__(self) -> str:
+        return f"Attrs({self._items!r})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Attrs, (self._items,)
+
+
+NO_ATTRS = Attrs()
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One operator instance."""
+
+    name: str
+    """Unique in the graph."""
+    type: str | None
+    """OneFlow's op type name as in a job (`add_n`, `variable`, `input`), None where the dump's name does not tell."""
+    inputs: tuple[Operand, ...]
+    outputs: tuple[Operand, ...]
+    attrs: Attrs = NO_ATTRS
+    placement: Placement | None = None
+    module: str = ""
+    """Path of the module that owns it, `""` for the graph itself."""
+    phase: Phase | None = None
+    runs: int = 1
+    """Times it runs in one step, more than 1 under gradient accumulation."""
+    span: Span | None = None
+    """Its text in the file, None for operators that the form does not print."""
+    location: Location | None = None
+    type_candidates: tuple[str, ...] = ()
+    """The types that the name allows where `type` is None."""
+    kind: VariableKind | None = None
+    """What a variable is for; None for other operators."""
+    kind_source: str | None = None
+    """`declared` by the dump or `inferred` from use; None for other operators."""
+    elided: bool = False
+    """Whether the dump leaves its operands out (`...`) and nothing tells them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A PARAMETER or BUFFER line of a printed graph."""
+
+    name: str
+    type: TensorType
+    kind: VariableKind
+    tied_to: str | None = None
+    """The variable that this parameter shares, where it has none of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A module of the user's model."""
+
+    path: str
+    class_name: str | None
+    text: str | None
+    """The module's own description: `Conv2d(3, 64, kernel_size=(7, 7), ...)`."""
+    span: Span | None = None
+    inputs: tuple[TensorType, ...] = ()
+    """Tensors that went in, over all calls in order."""
+    outputs: tuple[TensorType, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    """The parameters and buffers that its own lines declare."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something a reader of the figures should know."""
+
+    code: str
+    text: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A OneFlow graph: operators in file order, and the module tree that owns them."""
+
+    name: str
+    class_name: str | None
+    training: bool
+    ops: tuple[Op, ...]
+    modules: tuple[Module, ...]
+    format: str
+    """Which serialized form it was read from (`repr`)."""
+    source: Source = field(repr=False)
+    span: Span | None = None
+    notes: tuple[Note, ...] = ()
+    version_guess: str | None = None
+    """OneFlow's version as far as the form tells, `0.8.0` or `0.9.0 or later`."""
+    partial: bool = False
+    """Whether parts of the graph were not read: every total is then a lower bound."""
+    has_declarations: bool = False
+    """Whether the form declares parameters and buffers line by line."""
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Op]:
+        """Operators by name."""
+        return {op.name: op for op in self.ops}
+
+    @cached_property
+    def producers(self) -> Mapping[str, Op]:
+        """The operator that makes each lbn."""
+        return {result.lbn: op for op in self.ops for result in op.outputs}
+
+    @cached_property
+    def dag(self) -> networkx.MultiDiGraph:
+        """The networkx view: a node per operator name (attribute `op`), an edge per use of a tensor (`lbn`, `arg`, `index`)."""
+        import networkx  # here for start-up time: most runs never need the view, and networkx is the slowest import
+
+        view: networkx.MultiDiGraph = networkx.MultiDiGraph(name=self.name)
+        view.add_nodes_from((op.name, {"op": op}) for op in self.ops)
+        producers = self.producers
+        view.add_edges_from(
+            (producers[operand.lbn].name, op.name, {"lbn": operand.lbn, "arg": operand.arg, "index": operand.index})
+            for op in self.ops
+            for operand in op.inputs
+            if operand.lbn in producers
+        )
+        return view
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
