@@ -1,0 +1,63 @@
+"""Finds a grammar by name and compiles it, once a process.
+
+The grammars lie in `grammar/` at the top of the project and ship inside the wheel as `irflops/grammar/`. A wheel also carries their
+compiled tables, `irflops/_tables/`, written when it was built; tables of another Lark or another grammar text are passed over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import lark
+from lark.grammar import Rule
+from lark.lexer import TerminalDef
+
+START: dict[str, tuple[str, ...]] = {
+    "graph_repr": ("operator", "level", "tensor_line", "config", "arguments", "call", "frames"),
+    "op_signature": ("call",),
+}
+"""Start rules by grammar."""
+
+
+def read_grammar(name: str) -> str:
+    """The text of `grammar/NAME.lark`, from the installed package or from beside it (an editable install)."""
+    package = Path(__file__).parent
+    packaged = package / "grammar" / f"{name}.lark"
+    path = packaged if packaged.is_file() else package.parent / "grammar" / f"{name}.lark"
+    return path.read_text(encoding="utf-8")
+
+
+def compile_grammar(name: str, **options: Any) -> lark.Lark:
+    """A parser made from the grammar's text."""
+    return lark.Lark(read_grammar(name), parser="lalr", lexer="contextual", start=list(START[name]), **options)
+
+
+def fingerprint(name: str) -> str:
+    """What compiled tables must match to be of use: Lark's version, the start rules and the grammar's text."""
+    key = f"{lark.__version__}\n{START[name]}\n{read_grammar(name)}"
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def tables_module(name: str) -> str:
+    """The source of `irflops/_tables/NAME.py`: a grammar compiled once, as literals that Python loads faster than Lark compiles."""
+    data, memo = compile_grammar(name).memo_serialize([TerminalDef, Rule])
+    summary = f'"""Tables of the grammar {name}, compiled by Lark {lark.__version__}. Written when the wheel was built."""'
+    return f"{summary}\n\nFINGERPRINT = {fingerprint(name)!r}\nDATA = {data!r}\nMEMO = {memo!r}\n"
+
+
+@cache
+def parser(name: str, transformer: Any = None) -> lark.Lark:
+    """The parser of a grammar, with an embedded transformer if one is given: from the wheel's tables, else compiled now."""
+    try:
+        tables = importlib.import_module(f"irflops._tables.{name}")
+    except ModuleNotFoundError:
+        return compile_grammar(name, transformer=transformer)
+    if fingerprint(name) != tables.FINGERPRINT:
+        return compile_grammar(name, transformer=transformer)
+    load: Callable[..., lark.Lark] = lark.Lark._load_from_dict  # noqa: SLF001 - Lark's stand-alone parsers call it, nothing public does
+    return load(tables.DATA, tables.MEMO, transformer=transformer)
