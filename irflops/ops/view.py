@@ -1,0 +1,237 @@
+"""Ops whose result is their operand under another shape, name or placement: nothing is computed, nothing moves."""
+
+from __future__ import annotations
+
+import math
+
+from irflops.ir import TensorType
+from irflops.ops.rule import Example, Inferred, OpRule, OpView, no_work, normal_axis, touch_nothing
+
+NO_COST = "no arithmetic; no bytes: the result shares its operand's storage"
+
+
+def fill_in(target: tuple[int, ...], numel: int) -> tuple[int, ...]:
+    """A target shape with its -1 worked out; ValueError where the element counts differ."""
+    if target.count(-1) > 1:
+        raise ValueError(f"shape {target} leaves more than one extent open")
+    rest = math.prod(extent for extent in target if extent != -1)
+    if -1 in target and rest and numel % rest == 0:
+        return tuple(numel // rest if extent == -1 else extent for extent in target)
+    if -1 in target or rest != numel:
+        raise ValueError(f"{numel} elements do not fill shape {target}")
+    return target
+
+
+def reshape_shape(op: OpView) -> Inferred:
+    """The attribute's shape, one extent of which may be -1."""
+    return {"out": TensorType(fill_in(op.ints("shape"), op.numel("in")), op.input("in").dtype)}
+
+
+def reshape_like_shape(op: OpView) -> Inferred:
+    """The shape of `like`, the dtype of `in`."""
+    return {"out": TensorType(fill_in(op.shape("like"), op.numel("in")), op.input("in").dtype)}
+
+
+def flatten_shape(op: OpView) -> Inferred:
+    """One axis in place of the axes from start_dim to end_dim; a scalar becomes one element."""
+    shape = op.shape("in")
+    start, end = (normal_axis(op.integer(name), len(shape)) for name in ("start_dim", "end_dim"))
+    if start > end:
+        raise ValueError(f"start_dim {start} lies behind end_dim {end}")
+    out = (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])
+    return {"out": TensorType(out, op.input("in").dtype)}
+
+
+def squeeze_shape(op: OpView) -> Inferred:
+    """Without the listed axes, whose extents must be 1."""
+    shape = op.shape("in")
+    gone = {normal_axis(axis, len(shape)) for axis in op.ints("axes")}
+    kept_by_size = [axis for axis in gone if shape and shape[axis] != 1]
+    if kept_by_size:
+        raise ValueError(f"axes {sorted(kept_by_size)} of {shape} are not 1")
+    return {"out": TensorType(tuple(extent for axis, extent in enumerate(shape) if axis not in gone), op.input("in").dtype)}
+
+
+def expand_dims_shape(op: OpView) -> Inferred:
+    """An axis of extent 1 more."""
+    shape = op.shape("in")
+    axis = normal_axis(op.integer("axis"), len(shape) + 1)
+    return {"out": TensorType((*shape[:axis], 1, *shape[axis:]), op.input("in").dtype)}
+
+
+def same_type_shape(op: OpView) -> Inferred:
+    """Each result is its operand; a second operand orders or places alone."""
+    first = op.inputs(op.input_args[0])
+    return {arg: first if len(op.outputs(arg)) > 1 else first[0] for arg in op.output_args}
+
+
+def tick_shape(op: OpView) -> Inferred:
+    """One element that stands for `the operand is there`."""
+    return {"out": TensorType((1,), op.input("in").dtype)}
+
+
+RULES: tuple[OpRule, ...] = (
+    OpRule(
+        op_types=("reshape",),
+        summary="The same elements under another shape.",
+        formula=NO_COST,
+        shape=reshape_shape,
+        cost=no_work,
+        traffic=touch_nothing,
+        view=True,
+        examples=(
+            Example(
+                call="reshape(in: f32[2,512,768], shape=[2,-1,12,64]) -> out: f32[2,512,12,64]",
+                because="786432 elements over 2 * 12 * 64 leave 512",
+                flops=0,
+                bytes_read=0,
+                bytes_written=0,
+            ),
+            Example(
+                call="reshape(in: f32[6]) -> out: f32[2,3]",
+                because="a view, whatever the shape is",
+                flops=0,
+                bytes_read=0,
+                bytes_written=0,
+                inferable=False,
+            ),
+        ),
+    ),
+    OpRule(
+        op_types=("reshape_like",),
+        summary="The same elements under the shape of another tensor.",
+        formula=NO_COST,
+        shape=reshape_like_shape,
+        cost=no_work,
+        traffic=touch_nothing,
+        view=True,
+        examples=(
+            Example(
+                call="reshape_like(in: f16[6], like: f32[2,3]) -> out: f16[2,3]",
+                because="the shape comes from like, the dtype from in",
+                flops=0,
+                bytes_read=0,
+                bytes_written=0,
+            ),
+        ),
+    ),
+    OpRule(
+        op_types=("flatten",),
+        summary="A run of axes made one.",
+        formula=NO_COST,
+        shape=flatten_shape,
+        cost=no_work,
+        traffic=touch_nothing,
+        view=True,
+        examples=(
+            Example(
+                call="flatten(in: f32[1,256,6,6], start_dim=1, end_dim=-1) -> out: f32[1,9216]",
+                because="256 * 6 * 6 = 9216",
+                flops=0,
+                bytes_read=0,
+            ),
+            Example(call="flatten(in: f32[], start_dim=0, end_dim=-1) -> out: f32[1]", because="a scalar has one element", flops=0),
+        ),
+    ),
+    OpRule(
+        op_types=("squeeze",),
+        summary="Axes of extent 1 taken away.",
+        formula=NO_COST,
+        shape=squeeze_shape,
+        cost=no_work,
+        traffic=touch_nothing,
+        view=True,
+        examples=(
+            Example(call="squeeze(in: f32[4,1,3,1], axes=[1,-1]) -> out: f32[4,3]", because="axes 1 and 3 are 1", flops=0, bytes_read=0),
+        ),
+    ),
+    OpRule(
+        op_types=("expand_dims",),
+        summary="An axis of extent 1 put in.",
+        formula=NO_COST,
+        shape=expand_dims_shape,
+        cost=no_work,
+        traffic=touch_nothing,
+        view=True,
+        examples=(
+            Example(call="expand_dims(in: f32[96], axis=1) -> out: f32[96,1]", because="a view", flops=0, bytes_read=0, bytes_written=0),
+            Example(
+                call="expand_dims(in: f32[2,3], axis=-1) -> out: f32[2,3,1]", because="-1 counts among the axes of the result", flops=0
+            ),
+        ),
+    ),
+    OpRule(
+        op_types=(
+            "identity",
+            "stop_gradient",
+            "amp_white_identity",
+            "amp_black_identity",
+            "pinned_identity",
+            "tuple_identity",
+            "cast_to_static_shape",
+            "depend",
+            "nvtx_start",
+            "nvtx_end",
+            "throw_error",
+            "ssp_variable_proxy",
+        ),
+        summary="The operand itself, marked, ordered or renamed.",
+        formula=NO_COST,
+        shape=same_type_shape,
+        cost=no_work,
+        traffic=touch_nothing,
+        view=True,
+        examples=(
+            Example(call="identity(in: i64[1]) -> out: i64[1]", because="a view", flops=0, bytes_read=0, bytes_written=0),
+            Example(call="pinned_identity(in: f32[8]) -> out: f32[8]", because="a view", flops=0, bytes_read=0, bytes_written=0),
+            Example(call="tuple_identity(in: [f32[2], i64[3,1]]) -> out: [f32[2], i64[3,1]]", because="two views", flops=0, bytes_read=0),
+            Example(call="depend(in: f32[2], depend_tensor: f32[9]) -> out: f32[2]", because="the second operand orders alone", flops=0),
+        ),
+    ),
+    OpRule(
+        op_types=("parallel_cast", "hierarchical_parallel_cast", "hierarchical_parallel_cast_like"),
+        summary="The operand with another sbp.",
+        formula=f"{NO_COST}; what travels between devices is boxing, counted on the edge",
+        shape=same_type_shape,
+        cost=no_work,
+        traffic=touch_nothing,
+        view=True,
+        examples=(
+            Example(
+                call='hierarchical_parallel_cast(in: f32[211,64], nd_sbp=["B"], grad_mode="identity", grad_nd_sbp=[]) -> out: f32[211,64]',
+                because="the logical tensor is the same",
+                flops=0,
+                bytes_read=0,
+                bytes_written=0,
+            ),
+        ),
+    ),
+    OpRule(
+        op_types=("repeat",),
+        summary="Gradient accumulation: one tensor, such as a weight, handed to each of N micro-batches.",
+        formula=f"{NO_COST}; it runs N times",
+        shape=same_type_shape,
+        cost=no_work,
+        traffic=touch_nothing,
+        view=True,
+        examples=(
+            Example(
+                call="repeat(in: f32[16,3,3,3], repeat_num=4) -> out: f32[16,3,3,3]",
+                because="each micro-batch sees the weight itself",
+                flops=0,
+                bytes_read=0,
+                bytes_written=0,
+            ),
+        ),
+    ),
+    OpRule(
+        op_types=("cast_to_tick", "acc_ctrl_tick"),
+        summary="A control signal: one element that says that the operand is there.",
+        formula="no arithmetic; no bytes: a control edge",
+        shape=tick_shape,
+        cost=no_work,
+        traffic=touch_nothing,
+        view=True,
+        examples=(Example(call="cast_to_tick(in: f32[8,8]) -> out: f32[1]", because="a control edge", flops=0, bytes_read=0),),
+    ),
+)

@@ -1,0 +1,95 @@
+"""Turns what Lark says about a text that does not read into a message for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import lark
+
+TERMINAL_NAMES: dict[str, str] = {
+    "$END": "the end",
+    "ANGLE": "'<...>'",
+    "ARROW": "') -> ('",
+    "BLOB": "a tensor's name",
+    "COLON": "':'",
+    "COMMA": "','",
+    "CONFIG_HEAD": "'(CONFIG:'",
+    "ELLIPSIS": "'...'",
+    "EQUAL": "'='",
+    "FLOAT": "a number",
+    "GRAPH_HEAD": "'(GRAPH:'",
+    "GRAPH_MODULE_HEAD": "'(GraphModule:'",
+    "INT": "an integer",
+    "LBN": "a tensor's name",
+    "LBRACE": "'{'",
+    "LOCATION": "', location=(...)'",
+    "LPAR": "'('",
+    "LSQB": "'['",
+    "MODULE_HEAD": "'(MODULE:'",
+    "NAME": "a name",
+    "OP_HEAD": "'(OPERATOR: name('",
+    "OTHER_PART": "', key=value'",
+    "PLACEMENT": "', placement=(...)'",
+    "RBRACE": "'}'",
+    "RPAR": "')'",
+    "RSQB": "']'",
+    "SEMICOLON": "';'",
+    "STRING": "a string",
+    "TENSOR_HEAD": "'(INPUT:', '(OUTPUT:', '(PARAMETER:' or '(BUFFER:'",
+    "TEXT": "the module's description",
+    "TYPE": "a tensor's type",
+    "TYPED_LBN": "a tensor",
+    "UNKNOWN": "'?'",
+    "VALUE": "a value",
+    "WS": "white space",
+    "_END": "the closing parenthesis",
+    "_OPENING": "'): ('",
+    "__ANON_0": "'->'",
+    "AT": "'at'",
+    "LINE": "'line'",
+    "MORE": "'more'",
+    "PYTHON": "'Python'",
+    "STACK": "'Stack'",
+}
+"""A phrase for every terminal of every grammar."""
+
+_SHOWN = 4
+"""Expectations that a message names."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyntaxProblem(Exception):
+    """A text does not read: where, as offsets into it, and why."""
+
+    start: int
+    end: int
+    message: str
+    hint: str | None = None
+
+
+def explain(error: lark.UnexpectedInput, text: str) -> SyntaxProblem:
+    """The problem behind an error of Lark's, with offsets into the text that was parsed."""
+    expected = _expected(error)
+    wanted = f"expected {expected}, " if expected else ""
+    # Lark places the end of the input at the start of its last token; people look behind the last character.
+    at = len(text.rstrip()) if isinstance(error, lark.UnexpectedToken) and error.token.type == "$END" else error.pos_in_stream
+    if at is None or at < 0 or at >= len(text.rstrip()):
+        end = len(text.rstrip())
+        return SyntaxProblem(end, end + 1, f"{wanted}got the end of the line", "the line seems to be cut off here")
+    token = str(error.token) if isinstance(error, lark.UnexpectedToken) else text[at]
+    shown = token if len(token) <= 30 else token[:27] + "..."
+    return SyntaxProblem(at, at + max(1, len(token)), f"{wanted}got {shown!r}")
+
+
+def _expected(error: lark.UnexpectedInput) -> str:
+    if isinstance(error, lark.UnexpectedToken):
+        names = set(error.accepts or error.expected)
+    elif isinstance(error, lark.UnexpectedCharacters):
+        names = set(error.allowed or ())
+    else:
+        names = set()
+    names.discard("WS")
+    phrases = sorted({TERMINAL_NAMES.get(name, name.lower()) for name in names})
+    if not phrases or len(phrases) > _SHOWN:
+        return ""
+    return " or ".join(phrases)
