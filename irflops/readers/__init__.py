@@ -1,0 +1,147 @@
+"""Readers: one format per file, every quirk of a format behind this door."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from os import PathLike, fspath
+
+from irflops.errors import ChoiceError, NotAGraphError, Source, Span, error_at
+from irflops.ir import Graph, Note
+from irflops.readers.graph_repr import read_graph
+from irflops.readers.intake import MAX_SIZE, decompress, display_name, read_bytes, source_of
+from irflops.readers.log import INPUT, KINDS, OPERATOR, GraphText, Scan, scan, statements
+from irflops.readers.mistaken import NOT_CALLED, PRINTED_BY_0_7, not_a_graph
+
+_DEVICE = re.compile(r"device='[^']*'")
+_NAME = re.compile(r"GRAPH\s*:?\s*([^:()\n]*)(?::([^()\n]*))?")
+
+
+def load(path: str | PathLike[str], graph: str | int | None = None, *, partial: bool = False, max_size: int = MAX_SIZE) -> Graph:
+    """The graph in a file, `-` for standard input; compressed files and logs are read as they are.
+
+    `graph` chooses by name or by 1-based position where a file holds several different ones. With `partial`, a graph that is cut off or
+    interrupted is read as far as it goes, and marked so. Errors: IrflopsError with path, line, column and hint.
+    """
+    name = fspath(path)
+    return _read(read_bytes(name, max_size), display_name(name), graph, partial)
+
+
+def loads(data: str | bytes, graph: str | int | None = None, *, name: str = "<string>", partial: bool = False) -> Graph:
+    """The graph in a text or in the bytes of a file; see `load`."""
+    raw = data.encode("utf-8", errors="replace") if isinstance(data, str) else decompress(data, name)
+    return _read(raw, name, graph, partial)
+
+
+def count_lines(path: str | PathLike[str], max_size: int = MAX_SIZE) -> dict[str, int]:
+    """How many lines of each kind a file has; they add up to the file. Lines outside any graph are foreign."""
+    name = fspath(path)
+    counts = scan(source_of(read_bytes(name, max_size), display_name(name))).line_counts
+    return {kind: counts.get(kind, 0) for kind in KINDS}
+
+
+def _read(data: bytes, name: str, choice: str | int | None, partial: bool) -> Graph:
+    source = source_of(data, name)
+    found: Scan = scan(source)
+    if not found.graphs:
+        raise not_a_graph(data, name)
+    graphs = [graph for graph in found.graphs if graph.operators]
+    if not graphs:
+        raise _no_operators(source, found.graphs[0])
+    distinct = _distinct(source, graphs)
+    chosen = _choose(source, distinct, choice)
+    graph = read_graph(source, chosen, partial)
+    copies = sum(1 for other in graphs if other is not chosen and _key(source, other) == _key(source, chosen)) if len(graphs) > 1 else 0
+    if not copies:
+        return graph
+    times = "once more" if copies == 1 else f"{copies} times more"
+    note = Note("printed-again", f"the same graph is printed {times} in this file; it counts once")
+    return _with_note(graph, note)
+
+
+def _with_note(graph: Graph, note: Note) -> Graph:
+    fields = {name: getattr(graph, name) for name in graph.__dataclass_fields__}
+    return Graph(**(fields | {"notes": (*graph.notes, note)}))
+
+
+def _no_operators(source: Source, graph: GraphText) -> NotAGraphError:
+    called = graph.line_counts[INPUT] > 0
+    message, hint = PRINTED_BY_0_7 if called else NOT_CALLED
+    start = graph.starts[0] if graph.starts else graph.start
+    end = graph.ends[0] if graph.ends else graph.start + 1
+    error = error_at(NotAGraphError, source, Span(start, end), message, hint)
+    assert isinstance(error, NotAGraphError)
+    return error
+
+
+def _distinct(source: Source, graphs: Sequence[GraphText]) -> list[GraphText]:
+    """The graphs without those printed before; a whole print stands for its damaged copies."""
+    if len(graphs) == 1:
+        return list(graphs)
+    by_key: dict[str, GraphText] = {}
+    for graph in graphs:
+        by_key.setdefault(_key(source, graph), graph)
+    return list(by_key.values())
+
+
+def _key(source: Source, graph: GraphText) -> str:
+    """What makes two prints the same graph: its name and its statements, but for the local device that a rank shows."""
+    digest = hashlib.sha256(_header(source, graph).encode("utf-8", errors="replace"))
+    for _kind, start, end, pieces in statements(graph):
+        for a, b in [(start, end), *(pieces or ())]:
+            line = source.text[a:b].strip()
+            digest.update(
+                _DEVICE.sub("", line).encode("utf-8", errors="replace") if "device=" in line else line.encode("utf-8", errors="replace")
+            )
+    return digest.hexdigest()
+
+
+def _header(source: Source, graph: GraphText) -> str:
+    return source.text[graph.starts[0] : graph.ends[0]] if graph.has_head and graph.starts else ""
+
+
+def graph_name(source: Source, graph: GraphText) -> str:
+    """The name on a graph's first line, `?` if that is missing."""
+    match = _NAME.search(_header(source, graph))
+    return match[1].strip() or "?" if match else "?"
+
+
+def _choose(source: Source, graphs: Sequence[GraphText], choice: str | int | None) -> GraphText:
+    if choice is None:
+        if len(graphs) == 1:
+            return graphs[0]
+        raise ChoiceError(
+            f"{len(graphs)} different graphs are in this file:\n{_listing(source, graphs)}",
+            path=source.name,
+            hint=f"choose one by name or number: --graph {graph_name(source, graphs[0])} or --graph 1",
+        )
+    named = [graph for graph in graphs if graph_name(source, graph) == str(choice)]
+    if len(named) == 1:
+        return named[0]
+    if len(named) > 1:
+        raise ChoiceError(
+            f"{len(named)} different graphs are called {choice}:\n{_listing(source, graphs)}",
+            path=source.name,
+            hint="choose one by number: --graph 1",
+        )
+    number = str(choice)
+    if number.isdecimal() and len(number) < 10 and 1 <= int(number) <= len(graphs):
+        return graphs[int(number) - 1]
+    raise ChoiceError(
+        f"no graph {choice!r} in this file:\n{_listing(source, graphs)}", path=source.name, hint="choose one of these by name or number"
+    )
+
+
+def _listing(source: Source, graphs: Sequence[GraphText]) -> str:
+    names = [graph_name(source, graph) for graph in graphs]
+    width = max(map(len, names))
+    lines = []
+    for number, (name, graph) in enumerate(zip(names, graphs, strict=True), 1):
+        size = graph.line_counts[OPERATOR]
+        first, last = source.line(graph.start), source.line(graph.end)
+        lines.append(f"  {number}  {name:<{width}}  lines {first}-{last}  {size} operators")
+    return "\n".join(lines)
+
+
+__all__ = ["count_lines", "graph_name", "load", "loads"]

@@ -1,0 +1,152 @@
+"""From drafts to a frozen graph: what every reader does once it has read all operators."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+
+from irflops.errors import GraphError, Source, Span, error_at
+from irflops.ir import Note, Op, Operand, VariableKind
+from irflops.readers.draft import Draft, Links
+from irflops.readers.phase import assign_phases
+from irflops.readers.resolve import resolve
+from irflops.readers.runs import assign_runs
+from irflops.readers.variables import assign_kinds
+
+
+def add_hidden_sources(drafts: list[Draft]) -> None:
+    """Appends a named source for every operand whose producer the form does not print, such as the learning rate."""
+    made = {result.lbn for draft in drafts for result in draft.outputs}
+    names = {draft.name for draft in drafts}
+    hidden: dict[str, Draft] = {}
+    for draft in drafts:
+        for operand in draft.inputs:
+            if operand.lbn in made:
+                continue
+            made.add(operand.lbn)
+            name, _, blob = operand.lbn.partition("/")
+            result = Operand(_arg_of(blob), _index_of(blob), operand.lbn, operand.type)
+            if name in hidden:
+                hidden[name].outputs += (result,)
+            elif name not in names:
+                resolved = resolve(name, 0)
+                op_type = resolved.types[0] if len(resolved.types) == 1 else None
+                hidden[name] = Draft(name, op_type, (), (result,), candidates=resolved.types, number=resolved.number)
+    drafts.extend(hidden.values())
+
+
+def _arg_of(blob: str) -> str:
+    arg, _, index = blob.rpartition("_")
+    return arg if arg and index.isdecimal() else blob
+
+
+def _index_of(blob: str) -> int:
+    arg, _, index = blob.rpartition("_")
+    return int(index) if arg and index.isdecimal() and len(index) < 10 else 0
+
+
+def result_operand(lbn: str, blob: str, operand: Operand) -> Operand:
+    """A result under the argument and index that its blob name spells: `out_0` is the first tensor of `out`."""
+    return Operand(_arg_of(blob), _index_of(blob), lbn, operand.type, operand.nd_sbp)
+
+
+def link(drafts: list[Draft], source: Source) -> Links:
+    """Who feeds whom, and an order in which producers come before consumers.
+
+    Errors: GraphError where two operators have one name, two results one lbn, or operators feed each other in a cycle; with both positions.
+    """
+    _refuse_doubles(drafts, source)
+    maker = {result.lbn: index for index, draft in enumerate(drafts) for result in draft.outputs}
+    links = Links([[] for _ in drafts], [[] for _ in drafts])
+    for index, draft in enumerate(drafts):
+        for operand in draft.inputs:
+            producer = maker.get(operand.lbn)
+            if producer is not None:
+                links.producers[index].append(producer)
+                links.consumers[producer].append(index)
+    waiting = [len(producers) for producers in links.producers]
+    ready = [index for index, count in enumerate(waiting) if not count]
+    heapq.heapify(ready)
+    while ready:
+        index = heapq.heappop(ready)
+        links.order.append(index)
+        for consumer in links.consumers[index]:
+            waiting[consumer] -= 1
+            if not waiting[consumer]:
+                heapq.heappush(ready, consumer)
+    if len(links.order) < len(drafts):
+        raise _cycle(drafts, links, waiting, source)
+    return links
+
+
+def _refuse_doubles(drafts: list[Draft], source: Source) -> None:
+    names: dict[str, Draft] = {}
+    results: dict[str, Draft] = {}
+    for draft in drafts:
+        first = names.setdefault(draft.name, draft)
+        if first is not draft:
+            raise _twice(f"operator {draft.name!r} is defined twice", first, draft, source)
+        for result in draft.outputs:
+            first = results.setdefault(result.lbn, draft)
+            if first is not draft:
+                raise _twice(f"tensor {result.lbn!r} is made twice, by {first.name!r} and {draft.name!r}", first, draft, source)
+
+
+def _twice(message: str, first: Draft, second: Draft, source: Source) -> Exception:
+    place = f"; first at line {source.line(first.start)}" if first.start >= 0 else ""
+    return error_at(GraphError, source, Span(max(second.start, 0), max(second.end, 1)), message + place)
+
+
+def _cycle(drafts: list[Draft], links: Links, waiting: list[int], source: Source) -> Exception:
+    stuck = {index for index, count in enumerate(waiting) if count}
+    # Each stuck operator has a stuck producer: walking back from any of them runs into a cycle.
+    at, seen = min(stuck), {}
+    path: list[int] = []
+    while at not in seen:
+        seen[at] = len(path)
+        path.append(at)
+        at = next(producer for producer in links.producers[at] if producer in stuck)
+    cycle = path[seen[at] :]
+    first, second = drafts[cycle[0]], drafts[cycle[1 % len(cycle)]]
+    places = f"line {source.line(first.start)} and line {source.line(second.start)}"
+    message = f"{len(cycle)} operators feed each other in a cycle, through {first.name!r} and {second.name!r} ({places})"
+    if len(cycle) == 1:
+        message = f"operator {first.name!r} feeds itself (line {source.line(first.start)})"
+    return error_at(GraphError, source, Span(first.start, first.end), message)
+
+
+def complete(
+    drafts: list[Draft], source: Source, training: bool, declared: Mapping[str, VariableKind], notes: list[Note]
+) -> tuple[Op, ...]:
+    """The operators as frozen data: linked, with kinds, phases and runs. Appends to `notes` what cannot be told."""
+    add_hidden_sources(drafts)
+    links = link(drafts, source)
+    assign_kinds(drafts, links, declared)
+    if not assign_phases(drafts, links, training):
+        text = "no gradient seed (a root ones_like of a scalar loss) was found: forward and backward cannot be told apart"
+        notes.append(Note("no-seed", text))
+    if not assign_runs(drafts, links):
+        notes.append(
+            Note("unknown-runs", "the graph accumulates gradients, and nothing tells over how many micro-batches: every run counts once")
+        )
+    return tuple(map(_freeze, drafts))
+
+
+def _freeze(draft: Draft) -> Op:
+    return Op(
+        draft.name,
+        draft.type,
+        draft.inputs,
+        draft.outputs,
+        draft.attrs,
+        draft.placement,
+        draft.module,
+        draft.phase,
+        draft.runs,
+        Span(draft.start, draft.end) if draft.start >= 0 else None,
+        draft.location,
+        () if draft.type is not None else draft.candidates,
+        draft.kind,
+        draft.kind_source,
+        draft.elided,
+    )

@@ -1,0 +1,44 @@
+"""A graph under construction: what a reader fills in before the graph is frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from irflops.ir import NO_ATTRS, Attrs, Location, Operand, Phase, Placement, VariableKind
+
+
+@dataclass(slots=True)
+class Draft:
+    """An operator under construction; the fields are those of `ir.Op`, and what its name told."""
+
+    name: str
+    type: str | None
+    inputs: tuple[Operand, ...]
+    outputs: tuple[Operand, ...]
+    attrs: Attrs = NO_ATTRS
+    placement: Placement | None = None
+    module: str = ""
+    start: int = -1
+    """Offset in the source, -1 for operators that the form does not print."""
+    end: int = -1
+    location: Location | None = None
+    candidates: tuple[str, ...] = ()
+    number: int | None = None
+    recompute: bool = False
+    kind: VariableKind | None = None
+    kind_source: str | None = None
+    phase: Phase | None = None
+    runs: int = 1
+    elided: bool = False
+
+
+@dataclass(slots=True)
+class Links:
+    """Who feeds whom, as indices into the drafts; an operand used twice counts twice."""
+
+    producers: list[list[int]] = field(default_factory=list)
+    """By op, the op behind each operand, in operand order."""
+    consumers: list[list[int]] = field(default_factory=list)
+    """By op, the ops that use its results, in file order."""
+    order: list[int] = field(default_factory=list)
+    """All ops, producers before consumers, else in file order."""

@@ -1,0 +1,292 @@
+"""Reads `print(graph)` of OneFlow 0.8.0, 0.9.0 and 1.0: the module tree, the operators, what they declare."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from irflops.errors import GraphSyntaxError, Source, Span, error_at
+from irflops.ir import Graph, Note, Operand, Parameter, Placement, TensorType, VariableKind
+from irflops.readers import log
+from irflops.readers.assemble import complete, result_operand
+from irflops.readers.draft import Draft
+from irflops.readers.module_text import ModuleTexts
+from irflops.readers.module_tree import Level, frozen_modules, name_lost_modules
+from irflops.readers.operators import draft_of, user_frame
+from irflops.readers.statement import RawOp, Statements
+from irflops.readers.syntax import SyntaxProblem
+from irflops.readers.updates import LOOKS_LIKE_LARS
+from irflops.readers.values import MAX_DEPTH
+
+_PARTIAL_HINT = "--partial analyzes what is readable and marks every total as a lower bound"
+
+
+def read_graph(source: Source, text: log.GraphText, partial: bool = False) -> Graph:
+    """The graph at one place of a source.
+
+    With `partial`, statements that do not read are passed over and the graph is marked so. Errors: GraphSyntaxError where a statement
+    does not read, foreign text interrupts the graph or its end is missing; GraphError where it contradicts itself.
+    """
+    return _Reader(source, text, partial).read()
+
+
+class _Reader:
+    def __init__(self, source: Source, text: log.GraphText, partial: bool) -> None:
+        self.source = source
+        self.text = text
+        self.partial = partial
+        self.statements = Statements()
+        self.module_texts = ModuleTexts(self.statements)
+        self.drafts: list[Draft] = []
+        self.raw: list[RawOp] = []
+        self.levels: list[Level] = []
+        self.modules: list[Level] = []
+        self.notes: list[Note] = []
+        self.skipped = 0
+        self.header = ""
+        self.training = False
+        self.has_graph_modules = False
+        self.colon_placement = False
+        self.unknown_parts: Counter[str] = Counter()
+        self.declared_placements: dict[str, Placement] = {}
+
+    def read(self) -> Graph:
+        if not self.partial:
+            self._refuse_damage()
+        root = Level("", None, self.text.start, self.text.start)
+        self.levels.append(root)
+        self.modules.append(root)
+        for kind, start, end, pieces in log.statements(self.text):
+            self._take(kind, start, end, pieces)
+        return self._graph(root)
+
+    def _refuse_damage(self) -> None:
+        text = self.text
+        if not text.has_head:
+            span = Span(text.starts[0], text.ends[0])
+            raise error_at(GraphSyntaxError, self.source, span, "the beginning of the graph is missing: no '(GRAPH:' line", _PARTIAL_HINT)
+        if text.foreign:
+            raise error_at(GraphSyntaxError, self.source, text.foreign[0], "foreign text inside a graph", _PARTIAL_HINT)
+        if not text.closed:
+            span = Span(text.end, text.end + 1)
+            raise error_at(GraphSyntaxError, self.source, span, "the graph is cut off: its last parentheses are missing", _PARTIAL_HINT)
+        if text.stray is not None:
+            raise error_at(GraphSyntaxError, self.source, text.stray, "an operator line behind the graph's last parenthesis", _PARTIAL_HINT)
+
+    def _take(self, kind: int, start: int, end: int, pieces: list[tuple[int, int]] | None) -> None:
+        if kind == log.CLOSE:
+            for _ in range(end - start):
+                self._close()
+            return
+        text = self.source.text[start:end]
+        if pieces:
+            text = "\n".join([text, *(self.source.text[a:b] for a, b in pieces)])
+        try:
+            self._statement(kind, text, start, end)
+        except SyntaxProblem as problem:
+            if not self.partial:
+                span = Span(*(_offset(at, start, end, pieces) for at in (problem.start, problem.end)))
+                raise error_at(GraphSyntaxError, self.source, span, problem.message, problem.hint) from None
+            self.skipped += 1
+            if kind in (log.MODULE, log.GRAPH_MODULE) and text.rstrip().endswith("("):
+                self.levels.append(Level(self.levels[-1].path, None, start, end))
+
+    def _close(self) -> None:
+        if len(self.levels) > 1:
+            self.levels.pop()
+
+    def _statement(self, kind: int, text: str, start: int, end: int) -> None:
+        if kind == log.OPERATOR:
+            self._operator(text, start, end)
+        elif kind in (log.INPUT, log.OUTPUT):
+            line = self.statements.tensor_line(text)
+            if line.type is not None:
+                level = self.levels[-1]
+                (level.inputs if kind == log.INPUT else level.outputs).append(line.type)
+        elif kind in (log.PARAMETER, log.BUFFER):
+            self._parameter(kind, text)
+        elif kind == log.MODULE:
+            path, module_text = self.statements.level(text)
+            self._open(Level(path, module_text, start, end), text)
+        elif kind == log.GRAPH_MODULE:
+            self.statements.level(text)
+            self.has_graph_modules = True
+            self._open(self.levels[-1], text)
+        elif kind == log.CONFIG:
+            self.training = self.statements.config(text)
+        else:
+            self.header = self.statements.level(text)
+
+    def _open(self, level: Level, text: str) -> None:
+        if len(self.levels) >= MAX_DEPTH:
+            raise SyntaxProblem(0, len(text), f"modules nested deeper than {MAX_DEPTH} levels")
+        if level is not self.levels[-1]:
+            level.order = len(self.modules)
+            self.modules.append(level)
+        if not text.rstrip().endswith(")"):
+            self.levels.append(level)
+
+    def _parameter(self, kind: int, text: str) -> None:
+        line = self.statements.tensor_line(text)
+        if line.type is None:
+            return
+        if kind == log.BUFFER:
+            purpose = VariableKind.BUFFER
+        else:
+            purpose = VariableKind.TRAINABLE if line.trainable else VariableKind.FROZEN
+        level = self.levels[-1]
+        parameter = Parameter(line.name or "", line.type, purpose)
+        (level.parameters if line.name else level.unnamed).append(parameter)
+        if line.placement is not None:
+            self.declared_placements[line.name or ""] = line.placement
+
+    def _operator(self, text: str, start: int, end: int) -> None:
+        raw = self.statements.operator(text)
+        level = self.levels[-1]
+        draft = draft_of(raw)
+        draft.start, draft.end = start, end
+        if raw.frames:
+            draft.location = self.statements.interned(user_frame(raw.frames))
+        if raw.others:
+            self.unknown_parts.update(part.partition("=")[0] for part in raw.others)
+        if not self.colon_placement and self.source.text[start:end].find("):placement=") >= 0:
+            self.colon_placement = True
+        self.drafts.append(draft)
+        level.drafts.append(draft)
+
+    def _graph(self, root: Level) -> Graph:
+        name_lost_modules(self.modules)
+        self._place_ops()
+        self._recover_attrs()
+        self._mend_first_placement()
+        self._type_interface(root)
+        declared = {p.name: p.kind for level in self.modules for p in level.parameters}
+        name, _, class_name = self.header.partition(":")
+        ops = complete(self.drafts, self.source, self.training, declared, self.notes)
+        self._note_oddities()
+        return Graph(
+            name=name,
+            class_name=class_name or None,
+            training=self.training,
+            ops=ops,
+            modules=frozen_modules(self.modules, self.drafts, self.module_texts.class_name),
+            format="repr",
+            source=self.source,
+            span=Span(self.text.start, self.text.end),
+            notes=tuple(self.notes),
+            version_guess=self._version(),
+            partial=self._is_partial(),
+            has_declarations=True,
+        )
+
+    def _place_ops(self) -> None:
+        """Settles each operator's module: the one that its name spells where there is such a module, else the one that its line stands in."""
+        paths = {level.path for level in self.modules}
+        for level in self.modules:
+            for draft in level.drafts:
+                if draft.module not in paths:
+                    draft.module = self._standing(level.path or "", draft)
+
+    def _standing(self, path: str, draft: Draft) -> str:
+        return draft.module if draft.type == "variable" and draft.module != "?" else path
+
+    def _recover_attrs(self) -> None:
+        texts = {level.path: level.text for level in self.modules if level.text}
+        shared = self.statements.interned
+        for draft in self.drafts:
+            text = texts.get(draft.module)
+            if text is not None and draft.type is not None and draft.type != "variable":
+                attrs = self.module_texts.attrs(text, draft.type, draft.inputs, draft.outputs)
+                if attrs is not None:
+                    draft.attrs = shared(attrs)
+
+    def _mend_first_placement(self) -> None:
+        """0.9.0 prints another operator's placement on the first line; a declared one, or a consumer's whose mesh fits its sbp, is right."""
+        if not self.drafts or self.colon_placement:
+            return
+        first = self.drafts[0]
+        declared = self.declared_placements.get(first.name)
+        if declared is not None:
+            first.placement = declared
+            return
+        rank = len(first.outputs[0].nd_sbp or ()) if first.outputs else 0
+        if first.placement is None or rank in (0, len(first.placement.hierarchy)):
+            return
+        lbns = {result.lbn for result in first.outputs}
+        for draft in self.drafts[1:]:
+            fits = draft.placement is not None and len(draft.placement.hierarchy) == rank
+            if fits and any(operand.lbn in lbns for operand in draft.inputs):
+                first.placement = draft.placement
+                return
+
+    def _type_interface(self, root: Level) -> None:
+        """Fills the elided operands of input and output operators (0.8.0 prints `(...)`).
+
+        An input's result is what its consumers read; an output's operand is the one tensor of its type that nothing reads.
+        """
+        used = {operand.lbn: operand for draft in self.drafts for operand in draft.inputs}
+        by_maker: dict[str, list[Operand]] = {}
+        for operand in used.values():
+            by_maker.setdefault(operand.lbn.partition("/")[0], []).append(operand)
+        for draft in self.drafts:
+            if draft.elided and not draft.outputs:
+                draft.outputs = tuple(result_operand(o.lbn, o.lbn.partition("/")[2], o) for o in by_maker.get(draft.name, ()))
+        inputs = [d for d in self.drafts if d.type == "input" and not d.outputs]
+        for draft, type_ in zip(inputs, [*root.inputs, *([TensorType()] * len(inputs))], strict=False):
+            lbn = f"{draft.name}/out"
+            seen = used.get(lbn)
+            draft.outputs = (Operand("out", 0, lbn, seen.type if seen else type_, seen.nd_sbp if seen else None),)
+        outputs = [d for d in self.drafts if d.type == "output" and not d.outputs]
+        unread = [result for draft in self.drafts for result in draft.outputs if result.lbn not in used]
+        for draft, type_ in zip(outputs, [*root.outputs, *([TensorType()] * len(outputs))], strict=False):
+            draft.outputs = (Operand("out", 0, f"{draft.name}/out", type_),)
+            fits = [result for result in unread if result.type == type_]
+            draft.elided = len(fits) != 1
+            if not draft.elided:
+                draft.inputs = (Operand("in", 0, fits[0].lbn, fits[0].type, fits[0].nd_sbp),)
+
+    def _note_oddities(self) -> None:
+        alike = sum(draft.type == LOOKS_LIKE_LARS for draft in self.drafts)
+        if alike:
+            self.notes.append(
+                Note("momentum-or-lars", f"{alike} updates print alike for SGD with momentum and for LARS; counted as momentum_update")
+            )
+        for part, count in self.unknown_parts.items():
+            self.notes.append(
+                Note(
+                    "unknown-part",
+                    f"{count} operator lines end in a part that is not known here, {part}=...; it was kept out of the figures",
+                )
+            )
+        if self._is_partial():
+            reasons = []
+            if not self.text.closed:
+                reasons.append("its end is missing")
+            if not self.text.has_head:
+                reasons.append("its beginning is missing")
+            if self.text.foreign:
+                reasons.append(f"{len(self.text.foreign)} foreign lines were passed over")
+            if self.skipped:
+                reasons.append(f"{self.skipped} statements do not read")
+            if self.text.stray is not None:
+                reasons.append("operator lines stand behind its last parenthesis")
+            span = self.text.foreign[0] if self.text.foreign else Span(self.text.end, self.text.end)
+            self.notes.append(Note("partial", f"the graph was read in part: {'; '.join(reasons)}. Every total is a lower bound", span))
+
+    def _is_partial(self) -> bool:
+        text = self.text
+        return bool(self.partial and (self.skipped or text.foreign or not text.closed or not text.has_head or text.stray is not None))
+
+    def _version(self) -> str | None:
+        if self.colon_placement:
+            return "0.8.0"
+        return "0.9.0 or later" if self.has_graph_modules else None
+
+
+def _offset(at: int, start: int, end: int, pieces: list[tuple[int, int]] | None) -> int:
+    """Where an offset into a statement's text stands in the file."""
+    lines: list[tuple[int, int]] = [(start, end), *(pieces or ())]
+    for first, last in lines:
+        if at <= last - first:
+            return first + at
+        at -= last - first + 1
+    return lines[-1][1]

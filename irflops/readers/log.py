@@ -1,0 +1,325 @@
+"""Finds printed graphs in a text: which lines belong to which graph, and where each statement stands.
+
+A graph may stand alone, between other lines of a log, behind a logger's prefix on every line or on the first, or interleaved with
+the lines of other ranks. What a statement says is the grammar's business, not this module's.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from irflops.errors import GraphSyntaxError, Source, Span, error_at
+from irflops.readers.intake import lines_of
+
+KINDS = (
+    "graph",
+    "config",
+    "input",
+    "output",
+    "parameter",
+    "buffer",
+    "module",
+    "graph-module",
+    "operator",
+    "wrapped",
+    "close",
+    "foreign",
+)
+"""Kinds of line, in the order in which `irflops lines` shows them."""
+
+GRAPH, CONFIG, INPUT, OUTPUT, PARAMETER, BUFFER, MODULE, GRAPH_MODULE, OPERATOR, WRAPPED, CLOSE, FOREIGN = range(len(KINDS))
+
+_LEVELS = frozenset((GRAPH, MODULE, GRAPH_MODULE))
+_BY_WORD = {
+    "GRAPH": GRAPH,
+    "CONFIG": CONFIG,
+    "INPUT": INPUT,
+    "OUTPUT": OUTPUT,
+    "PARAMETER": PARAMETER,
+    "BUFFER": BUFFER,
+    "MODULE": MODULE,
+    "GraphModule": GRAPH_MODULE,
+    "OPERATOR": OPERATOR,
+}
+_WORDS = "GRAPH|CONFIG|INPUT|OUTPUT|PARAMETER|BUFFER|MODULE|GraphModule|OPERATOR"
+_HEAD = re.compile(rf"[ \t]*(?:\[[A-Z]+\][ \t]*)?\([ \t]*({_WORDS})")
+_CLOSE = re.compile(r"[ \t]*(\)+)[ \t]*$")
+_OPENING = re.compile(r"\)[ \t]*:[ \t]*\([ \t]*(\))?[ \t]*$")
+_TAIL = 80
+"""Characters at the end of a line that say how it ends."""
+
+MAX_STREAMS = 1000
+"""Prefixes that may carry graphs in one file: each line is held against each of them."""
+
+_MARKER = re.compile(rf"\([ \t]*(?:{_WORDS})[:A-Z_a-z]")
+_STATEMENT = re.compile(r"\([ \t]*(?:OPERATOR|MODULE|GraphModule)[ \t]*:")
+
+_CLOCK = re.compile(r"\d{4}[-/.]?\d\d[-/.]?\d\d|\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?Z?|\d+[.,]\d+|\d{9,}|\b[A-Z][a-z]{2} +\d{1,2}\b")
+
+
+@dataclass
+class GraphText:
+    """Where one printed graph stands in the text: its statements in order, as offsets."""
+
+    start: int
+    kinds: bytearray = field(default_factory=bytearray)
+    starts: array[int] = field(default_factory=lambda: array("q"))
+    ends: array[int] = field(default_factory=lambda: array("q"))
+    pieces: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    """Further lines of the statements that wrap, by the statement's number."""
+    foreign: list[Span] = field(default_factory=list)
+    """Lines within the graph that are none of it."""
+    closed: bool = False
+    has_head: bool = True
+    """Whether its `(GRAPH:` line is there."""
+    stray: Span | None = None
+    """The first operator line that follows its last parenthesis."""
+    line_counts: list[int] = field(default_factory=lambda: [0] * len(KINDS))
+    balanced: int = -1
+    """The statement that `balance` is of."""
+    balance: int = 0
+    """Parentheses that it has opened and not closed."""
+
+    @property
+    def operators(self) -> int:
+        """Number of operator lines."""
+        return self.line_counts[OPERATOR]
+
+    @property
+    def end(self) -> int:
+        """Offset behind the last line."""
+        last = len(self.kinds) - 1
+        if last < 0:
+            return self.start
+        return self.pieces[last][-1][1] if last in self.pieces else self.ends[last]
+
+
+@dataclass
+class Scan:
+    """All graphs of a text, in order, and what its lines are."""
+
+    graphs: list[GraphText]
+    line_counts: Counter[str]
+
+
+@dataclass
+class _Stream:
+    """Lines with one prefix."""
+
+    prefix: re.Pattern[str] | None
+    """None: bare lines."""
+    loose: str = ""
+    """The prefix with every number left open."""
+    undecided: bool = False
+    """Whether it is open still if the prefix stands on each line or on the first alone."""
+    graph: GraphText | None = None
+    depth: int = 0
+    last_closed: GraphText | None = None
+    """The graph that closed on the line before."""
+
+
+def scan(source: Source) -> Scan:
+    """Finds every graph and says of each line what it is. Errors: GraphSyntaxError if more prefixes than any log has carry a graph."""
+    text = source.text
+    counts: Counter[str] = Counter()
+    graphs: list[GraphText] = []
+    heads = _graph_lines(text)
+    has_head = bool(heads)
+    if not has_head:
+        first = _STATEMENT.search(text)
+        heads = {} if first is None else {text.rfind("\n", 0, first.start()) + 1: first.start()}
+    if not heads:
+        counts["foreign"] = sum(1 for _ in lines_of(text))
+        return Scan(graphs, counts)
+    streams: dict[str, _Stream] = {}
+    outside = 0
+    for start, end in lines_of(text):
+        head = heads.get(start)
+        stream: _Stream | None
+        if head is not None:
+            stream, at = _stream_for(streams, text[start:head]), head
+            stream.graph = GraphText(at, has_head=has_head)
+            stream.depth = 0 if has_head else 1
+            graphs.append(stream.graph)
+            if len(streams) > MAX_STREAMS:
+                message = f"graphs stand behind more than {MAX_STREAMS} different prefixes"
+                raise error_at(GraphSyntaxError, source, Span(start, end), message, "cut the graph that you mean out of the file")
+        else:
+            stream, at = _owner(streams, text, start, end)
+        if stream is None or stream.graph is None:
+            outside += 1
+            if stream is not None and stream.last_closed is not None:
+                _note_stray(stream, text, at, end)
+            continue
+        _take_line(stream, text, at, end)
+    counts["foreign"] += outside
+    for graph in graphs:
+        counts.update({KINDS[kind]: n for kind, n in enumerate(graph.line_counts) if n})
+    return Scan(graphs, counts)
+
+
+def _graph_lines(text: str) -> dict[int, int]:
+    """Where `(GRAPH...): (` stands, by the start of its line; other talk of a GRAPH in a log (`start building graph`) is none."""
+    heads: dict[int, int] = {}
+    at = text.find("(GRAPH")
+    while at >= 0:
+        start = text.rfind("\n", 0, at) + 1
+        end = text.find("\n", at)
+        end = len(text) if end < 0 else end
+        if _opens(text, at, end):
+            heads[start] = at
+        at = text.find("(GRAPH", end)
+    return heads
+
+
+def _take_line(stream: _Stream, text: str, at: int, end: int) -> None:
+    """One line of a graph, from the offset behind its prefix."""
+    graph = stream.graph
+    assert graph is not None
+    match = _HEAD.match(text, at, end)
+    if match is not None:
+        kind = _BY_WORD[match[1]]
+        graph.line_counts[kind] += 1
+        graph.kinds.append(kind)
+        graph.starts.append(at)
+        graph.ends.append(end)
+        if kind in _LEVELS:
+            _open_level(stream, text, at, end)
+        return
+    closing = _CLOSE.match(text, at, end)
+    if closing is not None:
+        graph.line_counts[CLOSE] += 1
+        graph.kinds.append(CLOSE)
+        graph.starts.append(closing.start(1))
+        graph.ends.append(closing.end(1))
+        stream.depth -= len(closing[1])
+        if stream.depth <= 0:
+            graph.closed = True
+            stream.graph = None
+            stream.last_closed = graph
+        return
+    if text[at:end].isspace() or at >= end:
+        graph.line_counts[FOREIGN] += 1
+        return
+    if graph.kinds and graph.kinds[-1] != CLOSE and _is_open(graph, text):
+        graph.line_counts[WRAPPED] += 1
+        graph.pieces.setdefault(len(graph.kinds) - 1, []).append((at, end))
+        graph.balance += text.count("(", at, end) - text.count(")", at, end)
+        if graph.kinds[-1] in _LEVELS:
+            _open_level(stream, text, at, end)
+        return
+    graph.line_counts[FOREIGN] += 1
+    graph.foreign.append(Span(at, end))
+
+
+def _opens(text: str, at: int, end: int) -> bool:
+    """Whether a line ends by opening a level: `): (`, not `): ()`."""
+    match = _OPENING.search(text, max(at, end - _TAIL), end)
+    return match is not None and match[1] is None
+
+
+def _open_level(stream: _Stream, text: str, at: int, end: int) -> None:
+    stream.depth += _opens(text, at, end)
+
+
+def _is_open(graph: GraphText, text: str) -> bool:
+    """Whether the last statement goes on: it ends in a comma, or its parentheses do not match."""
+    number = len(graph.kinds) - 1
+    kind = graph.kinds[number]
+    if kind == OPERATOR:
+        return False
+    first = (graph.starts[number], graph.ends[number])
+    start, end = graph.pieces[number][-1] if number in graph.pieces else first
+    last = text[max(start, end - _TAIL) : end].rstrip()
+    if kind in _LEVELS:
+        return _OPENING.search(last) is None
+    if number != graph.balanced:
+        graph.balanced, graph.balance = number, text.count("(", *first) - text.count(")", *first)
+    return last.endswith(",") or graph.balance > 0
+
+
+def _note_stray(stream: _Stream, text: str, at: int, end: int) -> None:
+    graph = stream.last_closed
+    assert graph is not None
+    match = _HEAD.match(text, at, end)
+    if match is None:
+        stream.last_closed = None
+    elif match[1] == "OPERATOR" and graph.stray is None:
+        graph.stray = Span(at, end)
+
+
+def _stream_for(streams: dict[str, _Stream], prefix: str) -> _Stream:
+    """The stream of a graph line: bare, or with the prefix that it shows."""
+    if not prefix.strip():
+        return streams.setdefault("", _Stream(None))
+    pattern = _pattern(prefix.rstrip())
+    if pattern not in streams:
+        streams[pattern] = _Stream(re.compile(pattern), _loose(prefix.rstrip()))
+    streams[pattern].undecided = True
+    return streams[pattern]
+
+
+def _pattern(prefix: str) -> str:
+    """A prefix with its dates and times left open."""
+    parts = []
+    last = 0
+    for clock in _CLOCK.finditer(prefix):
+        parts += [re.escape(prefix[last : clock.start()]), re.sub(r"\d+", r"\\d+", re.escape(clock[0])).replace("\\ ", " *")]
+        last = clock.end()
+    return "".join([*parts, re.escape(prefix[last:])])
+
+
+def _loose(prefix: str) -> str:
+    return re.sub(r"(?:\\ )*\d+", r" *\\d+", re.escape(prefix))
+
+
+def _owner(streams: dict[str, _Stream], text: str, start: int, end: int) -> tuple[_Stream | None, int]:
+    """The stream of a line, and the offset behind its prefix."""
+    bare = streams.get("")
+    if len(streams) == 1 and bare is not None:
+        return bare, start
+    for stream in streams.values():
+        if stream.prefix is None:
+            continue
+        match = stream.prefix.match(text, start, end)
+        if match is not None:
+            stream.undecided = False
+            return stream, match.end()
+    if bare is not None and bare.graph is not None:
+        return bare, start
+    plain = _HEAD.match(text, start, end) is not None
+    for stream in streams.values():
+        if stream.graph is not None and stream.undecided and plain:
+            # Python's logging puts its prefix on the first line of a message alone: what follows is bare.
+            streams[""] = _Stream(None, graph=stream.graph, depth=stream.depth)
+            stream.graph, stream.undecided = None, False
+            return streams[""], start
+    return _widen(streams, text, start, end)
+
+
+def _widen(streams: dict[str, _Stream], text: str, start: int, end: int) -> tuple[_Stream | None, int]:
+    """A graph's line under a prefix that differs from a stream's in numbers alone (a counter, a line number)."""
+    marker = _MARKER.search(text, start, end)
+    if marker is None:
+        return None, start
+    loose = _loose(text[start : marker.start()].rstrip())
+    alike = [s for s in streams.values() if s.prefix is not None and s.graph is not None and s.loose == loose]
+    if len(alike) == 1:
+        alike[0].prefix = re.compile(loose)
+        return alike[0], marker.start()
+    owners = [s for s in streams.values() if s.graph is not None]
+    for stream in owners:
+        if stream.graph is not None:
+            stream.graph.foreign.append(Span(start, end))
+    return None, start
+
+
+def statements(graph: GraphText) -> Iterator[tuple[int, int, int, list[tuple[int, int]] | None]]:
+    """Kind, start, end and further pieces of each statement, in order."""
+    pieces = graph.pieces
+    for number, (kind, start, end) in enumerate(zip(graph.kinds, graph.starts, graph.ends, strict=True)):
+        yield kind, start, end, pieces.get(number)

@@ -1,0 +1,126 @@
+"""From a printed operator line to a draft: what the operator is, and the names of its arguments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from irflops.ir import Location, Operand
+from irflops.readers.assemble import result_operand
+from irflops.readers.draft import Draft
+from irflops.readers.resolve import Resolved, free_tensor_module, resolve
+from irflops.readers.statement import RawArg, RawOp, RawTensor
+from irflops.readers.updates import is_update_name, read_update
+from irflops.signatures import operand_names
+
+UNPLACED = "?"
+"""A draft's module where its name tells none: the place of its line decides."""
+
+_SYSTEM_ARGS = {"output": ("in",), "identity": ("in",), "learning_rate_schedule": ("train_step",)}
+"""Operand names of the system operators, for which OneFlow's definitions have none."""
+
+_LIBRARY = re.compile(r"[/\\](?:site-packages|dist-packages)[/\\]|[/\\]lib[/\\]python\d|[/\\]python[/\\]oneflow[/\\]")
+
+
+def draft_of(raw: RawOp) -> Draft:
+    """The draft of an operator line: type, arguments by name, and the module that its name claims."""
+    inputs, outputs = raw.inputs or (), raw.outputs or ()
+    resolved = resolve(raw.name, len(inputs))
+    types = _structural_type(raw) or resolved.types
+    op_type = types[0] if len(types) == 1 else None
+    names: tuple[str, ...] | None = None
+    if is_update_name(raw.name) and not outputs:
+        update = read_update(raw.name, tuple(_op_name(arg) for arg in inputs))
+        op_type, names = update if update is not None else (None, None)
+    elif types:  # one type, or several that take the same operands
+        names = _SYSTEM_ARGS.get(types[0]) or _told_by_shape(types[0], inputs) or operand_names(types[0], len(inputs))
+    if names is None or len(names) != len(inputs):
+        names = tuple(f"in_{i}" for i in range(len(inputs)))
+    draft = Draft(
+        raw.name,
+        op_type,
+        tuple(_operands(names, inputs)),
+        tuple(_results(raw.name, outputs)),
+        placement=raw.placement,
+        candidates=types,
+        number=resolved.number,
+        recompute=resolved.recompute,
+        elided=raw.inputs is None and op_type not in ("input", "output"),
+    )
+    draft.module = _named_module(raw.name, op_type, resolved)
+    return draft
+
+
+def _named_module(name: str, op_type: str | None, resolved: Resolved) -> str:
+    """The module path that a name claims, or UNPLACED where it claims none."""
+    if op_type == "variable":
+        free = free_tensor_module(name)
+        return free if free is not None else UNPLACED
+    if op_type in ("input", "output"):
+        return ""
+    return resolved.path if resolved.path is not None else UNPLACED
+
+
+def _structural_type(raw: RawOp) -> tuple[str, ...]:
+    """System operators show what they are by how they print: without inner parentheses, and variables and identities by blob name alone."""
+    if raw.outputs is None or len(raw.outputs) != 1 or (raw.inputs and len(raw.inputs) != 1):
+        return ()
+    out = raw.outputs[0]
+    source = raw.inputs[0] if raw.inputs else None
+    if not isinstance(out, RawTensor):
+        return ()
+    named = "/" in out.lbn
+    if source is None:
+        if raw.inputs is None:
+            return ()
+        return ("variable",) if not named else ("input",) if out.bare else ()
+    if not (out.bare and isinstance(source, RawTensor) and source.bare):
+        return ()
+    return ("output",) if named else ("identity",)
+
+
+def _op_name(arg: RawArg) -> str:
+    tensor = arg if isinstance(arg, RawTensor) else arg[0] if arg else None
+    return tensor.lbn.partition("/")[0] if tensor is not None else ""
+
+
+def _tensors(arg: RawArg) -> Iterable[RawTensor]:
+    return (arg,) if isinstance(arg, RawTensor) else arg
+
+
+def _told_by_shape(op_type: str, args: tuple[RawArg, ...]) -> tuple[str, ...] | None:
+    """Names where the number of operands leaves two readings and a shape decides: `weight` is broadcast to the prediction, `pos_weight` never."""
+    if not op_type.startswith("binary_cross_entropy_with_logits"):
+        return None
+    names = operand_names(op_type, len(args))
+    if names is None or "weight" not in names or "pos_weight" in names:
+        return None
+    shapes = [arg.type.shape if isinstance(arg, RawTensor) else None for arg in args]
+    at = names.index("weight")
+    if shapes[at] == shapes[names.index("input")]:
+        return None
+    return (*names[:at], "pos_weight", *names[at + 1 :])
+
+
+def _operands(names: tuple[str, ...], args: tuple[RawArg, ...]) -> Iterable[Operand]:
+    for name, arg in zip(names, args, strict=True):
+        for index, tensor in enumerate(_tensors(arg)):
+            yield Operand(name, index, tensor.lbn, tensor.type, tensor.nd_sbp)
+
+
+def _results(op_name: str, args: tuple[RawArg, ...]) -> Iterable[Operand]:
+    for arg in args:
+        for tensor in _tensors(arg):
+            if "/" in tensor.lbn:
+                blob = tensor.lbn[len(op_name) + 1 :] if tensor.lbn.startswith(op_name + "/") else tensor.lbn.rpartition("/")[2]
+                yield result_operand(tensor.lbn, blob, Operand("", 0, "", tensor.type, tensor.nd_sbp))
+            else:
+                yield Operand(tensor.lbn, 0, f"{op_name}/{tensor.lbn}", tensor.type, tensor.nd_sbp)
+
+
+def user_frame(frames: tuple[Location, ...]) -> Location:
+    """The innermost frame of the user's own code; the outermost of the library's where none of the frames shown is the user's."""
+    for frame in reversed(frames):
+        if not _LIBRARY.search(frame.file):
+            return frame
+    return frames[0]

@@ -1,0 +1,118 @@
+"""Which part of a step each operator belongs to: one function for all forms, for none of them says it."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from irflops.ir import Phase
+from irflops.readers.draft import Draft, Links
+from irflops.readers.updates import state_suffix
+from irflops.signatures import signature
+
+_OPTIMIZER_NAME = re.compile(
+    r"ClipGradient|DynamicLossScale|DiffScale|RegularizeGradient|_scale_initial_diff$|_bias_correction_factor[12]$"
+)
+_SYSTEM_NAME = re.compile(r"^System-Train-|^System-ZeRO-ParallelCast-|^Sys(?:tem)?-.*Boxing")
+_SEED = re.compile(r"^ones_like-\d+$")
+
+
+@cache
+def is_update(op_type: str | None) -> bool:
+    """Whether an op type updates a model's variable: an `*_update` with a `model` operand (`slice_update` has none)."""
+    found = signature(op_type) if op_type is not None and op_type.endswith("_update") else None
+    return found is not None and any(arg.name == "model" for arg in found.inputs)
+
+
+def assign_phases(drafts: list[Draft], links: Links, training: bool) -> bool:
+    """Sets every draft's phase. Returns False where a training graph shows no seed, so that forward and backward cannot be told apart.
+
+    The rules are those of the cost definitions ("Phases"), the first that matches: recompute, optimizer, system, backward, forward;
+    variables follow their first consumer, and operators without a number follow what they consume.
+    """
+    training = training or any(is_update(draft.type) for draft in drafts)
+    for draft in drafts:
+        draft.phase = _named_phase(draft)
+    seed = _seed(drafts, links) if training else None
+    if training and seed is None:
+        return False
+    if seed is not None:
+        _mark_backward(drafts, links, seed)
+    _mark_unnumbered(drafts, links)
+    for draft in drafts:
+        if draft.phase is None and draft.type != "variable":
+            draft.phase = Phase.FORWARD
+    _mark_variables(drafts, links)
+    return True
+
+
+def _named_phase(draft: Draft) -> Phase | None:
+    """The phase that an operator's name or type tells by itself."""
+    if draft.recompute:
+        return Phase.RECOMPUTE
+    if is_update(draft.type) or _OPTIMIZER_NAME.search(draft.name):
+        return Phase.OPTIMIZER
+    if draft.type == "variable":
+        return Phase.OPTIMIZER if draft.kind is not None and draft.kind.value == "optimizer_state" and state_suffix(draft.name) else None
+    if draft.type in ("input", "output", "learning_rate_schedule") or _SYSTEM_NAME.search(draft.name):
+        return Phase.SYSTEM
+    return None
+
+
+def _seed(drafts: list[Draft], links: Links) -> int | None:
+    """The first `ones_like-N` at the root that a scalar loss feeds: where the backward pass begins."""
+    seeds = []
+    for index, draft in enumerate(drafts):
+        if draft.number is None or not _SEED.match(draft.name) or len(draft.inputs) != 1:
+            continue
+        shape = draft.inputs[0].type.shape
+        fed = links.producers[index]
+        if (shape is None or all(extent == 1 for extent in shape)) and fed and drafts[fed[0]].type != "variable":
+            seeds.append((draft.number, index))
+    return min(seeds)[1] if seeds else None
+
+
+def _mark_backward(drafts: list[Draft], links: Links, seed: int) -> None:
+    start = drafts[seed].number or 0
+    drafts[seed].phase = Phase.BACKWARD
+    reached = bytearray(len(drafts))
+    reached[seed] = 1
+    for index in links.order:
+        if reached[index]:
+            for consumer in links.consumers[index]:
+                reached[consumer] = 1
+    for index, draft in enumerate(drafts):
+        if reached[index] and draft.phase is None and draft.number is not None and draft.number > start:
+            draft.phase = Phase.BACKWARD
+    later = (Phase.BACKWARD, Phase.OPTIMIZER)
+    for index in reversed(links.order):
+        draft = drafts[index]
+        if draft.phase is not None or draft.number is None or draft.number <= start:
+            continue
+        consumers = links.consumers[index]
+        if consumers and all(drafts[consumer].phase in later for consumer in consumers):
+            draft.phase = Phase.BACKWARD
+
+
+def _mark_unnumbered(drafts: list[Draft], links: Links) -> None:
+    """An operator without a number takes the phase of what it consumes, the latest where it consumes several."""
+    latest = (Phase.OPTIMIZER, Phase.BACKWARD, Phase.RECOMPUTE)
+    for index in links.order:
+        draft = drafts[index]
+        if draft.phase is not None or draft.number is not None or draft.type == "variable":
+            continue
+        fed = {drafts[producer].phase for producer in links.producers[index]}
+        draft.phase = next((phase for phase in latest if phase in fed), None)
+
+
+def _mark_variables(drafts: list[Draft], links: Links) -> None:
+    """A variable takes the phase of the consumer that was made first; one that nothing reads is forward."""
+    for index, draft in enumerate(drafts):
+        if draft.phase is not None:
+            continue
+        consumers = links.consumers[index]
+        if not consumers:
+            draft.phase = Phase.FORWARD
+            continue
+        numbers = [(drafts[c].number if drafts[c].number is not None else float("inf"), c) for c in consumers]
+        draft.phase = drafts[min(numbers)[1]].phase

@@ -1,0 +1,97 @@
+"""Tells optimizer operators apart: a printed graph calls all of them `<variable>_optimizer`."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_STATE_ARGS = {
+    "momentum": "momentum",
+    "m": "m",
+    "v": "v",
+    "max_v": "max_v",
+    "sum": "sum",
+    "mean_square": "mean_square",
+    "mean_gradient": "mean_gradient",
+    "square_avgs": "square_avgs",
+    "acc_deltas": "acc_deltas",
+    "accumulate": "accumulate",
+    "z": "z",
+}
+"""Operand names by the suffix of the state variable."""
+
+_STATE = re.compile(r"-(" + "|".join(_STATE_ARGS) + r")(?:-repeat-\d+)?$")
+
+_TYPE_BY_STATES: dict[frozenset[str], str] = {
+    frozenset(): "sgd_update",
+    frozenset({"momentum"}): "momentum_update",
+    frozenset({"sum"}): "adagrad_update",
+    frozenset({"mean_square"}): "rmsprop_update",
+    frozenset({"mean_square", "mean_gradient"}): "rmsprop_update",
+    frozenset({"square_avgs", "acc_deltas"}): "adadelta_update",
+    frozenset({"accumulate", "z"}): "ftrl_update",
+    frozenset({"m", "v"}): "adam_update",
+    frozenset({"m", "v", "max_v"}): "adam_update",
+}
+
+LOOKS_LIKE_LARS = "momentum_update"
+"""LARS prints exactly as SGD with momentum does."""
+
+
+class Update(NamedTuple):
+    """An optimizer operator: its type and the names of its operands in printed order."""
+
+    op_type: str
+    args: tuple[str, ...]
+
+
+def is_update_name(name: str) -> bool:
+    """Whether an operator of this name updates a variable."""
+    return name.endswith("_optimizer") or name.startswith("System-Optimizer-IndexedSlices-")
+
+
+def state_suffix(variable: str) -> str | None:
+    """The suffix that marks a variable as an optimizer's state (`x.weight-momentum`), None for other names."""
+    match = _STATE.search(variable)
+    return match[1] if match else None
+
+
+def read_update(name: str, operands: tuple[str, ...]) -> Update | None:
+    """The optimizer behind an update operator, from the op names of its operands in printed order; None if no known one fits.
+
+    Adam lists the learning rate before its moments, LAMB after them.
+    """
+    states = [_state_of(operand, name) for operand in operands]
+    found = frozenset(state for state in states[2:] if state is not None)
+    op_type = _TYPE_BY_STATES.get(found)
+    if op_type is None or len(operands) < 2:
+        return None
+    args = ["model", "model_diff"]
+    for operand, state in zip(operands[2:], states[2:], strict=True):
+        args.append(_STATE_ARGS[state] if state is not None else _plain_arg(operand))
+    if len(set(args)) != len(args):
+        return None
+    if op_type == "adam_update" and "learning_rate" in args and args.index("learning_rate") > args.index("v"):
+        op_type = "lamb_update"
+    if name.startswith("System-Optimizer-IndexedSlices-"):
+        return None  # its model_diff is two operands, indices and values, and nothing tells the order of the rest
+    return Update(op_type, tuple(args))
+
+
+def _state_of(operand: str, update: str) -> str | None:
+    """The state suffix of an operand that is a state of the updated variable itself."""
+    suffix = state_suffix(operand)
+    variable = update.removesuffix("_optimizer")
+    return suffix if suffix is not None and variable in operand else None
+
+
+def _plain_arg(operand: str) -> str:
+    for mark, arg in (
+        ("bias_correction_factor1", "bias_correction1"),
+        ("bias_correction_factor2", "bias_correction2"),
+        ("LearningRate", "learning_rate"),
+        ("CountNotFinite", "skip_if"),
+    ):
+        if mark in operand:
+            return arg
+    return "scale_by_tensor"
