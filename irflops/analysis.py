@@ -1,0 +1,356 @@
+"""The one object that reports, diffs and audits read: a graph with its shapes inferred and its costs folded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from irflops.cost import ALL_MISSING, COST_NAMES, FIGURES, KINDS, ZERO, Cost, CostTable, OpCost
+from irflops.infer import Inference, infer
+from irflops.ir import Graph, Location, Module, Note, Op, Operand, Phase, VariableKind
+
+SCHEMA = "irflops.analysis/1"
+"""Name and version of the JSON form; fields may be added within a version, never renamed or dropped."""
+
+UNPHASED = "unphased"
+"""The key under which ops of no known phase are summed."""
+
+Row = dict[str, Any]
+"""A row of a table or an object of the JSON: plain data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Ops that share a type, a phase or a line of Python: how many, and what they cost together."""
+
+    count: int
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Ops of one type whose cost cannot be known, and why."""
+
+    type: str | None
+    reason: str
+    ops: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What a graph costs, and where. Everything here was computed when the analysis was made, or follows from it by sums."""
+
+    graph: Graph
+    inference: Inference
+    costs: tuple[OpCost, ...]
+    """One run of each op of `graph.ops`, in their order."""
+    total: Cost
+    phases: Mapping[str, Cost]
+    types: Mapping[str, Group]
+    modules: Mapping[str, Cost]
+    """Inclusive costs by module path; `""` is the graph and equals the total."""
+    unknown: tuple[Unknown, ...]
+    notes: tuple[Note, ...]
+
+    @cached_property
+    def declared_params(self) -> int | None:
+        """Elements of the declared parameters, tied ones once; None where the form declares none or a shape is unknown."""
+        if not self.graph.has_declarations:
+            return None
+        total = 0
+        for module in self.graph.modules:
+            for parameter in module.parameters:
+                if parameter.kind is VariableKind.BUFFER or parameter.tied_to is not None:
+                    continue
+                numel = parameter.type.numel
+                if numel is None:
+                    return None
+                total += numel
+        return total
+
+    @cached_property
+    def batch(self) -> int | None:
+        """Extent of axis 0 of the first input, None where there is no such thing."""
+        for op in self.graph.ops:
+            if op.type == "input" and op.outputs:
+                shape = self.inference.types[op.outputs[0].lbn].shape
+                return shape[0] if shape else None
+        return None
+
+    @cached_property
+    def locations(self) -> Mapping[Location | None, Group]:
+        """Costs by line of the user's Python, ops without one under None."""
+        return _grouped((op.location for op in self.graph.ops), self.graph.ops, self.costs)
+
+    def line(self, op: Op) -> int | None:
+        """The 1-based line of an op in its file."""
+        return self.graph.source.line(op.span.start) if op.span is not None else None
+
+    def op_cost(self, index: int) -> Cost:
+        """The cost of all runs of the op with that index."""
+        return self.costs[index].cost * self.graph.ops[index].runs
+
+    def to_dict(self, without: Iterable[str] = ()) -> Row:
+        """The analysis as plain data, the JSON of `irflops analyze --format json`; `without` leaves parts out."""
+        left_out = set(without)
+        return {key: list(value) if isinstance(value, Iterator) else value for key, value in self.parts() if key not in left_out}
+
+    def parts(self) -> Iterator[tuple[str, Any]]:
+        """The members of the JSON object in order; long ones as iterators, so that a writer never holds all of them."""
+        graph = self.graph
+        line = graph.source.line(graph.span.start) if graph.span is not None else None
+        yield "schema", SCHEMA
+        yield "source", {"path": graph.source.name, "format": graph.format, "line": line, "oneflow_version_guess": graph.version_guess}
+        operators = sum(op.span is not None for op in graph.ops)
+        yield "graph", {"name": graph.name, "class": graph.class_name, "training": graph.training, "operators": operators}
+        certainty = {name: self.total.certainty(name) for name in COST_NAMES}
+        yield (
+            "totals",
+            cost_row(self.total) | {"declared_params": self.declared_params, "certainty": self.total.worst, "certainty_by": certainty},
+        )
+        yield "phases", {phase: cost_row(cost) for phase, cost in self.phases.items()}
+        yield "by_type", iter(self._type_rows())
+        yield "modules", iter(self._module_rows())
+        yield "ops", self._op_rows()
+        yield "unknown", [{"type": u.type, "reason": u.reason, "count": len(u.ops), "ops": list(u.ops)} for u in self.unknown]
+        yield (
+            "shape_disagreements",
+            [
+                {
+                    "op": d.op,
+                    "line": graph.source.line(d.span.start) if d.span else None,
+                    "lbn": d.lbn,
+                    "file": _list(d.file),
+                    "inferred": _list(d.inferred),
+                    "reason": d.reason,
+                }
+                for d in self.inference.disagreements
+            ],
+        )
+        yield "notes", [{"code": n.code, "line": graph.source.line(n.span.start) if n.span else None, "text": n.text} for n in self.notes]
+
+    def rows(self, by: str = "op") -> list[Row]:
+        """Flat rows for a data frame, one per op, module, type, phase or location; nested figures get dotted names."""
+        makers: dict[str, Callable[[], Iterable[Row]]] = {
+            "op": self._op_rows,
+            "module": self._module_rows,
+            "type": self._type_rows,
+            "phase": lambda: [{"phase": phase} | cost_row(cost) for phase, cost in self.phases.items()],
+            "location": self._location_rows,
+            "summary": lambda: [{"graph": self.graph.name} | cost_row(self.total)],
+        }
+        if by not in makers:
+            raise ValueError(f"rows by {by!r}: expected one of {', '.join(makers)}")
+        return [flat(row) for row in makers[by]()]
+
+    def _type_rows(self) -> list[Row]:
+        return [{"type": op_type, "count": group.count} | cost_row(group.cost) for op_type, group in self.types.items()]
+
+    def _location_rows(self) -> list[Row]:
+        return [
+            {"file": at and at.file, "line": at and at.line, "function": at and at.function, "count": group.count} | cost_row(group.cost)
+            for at, group in self.locations.items()
+        ]
+
+    def _module_rows(self) -> list[Row]:
+        line = self.graph.source.line
+        return [
+            {
+                "path": module.path,
+                "class": module.class_name,
+                "text": module.text,
+                "line": line(module.span.start) if module.span else None,
+            }
+            | cost_row(self.modules[module.path])
+            for module in self.graph.modules
+        ]
+
+    def _op_rows(self) -> Iterator[Row]:
+        line = self.graph.source.line
+        rows: dict[tuple[int, int], Row] = {}
+        for op, found in zip(self.graph.ops, self.costs, strict=True):
+            key = id(found), op.runs
+            costs = rows.get(key)
+            if costs is None:
+                costs = rows[key] = op_cost_row(found.cost * op.runs)
+            row: Row = {"name": op.name, "type": op.type}
+            if op.type_candidates:
+                row["type_candidates"] = list(op.type_candidates)
+            row |= {
+                "module": op.module,
+                "phase": op.phase.value if op.phase else None,
+                "runs": op.runs,
+                "line": line(op.span.start) if op.span else None,
+                "location": {"file": op.location.file, "line": op.location.line, "function": op.location.function} if op.location else None,
+                "inputs": [self._tensor_row(operand) for operand in op.inputs],
+                "outputs": [self._tensor_row(result) for result in op.outputs],
+                "attrs": {name: _plain(value) for name, value in op.attrs.items()},
+                "placement": (
+                    {"device": op.placement.device, "ranks": list(op.placement.ranks), "hierarchy": list(op.placement.hierarchy)}
+                    if op.placement
+                    else None
+                ),
+            }
+            row |= costs
+            if op.kind is not None:
+                row |= {"kind": op.kind.value, "kind_source": op.kind_source}
+            yield row
+
+    def _tensor_row(self, operand: Operand) -> Row:
+        type_ = operand.type
+        if type_.shape is None or type_.dtype is None:
+            type_ = self.inference.types.get(operand.lbn, type_)
+        return {
+            "arg": operand.arg,
+            "lbn": operand.lbn,
+            "shape": _list(type_.shape),
+            "dtype": type_.dtype.value[0] if type_.dtype else None,
+            "sbp": [str(sbp) for sbp in operand.nd_sbp] if operand.nd_sbp is not None else None,
+        }
+
+
+def analyze_graph(graph: Graph) -> Analysis:
+    """Infers every shape of a graph and folds the cost rules over it."""
+    inference = infer(graph)
+    table = CostTable(inference.types)
+    costs = tuple(map(table.cost, graph.ops))
+    ops = graph.ops
+    total = _sum(zip(costs, (op.runs for op in ops), strict=True))
+    phases = _grouped((op.phase.value if op.phase else UNPHASED for op in ops), ops, costs)
+    types = _grouped((op.type or "?" for op in ops), ops, costs)
+    by_path = _grouped((op.module for op in ops), ops, costs)
+    modules = _inclusive({path: group.cost for path, group in by_path.items()}, graph.modules)
+    if graph.partial:
+        # What was not read may cost anything: no total of a partial graph is more than a lower bound.
+        total, modules = _bounded(total), {path: _bounded(cost) for path, cost in modules.items()}
+    return Analysis(
+        graph=graph,
+        inference=inference,
+        costs=costs,
+        total=total,
+        phases={name: phases[name].cost if name in phases else ZERO for name in _phase_names(phases)},
+        types=dict(sorted(types.items(), key=lambda item: (-item[1].cost.get("flops"), -item[1].count, item[0]))),
+        modules=modules,
+        unknown=_unknown(ops, costs),
+        notes=graph.notes,
+    )
+
+
+def _phase_names(phases: Mapping[str, Group]) -> list[str]:
+    return [phase.value for phase in Phase] + ([UNPHASED] if UNPHASED in phases else [])
+
+
+def _bounded(cost: Cost) -> Cost:
+    return Cost(cost.figures, cost.params, cost.param_bytes, ALL_MISSING, cost.at_most)
+
+
+def _sum(pairs: Iterable[tuple[OpCost, int]]) -> Cost:
+    """Sums equal costs by multiplication: a graph of 100,000 ops has some hundred distinct ones."""
+    counts = Counter((found.cost, runs) for found, runs in pairs)
+    return _total(counts)
+
+
+def _total(counts: Mapping[tuple[Cost, int], int]) -> Cost:
+    figures, params, nbytes = [0] * len(FIGURES), [0] * len(KINDS), [0] * len(KINDS)
+    missing = at_most = 0
+    for (cost, runs), count in counts.items():
+        times = runs * count
+        for i, figure in enumerate(cost.figures):
+            figures[i] += figure * times
+        for i, elements in enumerate(cost.params):
+            params[i] += elements * count
+            nbytes[i] += cost.param_bytes[i] * count
+        missing |= cost.missing
+        at_most |= cost.at_most
+    return Cost(tuple(figures), tuple(params), tuple(nbytes), missing, at_most)
+
+
+def _grouped(keys: Iterable[Any], ops: tuple[Op, ...], costs: tuple[OpCost, ...]) -> dict[Any, Group]:
+    """Costs summed by key, keys in order of first appearance."""
+    counts: dict[Hashable, Counter[tuple[int, int]]] = {}
+    by_id = {id(found): found.cost for found in costs}
+    for key, op, found in zip(keys, ops, costs, strict=True):
+        counter = counts.get(key)
+        if counter is None:
+            counter = counts[key] = Counter()
+        counter[id(found), op.runs] += 1
+    groups = {}
+    for key, counter in counts.items():
+        merged: Counter[tuple[Cost, int]] = Counter()
+        for (number, runs), count in counter.items():
+            merged[by_id[number], runs] += count
+        groups[key] = Group(sum(counter.values()), _total(merged))
+    return groups
+
+
+MAX_PATH = 1000
+"""Levels of a module path that are looked at for its owner."""
+
+
+def _inclusive(own: Mapping[str, Cost], modules: tuple[Module, ...]) -> dict[str, Cost]:
+    """Costs by module, each with those of the modules below; ops of a path that is no module go to the nearest one above."""
+    sums = {module.path: ZERO for module in modules}
+    for path, cost in own.items():
+        owner = path if path in sums else _parent(path, sums)
+        sums[owner] = sums[owner] + cost
+    for path in sorted(sums, key=lambda p: -p.count(".") - bool(p)):
+        if path:
+            parent = _parent(path, sums)
+            sums[parent] = sums[parent] + sums[path]
+    return sums
+
+
+def _parent(path: str, modules: Mapping[str, object]) -> str:
+    for _ in range(MAX_PATH):
+        path = path.rpartition(".")[0]
+        if not path or path in modules:
+            return path
+    return ""
+
+
+def _unknown(ops: tuple[Op, ...], costs: tuple[OpCost, ...]) -> tuple[Unknown, ...]:
+    found: dict[tuple[str | None, str], list[str]] = {}
+    for op, cost in zip(ops, costs, strict=True):
+        if cost.reason is not None:
+            found.setdefault((op.type, cost.reason), []).append(op.name)
+    return tuple(Unknown(op_type, reason, tuple(names)) for (op_type, reason), names in found.items())
+
+
+def cost_row(cost: Cost) -> Row:
+    """A sum as plain data: what is known of each figure."""
+    return dict(zip(FIGURES, cost.figures, strict=True)) | _params_row(cost)
+
+
+def op_cost_row(cost: Cost) -> Row:
+    """An op's figures as plain data: null where unknown."""
+    row: Row = {name: figure if cost.is_known(name) else None for name, figure in zip(FIGURES, cost.figures, strict=True)}
+    return row | _params_row(cost)
+
+
+def _params_row(cost: Cost) -> Row:
+    return {
+        "params": dict(zip(KINDS, cost.params, strict=True)),
+        "param_bytes": dict(zip(KINDS, cost.param_bytes, strict=True)),
+    }
+
+
+def flat(row: Row) -> Row:
+    """A row with nested figures under dotted names (`params.trainable`), lists left as they are."""
+    result: Row = {}
+    for name, value in row.items():
+        if isinstance(value, dict) and name in ("params", "param_bytes", "location", "placement"):
+            result.update({f"{name}.{key}": inner for key, inner in value.items()})
+        else:
+            result[name] = value
+    return result
+
+
+def _list(shape: tuple[int | None, ...] | None) -> list[int | None] | None:
+    return list(shape) if shape is not None else None
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value

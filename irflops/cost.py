@@ -1,0 +1,203 @@
+"""What an op costs, and the algebra that sums it: zero, plus, times. Exact Python ints throughout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from irflops.infer import MISFIT, operand_type, view
+from irflops.ir import Op, Phase, TensorType, VariableKind
+from irflops.ops import BY_TYPE
+from irflops.ops.rule import UNKNOWN_WORK, OpRule, OpView, Traffic, Unknowable, Work
+
+FIGURES = ("macs", "flops", "transcendentals", "bytes_read", "bytes_written", "activation_elements", "activation_bytes")
+"""The scalar figures, in the order in which a `Cost` holds them."""
+
+KINDS = tuple(kind.value for kind in VariableKind)
+"""Kinds of variable, in the order in which a `Cost` holds params."""
+
+COST_NAMES = (*FIGURES, "params", "param_bytes")
+"""Everything that has a certainty."""
+
+_BIT = {name: 1 << i for i, name in enumerate(COST_NAMES)}
+ALL_MISSING = (1 << len(COST_NAMES)) - 1
+_NO_FIGURES = (0,) * len(FIGURES)
+_NO_PARAMS = (0,) * len(KINDS)
+_COUNTED = _BIT["macs"] | _BIT["flops"] | _BIT["transcendentals"]
+_MOVED = _BIT["bytes_read"] | _BIT["bytes_written"]
+_HELD = _BIT["activation_elements"] | _BIT["activation_bytes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Figures of one op or of many. Sums are of what is known; what is not known is marked, never counted as zero."""
+
+    figures: tuple[int, ...] = _NO_FIGURES
+    """One int per name of FIGURES."""
+    params: tuple[int, ...] = _NO_PARAMS
+    """Elements of variables, one int per kind."""
+    param_bytes: tuple[int, ...] = _NO_PARAMS
+    missing: int = 0
+    """Bits of COST_NAMES for which something counted here is unknown."""
+    at_most: int = 0
+    """Bits of COST_NAMES for which something counted here is data-dependent, and counted at its most."""
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            tuple(map(int.__add__, self.figures, other.figures)),
+            tuple(map(int.__add__, self.params, other.params)),
+            tuple(map(int.__add__, self.param_bytes, other.param_bytes)),
+            self.missing | other.missing,
+            self.at_most | other.at_most,
+        )
+
+    def __mul__(self, times: int) -> Cost:
+        """The cost of that many runs. Params are storage, not work: they do not multiply."""
+        if times == 1:
+            return self
+        return Cost(tuple(f * times for f in self.figures), self.params, self.param_bytes, self.missing, self.at_most)
+
+    def get(self, name: str) -> int:
+        """A scalar figure: the sum of what is known."""
+        return self.figures[FIGURES.index(name)]
+
+    def is_known(self, name: str) -> bool:
+        """Whether nothing that counts towards a figure is unknown."""
+        return not self.missing & _BIT[name]
+
+    def certainty(self, name: str) -> str:
+        """`exact`, `lower_bound`, `upper_bound`, or `unbounded` where both are mixed."""
+        bit = _BIT[name]
+        if self.missing & bit:
+            return "unbounded" if self.at_most & bit else "lower_bound"
+        return "upper_bound" if self.at_most & bit else "exact"
+
+    @property
+    def worst(self) -> str:
+        """The certainty of all figures together."""
+        found = {self.certainty(name) for name in COST_NAMES}
+        if "unbounded" in found or {"lower_bound", "upper_bound"} <= found:
+            return "unbounded"
+        return next((c for c in ("lower_bound", "upper_bound") if c in found), "exact")
+
+
+ZERO = Cost()
+
+
+@dataclass(frozen=True, slots=True)
+class OpCost:
+    """The cost of one run of an op, and why a figure is unknown, if one is."""
+
+    cost: Cost
+    reason: str | None = None
+    """`no_rule`, `missing_shape` or `missing_attribute`."""
+
+
+class CostTable:
+    """Costs of ops by their type, attributes and tensor types: each distinct op is worked out once."""
+
+    def __init__(self, types: Mapping[str, TensorType]) -> None:
+        self._types = types
+        self._known: dict[object, OpCost] = {}
+
+    def cost(self, op: Op) -> OpCost:
+        """The cost of one run of an op."""
+        types = self._types
+        holds = op.phase is Phase.FORWARD or op.phase is Phase.RECOMPUTE
+        key = (
+            op.type or op.type_candidates,
+            op.attrs,
+            tuple([(operand.arg, operand_type(operand, types)) for operand in op.inputs]),
+            tuple([(result.arg, types.get(result.lbn, result.type)) for result in op.outputs]),
+            holds,
+            op.kind,
+        )
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = _op_cost(op, types, holds)
+        return found
+
+
+def _op_cost(op: Op, types: Mapping[str, TensorType], holds: bool) -> OpCost:
+    if op.type is not None:
+        return _typed_cost(op, op.type, types, holds)
+    return _agreed([_typed_cost(op, op_type, types, holds).cost for op_type in op.type_candidates])
+
+
+def _agreed(candidates: list[Cost]) -> OpCost:
+    """The cost of an op that may be one of several types: a figure is known where all of them have the same."""
+    if not candidates:
+        return OpCost(Cost(missing=ALL_MISSING & ~(_BIT["params"] | _BIT["param_bytes"])), "missing_attribute")
+    missing = 0
+    for cost in candidates:
+        missing |= cost.missing
+    columns = list(zip(*(cost.figures for cost in candidates), strict=True))
+    missing |= sum(1 << i for i, column in enumerate(columns) if len(set(column)) > 1)
+    figures = tuple(0 if missing >> i & 1 else column[0] for i, column in enumerate(columns))
+    return OpCost(Cost(figures, missing=missing), "missing_attribute" if missing else None)
+
+
+def _typed_cost(op: Op, op_type: str, types: Mapping[str, TensorType], holds: bool) -> OpCost:
+    rule = BY_TYPE.get(op_type)
+    if rule is None:
+        return OpCost(Cost(missing=_COUNTED | _MOVED | (_HELD if holds else 0)), "no_rule")
+    if op_type == "variable":
+        return _variable_cost(op, types)
+    seen = view(op, op_type, types)
+    work, why = _work(rule, seen)
+    traffic, why_bytes = _traffic(rule, seen)
+    elements, held = _activation(rule, op, types) if holds and op_type not in ("input", "output") else (0, 0)
+    values: list[int | None] = [work.macs, work.flops, work.transcendentals]
+    values += [None, None] if traffic is None else [sum(traffic.reads.values()), sum(traffic.writes.values())]
+    values += [elements, held]
+    missing = sum(1 << i for i, value in enumerate(values) if value is None)
+    why_held = "missing_shape" if elements is None or held is None else None
+    figures = tuple(0 if value is None else value for value in values)
+    # Nothing at most is nothing: only a figure that could be less is an upper bound.
+    at_most = sum(1 << i for i, figure in enumerate(figures) if figure and rule.upper_bound)
+    return OpCost(Cost(figures, missing=missing, at_most=at_most), (why or why_bytes or why_held) if missing else None)
+
+
+def _work(rule: OpRule, seen: OpView) -> tuple[Work, str | None]:
+    try:
+        return rule.cost(seen), None
+    except Unknowable as unknown:
+        work, reason = unknown.known, unknown.reason
+    except MISFIT:
+        work, reason = UNKNOWN_WORK, "missing_shape"
+    return (work if rule.contraction else replace(work, macs=0)), reason
+
+
+def _traffic(rule: OpRule, seen: OpView) -> tuple[Traffic | None, str | None]:
+    try:
+        return rule.traffic(seen), None
+    except Unknowable as unknown:
+        return None, unknown.reason
+    except MISFIT:
+        return None, "missing_shape"
+
+
+def _activation(rule: OpRule, op: Op, types: Mapping[str, TensorType]) -> tuple[int | None, int | None]:
+    """Elements and bytes of the results that own their storage."""
+    if rule.view:
+        return 0, 0
+    elements: int | None = 0
+    nbytes: int | None = 0
+    for result in op.outputs:
+        type_ = types.get(result.lbn, result.type)
+        elements = None if elements is None or type_.numel is None else elements + type_.numel
+        nbytes = None if nbytes is None or type_.nbytes is None else nbytes + type_.nbytes
+    return elements, nbytes
+
+
+def _variable_cost(op: Op, types: Mapping[str, TensorType]) -> OpCost:
+    type_ = types.get(op.outputs[0].lbn, op.outputs[0].type) if op.outputs else TensorType()
+    kind = KINDS.index((op.kind or VariableKind.BUFFER).value)
+    numel, nbytes = type_.numel, type_.nbytes
+    missing = (_BIT["params"] if numel is None else 0) | (_BIT["param_bytes"] if nbytes is None else 0)
+    cost = Cost(
+        params=tuple((numel or 0) if i == kind else 0 for i in range(len(KINDS))),
+        param_bytes=tuple((nbytes or 0) if i == kind else 0 for i in range(len(KINDS))),
+        missing=missing,
+    )
+    return OpCost(cost, "missing_shape" if missing else None)

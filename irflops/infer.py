@@ -1,0 +1,158 @@
+"""Folds the shape rules over a graph: fills what the file leaves out, and checks what it says."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from irflops.errors import Span
+from irflops.ir import Graph, Op, Operand, Shape, TensorType
+from irflops.ops import BY_TYPE
+from irflops.ops.rule import OpView, Unknowable
+
+MISFIT = (ValueError, LookupError, ArithmeticError)
+"""What a rule raises on operands that cannot go together: by name, or by running out of dimensions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """A shape of the file that contradicts what inference says."""
+
+    op: str
+    lbn: str
+    file: Shape | None
+    inferred: Shape | None
+    """None where the rule says that the operands cannot go together at all."""
+    reason: str
+    span: Span | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """Types of all tensors by lbn, and where the file disagrees."""
+
+    types: Mapping[str, TensorType]
+    disagreements: tuple[Disagreement, ...]
+    checked: int
+    """Results whose shape a rule gave and the file states."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a shape rule said: types by (argument, index), or why the operands do not fit, or neither."""
+
+    types: Mapping[tuple[str, int], TensorType] | None = None
+    misfit: str | None = None
+
+
+def infer(graph: Graph) -> Inference:
+    """The type of every tensor: the file's where it states one, else inferred. Disagreements are found on the way."""
+    types: dict[str, TensorType] = {result.lbn: result.type for op in graph.ops for result in op.outputs}
+    answers: dict[object, _Answer] = {}
+    found: list[Disagreement] = []
+    checked = 0
+    complete = all(_is_known(type_) for type_ in types.values())
+    for op in graph.ops if complete else _in_order(graph):
+        found.extend(_operand_disagreements(op, types))
+        answer = _ask(op, types, answers)
+        if answer.misfit is not None:
+            lbn = op.outputs[0].lbn if op.outputs else op.inputs[0].lbn if op.inputs else op.name
+            stated = op.outputs[0].type.shape if op.outputs else None
+            found.append(Disagreement(op.name, lbn, stated, None, answer.misfit, op.span))
+        if answer.types is None:
+            continue
+        for result in op.outputs:
+            inferred = answer.types.get((result.arg, result.index))
+            if inferred is None:
+                continue
+            if result.type.shape is None or inferred.shape is None or None in result.type.shape:
+                types[result.lbn] = _filled(result.type, inferred)
+                continue
+            checked += 1
+            if result.type.shape != inferred.shape:
+                reason = f"{op.type} gives {inferred}, the file says {result.type}"
+                found.append(Disagreement(op.name, result.lbn, result.type.shape, inferred.shape, reason, op.span))
+            if result.type.dtype is None:
+                types[result.lbn] = TensorType(result.type.shape, inferred.dtype)
+    return Inference(types, tuple(found), checked)
+
+
+def operand_type(operand: Operand, types: Mapping[str, TensorType]) -> TensorType:
+    """The type of an operand: as its line states it, else as its producer makes it."""
+    return operand.type if _is_known(operand.type) else _filled(operand.type, types.get(operand.lbn, operand.type))
+
+
+def view(op: Op, op_type: str, types: Mapping[str, TensorType]) -> OpView:
+    """An op as a rule of that type sees it."""
+    inputs: dict[str, list[TensorType]] = {}
+    for operand in op.inputs:
+        inputs.setdefault(operand.arg, []).append(operand_type(operand, types))
+    outputs: dict[str, list[TensorType]] = {}
+    for result in op.outputs:
+        outputs.setdefault(result.arg, []).append(types.get(result.lbn, result.type))
+    return OpView(op_type, inputs, outputs, op.attrs)
+
+
+def _is_known(type_: TensorType) -> bool:
+    return type_.shape is not None and type_.dtype is not None and None not in type_.shape
+
+
+def _filled(stated: TensorType, other: TensorType) -> TensorType:
+    shape = stated.shape if stated.shape is not None and None not in stated.shape else other.shape
+    return TensorType(shape if shape is not None else stated.shape, stated.dtype or other.dtype)
+
+
+def _operand_disagreements(op: Op, types: Mapping[str, TensorType]) -> Iterator[Disagreement]:
+    for operand in op.inputs:
+        made = types.get(operand.lbn)
+        if made is None or made.shape is None or operand.type.shape is None or made.shape == operand.type.shape:
+            continue
+        reason = f"{op.name} reads {operand.lbn} as {operand.type}, its producer makes {made}"
+        yield Disagreement(op.name, operand.lbn, operand.type.shape, made.shape, reason, op.span)
+
+
+def _ask(op: Op, types: Mapping[str, TensorType], answers: dict[object, _Answer]) -> _Answer:
+    """What the op's shape rule says, asked once for all ops with the same operands and attributes."""
+    rule = BY_TYPE.get(op.type) if op.type is not None else None
+    if rule is None or op.type is None or op.elided or not (op.outputs or op.inputs):
+        return _Answer()
+    key = (
+        op.type,
+        op.attrs,
+        tuple((operand.arg, operand_type(operand, types)) for operand in op.inputs),
+        tuple((result.arg, result.index) for result in op.outputs),
+    )
+    answer = answers.get(key)
+    if answer is None:
+        try:
+            inferred = rule.shape(view(op, op.type, types))
+            by_slot = {(arg, i): t for arg, ts in inferred.items() for i, t in enumerate(ts if isinstance(ts, tuple) else (ts,))}
+            answer = _Answer(types=by_slot)
+        except Unknowable:
+            answer = _Answer()
+        except MISFIT as error:
+            answer = _Answer(misfit=f"{op.type}: {error}")
+        answers[key] = answer
+    return answer
+
+
+def _in_order(graph: Graph) -> Iterator[Op]:
+    """Producers before consumers, else in file order."""
+    maker = {result.lbn: index for index, op in enumerate(graph.ops) for result in op.outputs}
+    waiting = [0] * len(graph.ops)
+    consumers: list[list[int]] = [[] for _ in graph.ops]
+    for index, op in enumerate(graph.ops):
+        for operand in op.inputs:
+            producer = maker.get(operand.lbn)
+            if producer is not None:
+                waiting[index] += 1
+                consumers[producer].append(index)
+    ready = [index for index, count in enumerate(waiting) if not count]
+    while ready:
+        index = heapq.heappop(ready)
+        yield graph.ops[index]
+        for consumer in consumers[index]:
+            waiting[consumer] -= 1
+            if not waiting[consumer]:
+                heapq.heappush(ready, consumer)
