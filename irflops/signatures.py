@@ -1,8 +1,8 @@
 """Arguments and attributes of OneFlow's op types.
 
-The data file was taken from OneFlow's operator definitions (OneFlowUserOps.td and its parts, 0.7.0 to master): per type the operands, results
-and attributes in order; `?` marks an optional argument and `*` one of several tensors. `printed` holds the orders in which a printed
-graph of 0.9.0 lists the operands where they are not the definition's.
+The data file was taken from OneFlow's operator definitions (OneFlowUserOps.td and its parts, 0.7.0 to master): per type the operands,
+results and attributes in order; `?` marks an optional argument and `*` one of several tensors. `printed` holds the orders in which a
+printed graph of 0.9.0 lists the operands where they are not the definition's.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _args(text: str) -> tuple[Arg, ...]:
 def operand_names(op_type: str, count: int) -> tuple[str, ...] | None:
     """Names of that many printed operands in order, None where the signature does not allow the number.
 
-    Orders seen in print come first; else the definition's order with the required arguments and as many of the optional ones, first to last.
+    Orders seen in print come first; else the definition's order, with the required arguments and the first of the optional ones.
     """
     found = signature(op_type)
     if found is None:

@@ -85,7 +85,7 @@ def sqrt(x: Number) -> Number:
 
 def larger(a: Number, b: Number) -> Number:
     """The larger of two: one operation."""
-    return a if a > b else b
+    return max(a, b)
 
 
 def choose(condition: bool, a: Number, b: float) -> Number:

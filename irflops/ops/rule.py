@@ -275,8 +275,9 @@ def moves(
     """A traffic rule by argument.
 
     `like` operands give a shape alone and move nothing. `in_place` operands are read and written whole. An argument of `sized_as` moves as
-    many elements, of its own dtype, as another argument has (`{"in": "out"}`: gather reads what it gives out). A `rewrites` operand is written
-    in place at as many elements as another argument has, and not read (`{"ref": "value"}`: a slice update). Arguments that are absent are passed over.
+    many elements, of its own dtype, as another argument has (`{"in": "out"}`: gather reads what it gives out). A `rewrites` operand is
+    written in place at as many elements as another argument has, and not read (`{"ref": "value"}`: a slice update). Arguments that are
+    absent are passed over.
     """
     sizes = dict(sized_as or {})
     updates = dict(rewrites or {})

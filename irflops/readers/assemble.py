@@ -115,24 +115,26 @@ def _cycle(drafts: list[Draft], links: Links, waiting: list[int], source: Source
     return error_at(GraphError, source, Span(first.start, first.end), message)
 
 
-def complete(
-    drafts: list[Draft], source: Source, training: bool, declared: Mapping[str, VariableKind], notes: list[Note]
-) -> tuple[Op, ...]:
-    """The operators as frozen data: linked, with kinds, phases and runs. Appends to `notes` what cannot be told."""
+def complete(drafts: list[Draft], source: Source, training: bool, declared: Mapping[str, VariableKind], notes: list[Note]) -> None:
+    """Links the drafts and sets their kinds, phases and runs. Appends hidden sources to `drafts`, and to `notes` what cannot be told."""
     add_hidden_sources(drafts)
     links = link(drafts, source)
     assign_kinds(drafts, links, declared)
     if not assign_phases(drafts, links, training):
         text = "no gradient seed (a root ones_like of a scalar loss) was found: forward and backward cannot be told apart"
         notes.append(Note("no-seed", text))
-    if not assign_runs(drafts, links):
+    known = assign_runs(drafts, links)
+    times = max((draft.runs for draft in drafts), default=1)
+    if times > 1:
+        notes.append(Note("accumulation", f"gradients accumulate over {times} micro-batches: the figures are of a whole step"))
+    if not known:
         notes.append(
             Note("unknown-runs", "the graph accumulates gradients, and nothing tells over how many micro-batches: every run counts once")
         )
-    return tuple(map(_freeze, drafts))
 
 
-def _freeze(draft: Draft) -> Op:
+def freeze(draft: Draft) -> Op:
+    """The operator as frozen data."""
     return Op(
         draft.name,
         draft.type,

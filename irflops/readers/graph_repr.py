@@ -7,11 +7,11 @@ from collections import Counter
 from irflops.errors import GraphSyntaxError, Source, Span, error_at
 from irflops.ir import Graph, Note, Operand, Parameter, Placement, TensorType, VariableKind
 from irflops.readers import log
-from irflops.readers.assemble import complete, result_operand
+from irflops.readers.assemble import complete, freeze, result_operand
 from irflops.readers.draft import Draft
 from irflops.readers.module_text import ModuleTexts
 from irflops.readers.module_tree import Level, frozen_modules, name_lost_modules
-from irflops.readers.operators import draft_of, user_frame
+from irflops.readers.operators import UNPLACED, draft_of, user_frame
 from irflops.readers.statement import RawOp, Statements
 from irflops.readers.syntax import SyntaxProblem
 from irflops.readers.updates import LOOKS_LIKE_LARS
@@ -129,10 +129,8 @@ class _Reader:
         line = self.statements.tensor_line(text)
         if line.type is None:
             return
-        if kind == log.BUFFER:
-            purpose = VariableKind.BUFFER
-        else:
-            purpose = VariableKind.TRAINABLE if line.trainable else VariableKind.FROZEN
+        learned = VariableKind.TRAINABLE if line.trainable else VariableKind.FROZEN
+        purpose = VariableKind.BUFFER if kind == log.BUFFER else learned
         level = self.levels[-1]
         parameter = Parameter(line.name or "", line.type, purpose)
         (level.parameters if line.name else level.unnamed).append(parameter)
@@ -156,18 +154,18 @@ class _Reader:
     def _graph(self, root: Level) -> Graph:
         name_lost_modules(self.modules)
         self._place_ops()
-        self._recover_attrs()
         self._mend_first_placement()
         self._type_interface(root)
         declared = {p.name: p.kind for level in self.modules for p in level.parameters}
         name, _, class_name = self.header.partition(":")
-        ops = complete(self.drafts, self.source, self.training, declared, self.notes)
+        complete(self.drafts, self.source, self.training, declared, self.notes)
+        self._recover_attrs()
         self._note_oddities()
         return Graph(
             name=name,
             class_name=class_name or None,
             training=self.training,
-            ops=ops,
+            ops=tuple(map(freeze, self.drafts)),
             modules=frozen_modules(self.modules, self.drafts, self.module_texts.class_name),
             format="repr",
             source=self.source,
@@ -179,7 +177,7 @@ class _Reader:
         )
 
     def _place_ops(self) -> None:
-        """Settles each operator's module: the one that its name spells where there is such a module, else the one that its line stands in."""
+        """Settles each operator's module: the one that its name spells if there is such a module, else the one that its line stands in."""
         paths = {level.path for level in self.modules}
         for level in self.modules:
             for draft in level.drafts:
@@ -187,7 +185,7 @@ class _Reader:
                     draft.module = self._standing(level.path or "", draft)
 
     def _standing(self, path: str, draft: Draft) -> str:
-        return draft.module if draft.type == "variable" and draft.module != "?" else path
+        return draft.module if draft.type == "variable" and draft.module != UNPLACED else path
 
     def _recover_attrs(self) -> None:
         texts = {level.path: level.text for level in self.modules if level.text}
@@ -195,12 +193,12 @@ class _Reader:
         for draft in self.drafts:
             text = texts.get(draft.module)
             if text is not None and draft.type is not None and draft.type != "variable":
-                attrs = self.module_texts.attrs(text, draft.type, draft.inputs, draft.outputs)
+                attrs = self.module_texts.attrs(text, draft)
                 if attrs is not None:
                     draft.attrs = shared(attrs)
 
     def _mend_first_placement(self) -> None:
-        """0.9.0 prints another operator's placement on the first line; a declared one, or a consumer's whose mesh fits its sbp, is right."""
+        """0.9.0 prints another operator's placement on the first line: a declared one is right, or a consumer's whose mesh fits its sbp."""
         if not self.drafts or self.colon_placement:
             return
         first = self.drafts[0]
@@ -264,9 +262,10 @@ class _Reader:
             if not self.text.has_head:
                 reasons.append("its beginning is missing")
             if self.text.foreign:
-                reasons.append(f"{len(self.text.foreign)} foreign lines were passed over")
+                count = len(self.text.foreign)
+                reasons.append("1 foreign line was passed over" if count == 1 else f"{count} foreign lines were passed over")
             if self.skipped:
-                reasons.append(f"{self.skipped} statements do not read")
+                reasons.append("1 statement does not read" if self.skipped == 1 else f"{self.skipped} statements do not read")
             if self.text.stray is not None:
                 reasons.append("operator lines stand behind its last parenthesis")
             span = self.text.foreign[0] if self.text.foreign else Span(self.text.end, self.text.end)

@@ -151,7 +151,7 @@ def _too_large(name: str, max_size: int) -> IrflopsError:
 
 
 def decode(data: bytes) -> str:
-    """Text of a dump: UTF-8 or UTF-16, with or without a byte order mark, without ANSI colours, with `\\n` as the only line end.
+    r"""Text of a dump: UTF-8 or UTF-16, with or without a byte order mark, without ANSI colours, with `\n` as the only line end.
 
     Bytes that are no valid text become U+FFFD, so that lines and columns still count.
     """

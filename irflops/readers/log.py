@@ -268,7 +268,9 @@ def _pattern(prefix: str) -> str:
     parts = []
     last = 0
     for clock in _CLOCK.finditer(prefix):
-        parts += [re.escape(prefix[last : clock.start()]), re.sub(r"\d+", r"\\d+", re.escape(clock[0])).replace("\\ ", " *")]
+        before = prefix[last : clock.start()]
+        padding = " *" if before.endswith(" ") else ""  # a number aligned to the right has fewer blanks before it the longer it gets
+        parts += [re.escape(before.rstrip(" ")), padding, re.sub(r"\d+", r"\\d+", re.escape(clock[0])).replace("\\ ", " *")]
         last = clock.end()
     return "".join([*parts, re.escape(prefix[last:])])
 

@@ -10,7 +10,8 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from irflops.ir import Attrs, AttrValue, Operand
+from irflops.ir import Attrs, AttrValue, Operand, Phase
+from irflops.readers.draft import Draft
 from irflops.readers.statement import Statements
 from irflops.readers.syntax import SyntaxProblem
 from irflops.readers.values import Call, Name
@@ -30,14 +31,16 @@ class ModuleTexts:
         name = text.partition("(")[0].strip()
         return name if name.isidentifier() else None
 
-    def attrs(self, text: str, op_type: str, inputs: tuple[Operand, ...], outputs: tuple[Operand, ...]) -> Attrs | None:
-        """Attributes of an operator of this type in a module of this text; None where the text tells none."""
-        recover = _RECOVER.get((self.class_name(text) or "", op_type))
-        call = self._call(text) if recover is not None else None
-        if recover is None or call is None:
+    def attrs(self, text: str, draft: Draft) -> Attrs | None:
+        """Attributes of an operator in a module of this text; None where the text tells none."""
+        recover = _RECOVER.get((self.class_name(text) or "", draft.type or ""))
+        if recover is None or (recover is _linear and draft.phase is Phase.BACKWARD):
+            return None  # the products of a Linear's backward pass have other operands, and transpose others
+        call = self._call(text)
+        if call is None:
             return None
         try:
-            fields = recover(call, inputs, outputs)
+            fields = recover(call, draft.inputs, draft.outputs)
         except (LookupError, TypeError, ValueError, OverflowError):
             return None  # a subclass under the same name that prints something else
         return Attrs(fields) if fields else None
@@ -109,8 +112,7 @@ def _linear(call: Call, inputs: tuple[Operand, ...], outputs: tuple[Operand, ...
     """The forward product of a Linear: its weight is [out_features, in_features]. A gradient's operands are others."""
     features = int(call.kwargs["in_features"]), int(call.kwargs["out_features"])
     a, b, out = _shape_of(inputs, "a"), _shape_of(inputs, "b"), _shape_of(outputs, "out")
-    is_forward = b == features[::-1] and a is not None and out == (*a[:-1], features[1]) and a[-1] == features[0]
-    if not is_forward or (features[0] == features[1] and not inputs[1].lbn.endswith("/out")):
+    if b != features[::-1] or a is None or a[-1:] != features[:1] or out != (*a[:-1], features[1]):
         return {}
     return {"transpose_a": False, "transpose_b": True, "alpha": 1.0}
 

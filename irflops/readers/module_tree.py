@@ -42,10 +42,9 @@ def name_lost_modules(modules: Sequence[Level]) -> None:
                 for d in free
                 if d.outputs[0].type == parameter.type and _is_buffer_name(d.name) == (parameter.kind is VariableKind.BUFFER)
             ]
-            if fits:
-                free.remove(fits[0])
-                parameter = Parameter(fits[0].name, parameter.type, parameter.kind)
-            level.parameters.append(parameter)
+            name = fits[0].name if fits else parameter.name
+            free = [d for d in free if d.name != name]
+            level.parameters.append(Parameter(name, parameter.type, parameter.kind))
 
 
 def _is_buffer_name(name: str) -> bool:

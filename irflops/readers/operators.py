@@ -89,7 +89,7 @@ def _tensors(arg: RawArg) -> Iterable[RawTensor]:
 
 
 def _told_by_shape(op_type: str, args: tuple[RawArg, ...]) -> tuple[str, ...] | None:
-    """Names where the number of operands leaves two readings and a shape decides: `weight` is broadcast to the prediction, `pos_weight` never."""
+    """Names where the number of operands leaves two readings and a shape decides: `weight` has the prediction's, `pos_weight` never."""
     if not op_type.startswith("binary_cross_entropy_with_logits"):
         return None
     names = operand_names(op_type, len(args))

@@ -91,6 +91,7 @@ def _plain_arg(operand: str) -> str:
         ("bias_correction_factor2", "bias_correction2"),
         ("LearningRate", "learning_rate"),
         ("CountNotFinite", "skip_if"),
+        ("System-Train-TrainStep", "train_step"),
     ):
         if mark in operand:
             return arg
