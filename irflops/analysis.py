@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+import html
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from irflops.cost import ALL_MISSING, COST_NAMES, FIGURES, KINDS, ZERO, Cost, CostTable, OpCost
+from irflops.cost import COST_NAMES, FIGURES, KINDS, Cost, CostTable, OpCost
+from irflops.fold import UNTYPED, Group, Unknown, fold, grouped
 from irflops.infer import Inference, infer
-from irflops.ir import Graph, Location, Module, Note, Op, Operand, Phase, VariableKind
+from irflops.ir import Graph, Location, Note, Op, Operand, VariableKind
+from irflops.tree import tree_of
 
 SCHEMA = "irflops.analysis/1"
 """Name and version of the JSON form; fields may be added within a version, never renamed or dropped."""
 
-UNPHASED = "unphased"
-"""The key under which ops of no known phase are summed."""
-
 Row = dict[str, Any]
 """A row of a table or an object of the JSON: plain data."""
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Ops that share a type, a phase or a line of Python: how many, and what they cost together."""
-
-    count: int
-    cost: Cost
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """Ops of one type whose cost cannot be known, and why."""
-
-    type: str | None
-    reason: str
-    ops: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -83,7 +66,7 @@ class Analysis:
     @cached_property
     def locations(self) -> Mapping[Location | None, Group]:
         """Costs by line of the user's Python, ops without one under None."""
-        return _grouped((op.location for op in self.graph.ops), self.graph.ops, self.costs)
+        return grouped([op.location for op in self.graph.ops], self.graph.ops, self.costs)
 
     def line(self, op: Op) -> int | None:
         """The 1-based line of an op in its file."""
@@ -146,8 +129,19 @@ class Analysis:
             raise ValueError(f"rows by {by!r}: expected one of {', '.join(makers)}")
         return [flat(row) for row in makers[by]()]
 
+    def _repr_html_(self) -> str:
+        """The totals and the upper levels of the module tree, as a notebook shows them."""
+        rows = [row for row in self._module_rows() if row["path"].count(".") < HTML_LEVELS]
+        left_out = len(self.graph.modules) - len(rows[:HTML_ROWS])
+        kind = "training" if self.graph.training else "inference"
+        caption = f"{self.graph.name}, {kind}: {self.total.worst.replace('_', ' ')}" + (f"; {left_out} modules below" if left_out else "")
+        return _html_table(caption, rows[:HTML_ROWS])
+
     def _type_rows(self) -> list[Row]:
-        return [{"type": op_type, "count": group.count} | cost_row(group.cost) for op_type, group in self.types.items()]
+        return [
+            {"type": op_type if op_type != UNTYPED else None, "count": group.count} | cost_row(group.cost)
+            for op_type, group in self.types.items()
+        ]
 
     def _location_rows(self) -> list[Row]:
         return [
@@ -217,106 +211,8 @@ def analyze_graph(graph: Graph) -> Analysis:
     inference = infer(graph)
     table = CostTable(inference.types)
     costs = tuple(map(table.cost, graph.ops))
-    ops = graph.ops
-    total = _sum(zip(costs, (op.runs for op in ops), strict=True))
-    phases = _grouped((op.phase.value if op.phase else UNPHASED for op in ops), ops, costs)
-    types = _grouped((op.type or "?" for op in ops), ops, costs)
-    by_path = _grouped((op.module for op in ops), ops, costs)
-    modules = _inclusive({path: group.cost for path, group in by_path.items()}, graph.modules)
-    if graph.partial:
-        # What was not read may cost anything: no total of a partial graph is more than a lower bound.
-        total, modules = _bounded(total), {path: _bounded(cost) for path, cost in modules.items()}
-    return Analysis(
-        graph=graph,
-        inference=inference,
-        costs=costs,
-        total=total,
-        phases={name: phases[name].cost if name in phases else ZERO for name in _phase_names(phases)},
-        types=dict(sorted(types.items(), key=lambda item: (-item[1].cost.get("flops"), -item[1].count, item[0]))),
-        modules=modules,
-        unknown=_unknown(ops, costs),
-        notes=graph.notes,
-    )
-
-
-def _phase_names(phases: Mapping[str, Group]) -> list[str]:
-    return [phase.value for phase in Phase] + ([UNPHASED] if UNPHASED in phases else [])
-
-
-def _bounded(cost: Cost) -> Cost:
-    return Cost(cost.figures, cost.params, cost.param_bytes, ALL_MISSING, cost.at_most)
-
-
-def _sum(pairs: Iterable[tuple[OpCost, int]]) -> Cost:
-    """Sums equal costs by multiplication: a graph of 100,000 ops has some hundred distinct ones."""
-    counts = Counter((found.cost, runs) for found, runs in pairs)
-    return _total(counts)
-
-
-def _total(counts: Mapping[tuple[Cost, int], int]) -> Cost:
-    figures, params, nbytes = [0] * len(FIGURES), [0] * len(KINDS), [0] * len(KINDS)
-    missing = at_most = 0
-    for (cost, runs), count in counts.items():
-        times = runs * count
-        for i, figure in enumerate(cost.figures):
-            figures[i] += figure * times
-        for i, elements in enumerate(cost.params):
-            params[i] += elements * count
-            nbytes[i] += cost.param_bytes[i] * count
-        missing |= cost.missing
-        at_most |= cost.at_most
-    return Cost(tuple(figures), tuple(params), tuple(nbytes), missing, at_most)
-
-
-def _grouped(keys: Iterable[Any], ops: tuple[Op, ...], costs: tuple[OpCost, ...]) -> dict[Any, Group]:
-    """Costs summed by key, keys in order of first appearance."""
-    counts: dict[Hashable, Counter[tuple[int, int]]] = {}
-    by_id = {id(found): found.cost for found in costs}
-    for key, op, found in zip(keys, ops, costs, strict=True):
-        counter = counts.get(key)
-        if counter is None:
-            counter = counts[key] = Counter()
-        counter[id(found), op.runs] += 1
-    groups = {}
-    for key, counter in counts.items():
-        merged: Counter[tuple[Cost, int]] = Counter()
-        for (number, runs), count in counter.items():
-            merged[by_id[number], runs] += count
-        groups[key] = Group(sum(counter.values()), _total(merged))
-    return groups
-
-
-MAX_PATH = 1000
-"""Levels of a module path that are looked at for its owner."""
-
-
-def _inclusive(own: Mapping[str, Cost], modules: tuple[Module, ...]) -> dict[str, Cost]:
-    """Costs by module, each with those of the modules below; ops of a path that is no module go to the nearest one above."""
-    sums = {module.path: ZERO for module in modules}
-    for path, cost in own.items():
-        owner = path if path in sums else _parent(path, sums)
-        sums[owner] = sums[owner] + cost
-    for path in sorted(sums, key=lambda p: -p.count(".") - bool(p)):
-        if path:
-            parent = _parent(path, sums)
-            sums[parent] = sums[parent] + sums[path]
-    return sums
-
-
-def _parent(path: str, modules: Mapping[str, object]) -> str:
-    for _ in range(MAX_PATH):
-        path = path.rpartition(".")[0]
-        if not path or path in modules:
-            return path
-    return ""
-
-
-def _unknown(ops: tuple[Op, ...], costs: tuple[OpCost, ...]) -> tuple[Unknown, ...]:
-    found: dict[tuple[str | None, str], list[str]] = {}
-    for op, cost in zip(ops, costs, strict=True):
-        if cost.reason is not None:
-            found.setdefault((op.type, cost.reason), []).append(op.name)
-    return tuple(Unknown(op_type, reason, tuple(names)) for (op_type, reason), names in found.items())
+    sums = fold(graph.ops, costs, tree_of(module.path for module in graph.modules), partial=graph.partial)
+    return Analysis(graph, inference, costs, sums.total, sums.phases, sums.types, sums.modules, sums.unknown, graph.notes)
 
 
 def cost_row(cost: Cost) -> Row:
@@ -346,6 +242,32 @@ def flat(row: Row) -> Row:
         else:
             result[name] = value
     return result
+
+
+HTML_LEVELS = 2
+"""Levels of the module tree below the model that a notebook shows."""
+
+HTML_ROWS = 50
+"""Modules that a notebook shows at most."""
+
+
+def _html_table(caption: str, rows: list[Row]) -> str:
+    """Rows of modules as an HTML table; every text is escaped."""
+    names = ("module", "class", "MACs", "FLOPs", "params", "bytes read", "bytes written")
+    heads = "".join(f"<th>{name}</th>" for name in names)
+    lines = []
+    for row in rows:
+        texts = (row["path"] or "(graph)", row["class"] or "")
+        params = row["params"]["trainable"] + row["params"]["frozen"]
+        numbers = (row["macs"], row["flops"], params, row["bytes_read"], row["bytes_written"])
+        cells = "".join(f'<td style="text-align:left">{html.escape(text)}</td>' for text in texts)
+        lines.append(f"<tr>{cells}{''.join(f'<td>{_grouped_digits(number)}</td>' for number in numbers)}</tr>")
+    return f"<table><caption>{html.escape(caption)}</caption><thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+
+
+def _grouped_digits(number: int) -> str:
+    """An integer in groups of three digits, only its size where it has too many."""
+    return f"{number:,}" if number < 10**30 else f"10^{math.floor(math.log10(number))} and more"
 
 
 def _list(shape: tuple[int | None, ...] | None) -> list[int | None] | None:

@@ -1,0 +1,124 @@
+"""Sums costs over the operators of a graph: in total, by phase, by op type, by module, by line of Python."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from irflops.cost import ALL_MISSING, FIGURES, KINDS, ZERO, Cost, OpCost
+from irflops.ir import Op, Phase
+from irflops.tree import Tree, nearest
+
+UNPHASED = "unphased"
+"""The key under which ops of no known phase are summed."""
+
+UNTYPED = "?"
+"""The key under which ops are summed whose type the dump does not tell."""
+
+K = TypeVar("K", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Ops that share a type, a phase or a line of Python: how many, and what they cost together."""
+
+    count: int
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Ops of one type whose cost cannot be known, and why."""
+
+    type: str | None
+    reason: str
+    ops: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """The sums over some operators."""
+
+    total: Cost
+    phases: Mapping[str, Cost]
+    types: Mapping[str, Group]
+    """By op type, the one with most FLOPs first."""
+    modules: Mapping[str, Cost]
+    """Inclusive, by module path; `""` is the graph and equals the total."""
+    unknown: tuple[Unknown, ...]
+
+
+def fold(ops: Sequence[Op], costs: Sequence[OpCost], tree: Tree, *, partial: bool = False) -> Fold:
+    """Sums the costs of ops, given one run of each in their order. `partial`: what was not read may cost anything, so totals are bounds."""
+    phases = grouped([op.phase.value if op.phase else UNPHASED for op in ops], ops, costs)
+    types = grouped([op.type or UNTYPED for op in ops], ops, costs)
+    own = grouped([op.module for op in ops], ops, costs)
+    modules = _inclusive({path: group.cost for path, group in own.items()}, tree)
+    if partial:
+        modules = {path: _bounded(cost) for path, cost in modules.items()}
+    names = [phase.value for phase in Phase] + [UNPHASED] * (UNPHASED in phases)
+    return Fold(
+        total=modules[""],
+        phases={name: phases[name].cost if name in phases else ZERO for name in names},
+        types=dict(sorted(types.items(), key=lambda item: (-item[1].cost.get("flops"), -item[1].count, item[0]))),
+        modules=modules,
+        unknown=_unknown(ops, costs),
+    )
+
+
+def grouped(keys: Iterable[K], ops: Sequence[Op], costs: Sequence[OpCost]) -> dict[K, Group]:
+    """Costs summed by key, keys in order of first appearance.
+
+    Equal costs are summed by multiplication: a graph of 100,000 ops has some hundred distinct ones.
+    """
+    counts: dict[K, Counter[tuple[int, int]]] = {}
+    by_id = {id(found): found.cost for found in costs}
+    for key, op, found in zip(keys, ops, costs, strict=True):
+        counter = counts.get(key)
+        if counter is None:
+            counter = counts[key] = Counter()
+        counter[id(found), op.runs] += 1
+    return {
+        key: Group(sum(counter.values()), _sum((by_id[number], runs, count) for (number, runs), count in counter.items()))
+        for key, counter in counts.items()
+    }
+
+
+def _sum(parts: Iterable[tuple[Cost, int, int]]) -> Cost:
+    """Sums costs, each with the runs in a step and the number of ops that have it."""
+    figures, params, nbytes = [0] * len(FIGURES), [0] * len(KINDS), [0] * len(KINDS)
+    missing = at_most = 0
+    for cost, runs, count in parts:
+        for i, figure in enumerate(cost.figures):
+            figures[i] += figure * runs * count
+        for i, elements in enumerate(cost.params):
+            params[i] += elements * count
+            nbytes[i] += cost.param_bytes[i] * count
+        missing |= cost.missing
+        at_most |= cost.at_most
+    return Cost(tuple(figures), tuple(params), tuple(nbytes), missing, at_most)
+
+
+def _inclusive(own: Mapping[str, Cost], tree: Tree) -> dict[str, Cost]:
+    """Costs by module, each with those of the modules below; ops of a path that is no module go to the nearest one above."""
+    sums = dict.fromkeys((path for path, _ in tree.walk()), ZERO)
+    for path, cost in own.items():
+        sums[nearest(path, sums)] += cost
+    for path in reversed(list(sums)):  # children before parents
+        if path:
+            sums[tree.parents[path]] += sums[path]
+    return sums
+
+
+def _bounded(cost: Cost) -> Cost:
+    return Cost(cost.figures, cost.params, cost.param_bytes, ALL_MISSING, cost.at_most)
+
+
+def _unknown(ops: Sequence[Op], costs: Sequence[OpCost]) -> tuple[Unknown, ...]:
+    found: dict[tuple[str | None, str], list[str]] = {}
+    for op, cost in zip(ops, costs, strict=True):
+        if cost.reason is not None:
+            found.setdefault((op.type, cost.reason), []).append(op.name)
+    return tuple(Unknown(op_type, reason, tuple(names)) for (op_type, reason), names in found.items())
