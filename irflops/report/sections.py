@@ -1,0 +1,107 @@
+"""The whole report: what a user sees who asks for nothing in particular. A value, drawn by any renderer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from irflops.analysis import Analysis
+from irflops.errors import IrflopsError
+from irflops.report.summary import facts, headline
+from irflops.report.table import Table, arranged, printable
+from irflops.report.tables import (
+    disagreement_table,
+    location_table,
+    module_table,
+    op_table,
+    phase_table,
+    type_table,
+    unknown_table,
+)
+from irflops.selection import select
+
+TOP = 20
+"""Rows of a table of operators or op types unless the user says otherwise."""
+
+HEAVIEST = 10
+"""Operators in the whole report."""
+
+BY = ("summary", "module", "op", "type", "phase", "location")
+"""What `--by` takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the user wants to see of an analysis."""
+
+    depth: int | None = None
+    top: int | None = None
+    sort: str | None = None
+    phase: str | None = None
+    module: str | None = None
+    columns: Sequence[str] = ()
+
+    @property
+    def selection(self) -> str:
+        """The operators that are meant, in words."""
+        parts = [f"phase {self.phase}" if self.phase else "", f"modules {self.module}" if self.module else ""]
+        return ", ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A headline, facts and tables, and notes below."""
+
+    headline: str
+    facts: Sequence[tuple[str, str]]
+    tables: Sequence[Table] = ()
+    notes: Sequence[str] = ()
+
+
+def summary_report(analysis: Analysis, wish: Wish) -> Report:
+    """What the graph is and costs, without a table."""
+    part = select(analysis, phase=wish.phase, module=wish.module)
+    return Report(headline=headline(analysis), facts=facts(analysis, part, wish.selection), notes=_notes(analysis))
+
+
+def whole_report(analysis: Analysis, wish: Wish) -> Report:
+    """Summary, phases of a training step, module tree, heaviest operators, op types, and what is unknown or disagrees."""
+    part = select(analysis, phase=wish.phase, module=wish.module)
+    tables = [
+        phase_table(part),
+        module_table(part, wish.depth, wish.module),
+        arranged(op_table(part), top=wish.top or HEAVIEST),
+        arranged(type_table(part), top=wish.top or TOP),
+        arranged(unknown_table(part), top=wish.top or TOP),
+        arranged(disagreement_table(part), top=wish.top or TOP),
+    ]
+    return Report(
+        headline=headline(analysis),
+        facts=facts(analysis, part, wish.selection),
+        tables=[table for table in tables if len(table.items) > (1 if table.name == "phase" else 0)],
+        notes=_notes(analysis),
+    )
+
+
+def table_by(analysis: Analysis, by: str, wish: Wish, *, whole: bool = False) -> Table:
+    """The table by op, module, type, phase or location; with `whole`, nothing is cut off that the user did not ask to be cut off."""
+    part = select(analysis, phase=wish.phase, module=wish.module)
+    top = wish.top
+    if by == "module":
+        table = module_table(part, 1 << 30 if whole and wish.depth is None else wish.depth, wish.module)
+    elif by == "op":
+        table, top = op_table(part), top or (None if whole else TOP)
+    elif by == "type":
+        table, top = type_table(part), top or (None if whole else TOP)
+    elif by == "phase":
+        table = phase_table(part)
+    elif by == "location":
+        table, top = location_table(part), top or (None if whole else TOP)
+    else:
+        raise IrflopsError(f"there is no table by {by!r}", hint=f"--by takes {', '.join(BY)}")
+    return arranged(table, sort=wish.sort, top=top, columns=wish.columns)
+
+
+def _notes(analysis: Analysis) -> list[str]:
+    line = analysis.graph.source.line
+    return [printable(note.text) + (f" (line {line(note.span.start)})" if note.span else "") for note in analysis.notes]

@@ -1,0 +1,174 @@
+"""What an analysis says in words: what the graph is, what it costs, how sure that is."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from typing import Any
+
+from irflops.analysis import Analysis
+from irflops.cost import KINDS, Cost
+from irflops.errors import IrflopsError
+from irflops.report.numbers import UNKNOWN, Ratio, format_count, format_exact, format_ratio
+from irflops.report.table import Column, Table, printable
+from irflops.report.tables import cost_columns, flops_per_byte
+
+_FORMATS = {"repr": "printed graph"}
+_REASONS = {
+    "no_rule": "irflops has no rule for the type",
+    "missing_shape": "a shape is not known",
+    "missing_attribute": "the dump does not tell an attribute",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A file of several: the sum of its costs, or why it has none."""
+
+    path: str
+    error: IrflopsError | None = None
+    graph: str | None = None
+    training: bool | None = None
+    operators: int | None = None
+    batch: int | None = None
+    declared_params: int | None = None
+    cost: Cost | None = None
+
+
+def model_of(path: str, analysis: Analysis) -> Model:
+    """What one row needs of an analysis, so that the graph itself can go."""
+    graph = analysis.graph
+    return Model(
+        path,
+        graph=graph.name,
+        training=graph.training,
+        operators=_operators(analysis),
+        batch=analysis.batch,
+        declared_params=analysis.declared_params,
+        cost=analysis.total,
+    )
+
+
+def model_table(models: list[Model]) -> Table:
+    """A row per model, in the order in which they were asked for."""
+
+    def text(name: str, title: str, get: Any) -> Column:
+        return Column(name=name, title=title, get=get, numeric=False)
+
+    names = _short_names([model.path for model in models])
+    columns = (
+        Column(name="model", title="model", get=lambda model: names[model.path], numeric=False, exported=False),
+        text("path", "file", lambda model: model.path),
+        text("graph", "graph", lambda model: model.graph),
+        Column(name="training", title="training", get=lambda model: model.training, numeric=False),
+        Column(name="operators", title="operators", get=lambda model: model.operators),
+        Column(name="batch", title="batch", get=lambda model: model.batch),
+        *cost_columns(lambda model: model.cost),
+        Column(name="declared_params", title="declared", get=lambda model: model.declared_params),
+        text("error", "error", lambda model: model.error and model.error.message),
+    )
+    failed = any(model.error for model in models)
+    people = ("model", "operators", *(("error",) if failed else ("batch",)), "macs", "flops", "params", "bytes", "intensity")
+    return Table(name="summary", title="Models", columns=columns, items=models, people=people)
+
+
+def _short_names(paths: list[str]) -> dict[str, str]:
+    """Names of files without their folders, where that tells them apart."""
+    names = {path: short_path(path) for path in paths}
+    return names if len(set(names.values())) == len(names) else {path: path for path in paths}
+
+
+def headline(analysis: Analysis) -> str:
+    """What the graph is, in one line: `ResNet18Graph_0 (ResNet18Graph), inference`."""
+    graph = analysis.graph
+    name = f"{graph.name} ({graph.class_name})" if graph.class_name and graph.class_name != graph.name else graph.name
+    return f"{printable(name or 'a graph without a name')}, {'training' if graph.training else 'inference'}"
+
+
+def facts(analysis: Analysis, part: Analysis, selection: str = "") -> list[tuple[str, str]]:
+    """Labels and texts of the summary. `part` is the selection that costs are of, the analysis itself where nothing is selected."""
+    graph, cost = analysis.graph, part.total
+    line = f":{graph.source.line(graph.span.start)}" if graph.span is not None else ""
+    form = _FORMATS.get(graph.format, graph.format)
+    version = f" of OneFlow {graph.version_guess}" if graph.version_guess else ""
+    batch = "" if analysis.batch is None else f", batch {analysis.batch:,}"
+    found = [
+        ("read from", f"{printable(graph.source.name)}{line}"),
+        ("format", f"{form}{version}"),
+        ("size", f"{_operators(analysis):,} operators in {len(graph.modules) - 1:,} modules{batch}"),
+    ]
+    if selection:
+        found.append(("selected", f"{printable(selection)}: {len(part.graph.ops):,} operators"))
+    found.append(("compute", ", ".join([_count(cost, "macs", "MACs"), _count(cost, "flops", "FLOPs"), *_special(cost)])))
+    if analysis.batch:
+        per_sample = Ratio(cost.get("macs"), analysis.batch)
+        macs = format_count((2 * per_sample.part + per_sample.whole) // (2 * per_sample.whole), "MACs", cost.certainty("macs"))
+        found.append(("per sample", macs))
+    found += [(label, text) for label, text in zip(["parameters", "", "", ""], _variables(cost), strict=False)]
+    if analysis.declared_params is not None and part is analysis and analysis.declared_params != _params(cost):
+        found.append(("", f"{format_exact(analysis.declared_params)} declared by the modules' own lines"))
+    read, written = (_count(cost, name, "bytes") for name in ("bytes_read", "bytes_written"))
+    found.append(("traffic", f"{read} read, {written} written, without fusion"))
+    found.append(("intensity", format_ratio(flops_per_byte(cost), "FLOP/byte")))
+    elements = format_exact(cost.get("activation_elements"), cost.certainty("activation_elements"))
+    found.append(("activations", f"{elements} elements, {_count(cost, 'activation_bytes', 'bytes')}, a sum and no peak"))
+    found.append(("certainty", certainty(part)))
+    return found
+
+
+def certainty(analysis: Analysis) -> str:
+    """How sure the totals are, and what keeps them from being exact."""
+    worst = analysis.total.worst
+    words = {
+        "exact": "exact",
+        "lower_bound": "figures with >= are lower bounds",
+        "upper_bound": "figures with <= are upper bounds: some work depends on the data",
+        "unbounded": "figures with ~ are neither lower nor upper bounds",
+    }[worst]
+    why = ["part of the graph was not read"] if analysis.graph.partial else []
+    count = sum(len(unknown.ops) for unknown in analysis.unknown)
+    if count:
+        why.append(f"something of {count:,} operator{'s' if count > 1 else ''} is unknown")
+    if analysis.inference.disagreements:
+        words += f", but {len(analysis.inference.disagreements):,} shapes in the file disagree with their operators"
+    return f"{words}: {', '.join(why)}" if why else words
+
+
+def reason(name: str) -> str:
+    """Why a count is unknown, in words."""
+    return _REASONS.get(name, name)
+
+
+def short_path(path: str) -> str:
+    """The name of a file without its folders."""
+    return posixpath.basename(path.replace("\\", "/")) or path
+
+
+def _operators(analysis: Analysis) -> int:
+    return sum(op.span is not None for op in analysis.graph.ops)
+
+
+def _count(cost: Cost, name: str, unit: str) -> str:
+    return format_count(cost.get(name), unit, cost.certainty(name))
+
+
+def _special(cost: Cost) -> list[str]:
+    """exp, log and the like, where there are any."""
+    certainty = cost.certainty("transcendentals")
+    count = cost.get("transcendentals")
+    return [f"{format_count(count, 'transcendentals', certainty)}"] if count else []
+
+
+def _params(cost: Cost) -> int:
+    return cost.params[KINDS.index("trainable")] + cost.params[KINDS.index("frozen")]
+
+
+def _variables(cost: Cost) -> list[str]:
+    words = {"trainable": "trainable", "frozen": "frozen", "buffer": "in buffers", "optimizer_state": "of optimizer state"}
+    lines = [
+        f"{format_count(elements, 'params' if kind in ('trainable', 'frozen') else 'elements', cost.certainty('params'))} {words[kind]}, "
+        f"{format_count(nbytes, 'bytes', cost.certainty('param_bytes'))}"
+        for kind, elements, nbytes in zip(KINDS, cost.params, cost.param_bytes, strict=True)
+        if elements
+    ]
+    return lines or ["none" if cost.is_known("params") else UNKNOWN]

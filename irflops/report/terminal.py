@@ -1,0 +1,169 @@
+"""Tables and the whole report on a terminal, with rich: colour where there is any, nothing wrapped, numbers never cut."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TextIO
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.text import Text
+
+from irflops.report.numbers import UNKNOWN, Ratio
+from irflops.report.sections import Report
+from irflops.report.table import Drawn, Table, drawn, printable
+
+WIDTH = 100
+"""Columns where no terminal says how many it has."""
+
+_GAP = "  "
+_INDENT = " "
+_LABEL = 13
+_LEAST = 14
+"""Columns that a text keeps, however narrow the terminal."""
+_BAR = 8
+_EIGHTHS = "▏▎▍▌▋▊▉"
+
+
+class Terminal:
+    """Draws on a stream, in its width and encoding."""
+
+    def __init__(self, stream: TextIO) -> None:
+        width = None if stream.isatty() or "COLUMNS" in os.environ else WIDTH
+        self._console = Console(file=stream, width=width, highlight=False, emoji=False, markup=False)
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        self._unicode = encoding.lower().startswith("utf")
+        self._ellipsis, self._rule = ("…", "─") if self._unicode else ("...", "-")
+
+    def report(self, report: Report) -> None:
+        """The whole report."""
+        self._line(Text(report.headline, style="bold"))
+        self._line(Text())
+        for label, text in report.facts:
+            self._line(Text.assemble(_INDENT, (label.ljust(_LABEL), "dim"), text))
+        for table in report.tables:
+            self._line(Text())
+            self.table(table)
+        if report.notes:
+            self._line(Text())
+            self._line(Text("Notes", style="bold"))
+            for note in report.notes:
+                for number, part in enumerate(Text(note).wrap(self._console, max(20, self._console.width - 4))):
+                    self._line(Text.assemble("   " if number else f"{_INDENT}- ", part))
+
+    def table(self, table: Table) -> None:
+        """A table under its title, as wide as it needs to be."""
+        columns, hidden = self._fitting(self._prepared(table))
+        title = Text(table.title, style="bold")
+        if table.total is not None:
+            title.append(f"  {len(table.items):,} of {table.total:,}", style="not bold dim")
+        if hidden:
+            title.append(f"  not shown for lack of room: {', '.join(hidden)}", style="not bold dim")
+        self._line(title)
+        widths = [_width(column) for column in columns]
+        self._row([Text(_aligned(c.heading, c, width), style="dim") for c, width in zip(columns, widths, strict=True)])
+        self._line(Text(_INDENT + self._rule * (sum(widths) + len(_GAP) * (len(widths) - 1)), style="dim"))
+        for n in range(len(table.items)):
+            texts = [_aligned(column.texts[n], column, width) for column, width in zip(columns, widths, strict=True)]
+            bold = table.tree is not None and table.tree(table.items[n])[0] == 0
+            self._row(
+                [Text(text, style=_style(text, c, number, bold)) for number, (text, c) in enumerate(zip(texts, columns, strict=True))]
+            )
+
+    def _line(self, text: Text) -> None:
+        text.rstrip()
+        self._console.print(text, soft_wrap=True)
+
+    def _row(self, cells: Sequence[Text]) -> None:
+        self._line(Text(_GAP).join([Text.assemble(_INDENT, cells[0]), *cells[1:]]))
+
+    def _prepared(self, table: Table) -> list[Drawn]:
+        """The columns with what a terminal adds: the indent of a tree, and the bars of shares where no text is cut for them."""
+        columns = drawn(table)
+        if table.tree is not None:
+            places = [table.tree(item) for item in table.items]
+            columns[0] = replace(columns[0], texts=["  " * level + printable(label) for level, label in places])
+        barred = [_with_bars(column) if column.column.name.endswith("_share") else column for column in columns]
+        return barred if self._unicode and self._room(barred) >= 0 else columns
+
+    def _room(self, columns: Sequence[Drawn]) -> int:
+        """Columns of the terminal that are left, negative where it is too narrow."""
+        return self._console.width - len(_INDENT) - sum(map(_width, columns)) - len(_GAP) * (len(columns) - 1)
+
+    def _fitting(self, columns: list[Drawn]) -> tuple[list[Drawn], list[str]]:
+        """The columns with long texts cut in the middle; where that is not enough, without those furthest to the right."""
+        hidden: list[str] = []
+        room = self._console.width - len(_INDENT)
+        while len(columns) > 2 and sum(map(_least_width, columns)) + len(_GAP) * (len(columns) - 1) > room:
+            hidden.insert(0, columns[-1].heading.strip())
+            columns = columns[:-1]
+        widths = [_width(column) for column in columns]
+        least = [_least_width(column) for column in columns]
+        for _ in range(-self._room(columns)):
+            widest = max(range(len(widths)), key=lambda n: (widths[n] > least[n], widths[n]))
+            widths[widest] -= widths[widest] > least[widest]
+        return [
+            replace(column, texts=[self._cut(text, width) for text in column.texts]) if width < _width(column) else column
+            for column, width in zip(columns, widths, strict=True)
+        ], hidden
+
+    def _cut(self, text: str, width: int) -> str:
+        """A text with its middle left out, so that it takes `width` columns at most."""
+        if cell_len(text) <= width:
+            return text
+        room = max(1, width - len(self._ellipsis))
+        indent = len(text) - len(text.lstrip(" "))
+        front = set_cell_size(text, min(room, max(indent + 1, room * 2 // 5)))
+        return front + self._ellipsis + set_cell_size(text[::-1], room - cell_len(front))[::-1]
+
+
+def _width(column: Drawn) -> int:
+    return max([cell_len(column.heading), *map(cell_len, column.texts)])
+
+
+def _least_width(column: Drawn) -> int:
+    return _width(column) if column.column.numeric else min(_width(column), max(_LEAST, cell_len(column.heading)))
+
+
+def _aligned(text: str, column: Drawn, width: int) -> str:
+    padding = " " * (width - cell_len(text))
+    return padding + text if column.column.numeric else text + padding
+
+
+def _with_bars(column: Drawn) -> Drawn:
+    width = _width(column)
+    texts = [f"{text:>{width}} {_bar(cell)}" for text, cell in zip(column.texts, column.cells, strict=True)]
+    return replace(column, heading=column.heading.rjust(width).ljust(width + 1 + _BAR), texts=texts)
+
+
+def _bar(cell: object) -> str:
+    if not isinstance(cell, Ratio) or cell.whole <= 0:
+        return " " * _BAR
+    eighths = min(_BAR * 8, (cell.part * _BAR * 16 + cell.whole) // (2 * cell.whole))
+    full, rest = divmod(eighths, 8)
+    return ("█" * full + (_EIGHTHS[rest - 1] if rest else "")).ljust(_BAR)
+
+
+def _style(text: str, column: Drawn, number: int, bold: bool) -> str:
+    word = text.strip()
+    if word == UNKNOWN or word.startswith((">=", "<=", "~")):
+        return "yellow"
+    if word in ("0", "0.0%"):
+        return "dim"
+    if column.column.name.endswith("_share"):
+        return "cyan"
+    if number == 0:
+        return "bold" if bold else ""
+    return "" if column.column.numeric else "green"
+
+
+def print_report(report: Report, stream: TextIO) -> None:
+    """The whole report of an analysis."""
+    Terminal(stream).report(report)
+
+
+def print_table(table: Table, stream: TextIO) -> None:
+    """One table."""
+    Terminal(stream).table(table)

@@ -1,0 +1,407 @@
+"""The command line: what stands on which stream, and with which code it ends."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import inspect
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]  # it ships no types
+import pytest
+from click.testing import CliRunner, Result
+
+from irflops import analyze, cli
+from irflops.ops import BY_TYPE
+from irflops.report import output
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = "fixtures/basic_block.repr.txt.gz"
+TRAINING = "fixtures/mlp_train.repr.txt.gz"
+
+
+@pytest.fixture(autouse=True)
+def _at_the_top(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def run(*args: str | Path, stdin: bytes | None = None) -> Result:
+    # Before click 8.2 the runner has to be told to keep the streams apart.
+    apart: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
+    return CliRunner(**apart).invoke(cli.cli, [str(arg) for arg in args], input=stdin)
+
+
+def run_process(*args: str | Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "LC_", "LANG"))}
+    env |= {"PYTHONPATH": str(ROOT)} | options.pop("env", {})
+    return subprocess.run([sys.executable, "-m", "irflops", *map(str, args)], capture_output=True, check=False, env=env, **options)
+
+
+def text(fixture: str) -> str:
+    return gzip.decompress((ROOT / fixture).read_bytes()).decode("utf-8")
+
+
+@pytest.fixture
+def unknown(tmp_path: Path) -> Path:
+    """A graph with an operator that nobody knows."""
+    path = tmp_path / "unknown.txt"
+    path.write_text(text(SMALL).replace("model.relu-relu-2", "model.relu-frobnicate-2"), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def cut(tmp_path: Path) -> Path:
+    """A graph that ends in its middle, between two lines."""
+    lines = text(SMALL).splitlines(keepends=True)
+    path = tmp_path / "cut.txt"
+    path.write_text("".join(lines[: len(lines) // 2]), encoding="utf-8")
+    return path
+
+
+# ------------------------------------------------------------------ exit codes
+
+
+def test_fine() -> None:
+    result = run("analyze", SMALL)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "92.27 MMACs" in result.stdout
+
+
+def test_strict_is_for_what_is_unknown(unknown: Path) -> None:
+    relaxed, strict = run("analyze", unknown), run("analyze", unknown, "--strict")
+    assert (relaxed.exit_code, strict.exit_code) == (0, 1)
+    assert relaxed.stdout == strict.stdout
+    assert ">= " in strict.stdout
+    assert "frobnicate" in strict.stdout
+    assert run("analyze", SMALL, "--strict").exit_code == 0
+
+
+def test_error_is_on_standard_error_alone() -> None:
+    result = run("analyze", "no such file.txt")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("no such file.txt: error: ")
+
+
+def test_damaged_graph_is_an_error_unless_partial(cut: Path) -> None:
+    refused, read = run("analyze", cut), run("analyze", cut, "--partial", "--format", "json")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "hint: --partial" in refused.stderr
+    assert read.exit_code == 0
+    assert json.loads(read.stdout)["totals"]["certainty"] == "lower_bound"
+    assert run("analyze", cut, "--partial", "--strict").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["analyze"],
+        ["analyze", SMALL, "--by", "colour"],
+        ["analyze", SMALL, "--max-size", "0"],
+        ["analyze", SMALL, "--max-size", "many"],
+        ["analyze", SMALL, "--max-size", "1K"],
+        ["analyze", SMALL, "--without", "totals"],
+        ["analyze", SMALL, "--top", "0"],
+        ["analyze", SMALL, "--graph", "NoSuchGraph"],
+        ["analyze", SMALL, "--by", "op", "--sort", "colour"],
+        ["analyze", SMALL, "--module", "no.such.module"],
+        ["analyze", SMALL, TRAINING, "--by", "op"],
+        ["analyze", SMALL, "-o", "no/such/folder/out.txt"],
+        ["lines", "no such file"],
+        ["schema", "no-such-schema"],
+        ["ops", "no_such_op"],
+        ["no-such-command"],
+    ],
+    ids=" ".join,
+)
+def test_bad_usage(args: list[str]) -> None:
+    result = run(*args)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_our_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_graph: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(cli, "analyze_graph", broken)
+    result = run("analyze", SMALL)
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "Traceback" in result.stderr
+    assert "KeyError: 'a bug'" in result.stderr
+    assert "bug of irflops" in result.stderr
+
+
+def test_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_graph: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "analyze_graph", interrupted)
+    result = run("analyze", SMALL)
+    assert (result.exit_code, result.stdout, result.stderr.strip()) == (130, "", "")
+
+
+@pytest.mark.parametrize("args", [["analyze", SMALL], ["analyze", SMALL, "--format", "json"], ["ops"], ["--help"]], ids=" ".join)
+def test_closed_pipe_ends_quietly(args: list[str]) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run(
+        [sys.executable, "-m", "irflops", *args],
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_full_disk_is_an_error_and_no_bug() -> None:
+    result = run("analyze", SMALL, "--format", "json", "-o", "/dev/full")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("/dev/full: error: cannot write")
+
+
+# ------------------------------------------------------------------ where it reads and writes
+
+
+def test_standard_input() -> None:
+    result = run("analyze", "-", "--format", "json", stdin=(ROOT / SMALL).read_bytes())
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["source"]["path"] == "<stdin>"
+
+
+def test_output_file(tmp_path: Path) -> None:
+    target = tmp_path / "a folder" / "größe 模型.json"
+    target.parent.mkdir()
+    result = run("analyze", SMALL, "--format", "json", "-o", target)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert json.loads(target.read_text(encoding="utf-8")) == json.loads(run("analyze", SMALL, "--format", "json").stdout)
+    table = tmp_path / "table.txt"
+    assert run("analyze", SMALL, "-o", table).exit_code == 0
+    assert "─" in table.read_text(encoding="utf-8")
+    assert run("analyze", SMALL, "-o", "-").stdout == run("analyze", SMALL).stdout
+
+
+def test_failure_writes_no_file(tmp_path: Path) -> None:
+    assert run("analyze", "no such file", "-o", tmp_path / "out.txt").exit_code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["table", "json", "csv", "markdown", "latex"])
+def test_ascii_locale(how: str, tmp_path: Path) -> None:
+    dump = tmp_path / "größe 模型.txt"
+    dump.write_text(text(SMALL).replace("(GRAPH:MyGraph_0:MyGraph)", "(GRAPH:Größe_0:Größe)"), encoding="utf-8")
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+    done = run_process("analyze", dump.name, "--format", how, env=ascii_only, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.isascii()
+    assert b"model" in done.stdout
+
+
+def test_no_colour_where_none_is_wanted_and_colour_where_it_is() -> None:
+    assert b"\x1b" not in run_process("analyze", SMALL).stdout
+    forced = {"FORCE_COLOR": "1", "TERM": "xterm"}
+    plain = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | {"PYTHONPATH": str(ROOT)} | forced
+    command = [sys.executable, "-m", "irflops", "analyze", SMALL]
+    assert b"\x1b[" in subprocess.run(command, capture_output=True, check=True, env=plain).stdout
+
+
+def test_width_follows_the_environment() -> None:
+    wide, narrow = (run_process("analyze", TRAINING, "--by", "op", env={"COLUMNS": width}).stdout.decode() for width in ("160", "70"))
+    assert max(map(len, narrow.splitlines()[1:])) <= 70 < max(map(len, wide.splitlines()))
+
+
+# ------------------------------------------------------------------ several files
+
+
+def schema(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run("schema", name).stdout)
+    return found
+
+
+def test_several_files_are_a_list_and_failures_are_in_it(cut: Path) -> None:
+    result = run("analyze", SMALL, cut, TRAINING, "--format", "json", "--without", "ops")
+    assert result.exit_code == 2
+    first, failed, last = rows = json.loads(result.stdout)
+    jsonschema.validate(rows, schema("analysis"), cls=jsonschema.Draft202012Validator)
+    assert (first["source"]["path"], last["source"]["path"]) == (SMALL, TRAINING)
+    assert failed["source"] == str(cut)
+    assert failed["error"].keys() == {"message", "line", "col", "hint"}
+    assert failed["error"]["message"] in result.stderr
+
+
+def test_several_files_are_a_row_each() -> None:
+    result = run("analyze", SMALL, "no such file", TRAINING, "--format", "csv")
+    assert result.exit_code == 2
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [row["path"] for row in rows] == [SMALL, "no such file", TRAINING]
+    assert [row["flops"] for row in rows] == [str(analyze(SMALL).total.get("flops")), "", str(analyze(TRAINING).total.get("flops"))]
+    assert rows[1]["error"].startswith("cannot read the file")
+    table = run("analyze", SMALL, "no such file", TRAINING)
+    assert table.exit_code == 2
+    assert len(table.stdout.splitlines()) == 3 + 3
+    assert "cannot" in table.stdout
+    assert run("analyze", SMALL, TRAINING).exit_code == 0
+
+
+def test_strict_holds_for_each_of_several(unknown: Path) -> None:
+    assert run("analyze", SMALL, unknown, "--strict").exit_code == 1
+    assert run("analyze", SMALL, unknown).exit_code == 0
+    assert run("analyze", SMALL, unknown, "no such file", "--strict").exit_code == 2
+
+
+def test_patterns_are_expanded_without_a_shell(tmp_path: Path) -> None:
+    for name in ("b.txt", "a.txt", "c [1].txt"):
+        (tmp_path / name).write_text(text(SMALL), encoding="utf-8")
+    rows = json.loads(run("analyze", tmp_path / "*.txt", "--format", "json", "--without", "ops").stdout)
+    assert [Path(row["source"]["path"]).name for row in rows] == ["a.txt", "b.txt", "c [1].txt"]
+    assert json.loads(run("analyze", tmp_path / "c [1].txt", "--format", "json").stdout)["graph"]["operators"] > 0
+    nothing = run("analyze", tmp_path / "*.log")
+    assert nothing.exit_code == 2
+    assert "*.log: error:" in nothing.stderr
+
+
+# ------------------------------------------------------------------ options
+
+
+def test_columns_sort_and_top() -> None:
+    result = run("analyze", SMALL, "--by", "op", "--columns", "name, bytes_read", "--sort", "bytes_read", "--top", "3", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    reads = sorted((row["bytes_read"] for row in analyze(SMALL).rows("op")), reverse=True)
+    assert [int(row["bytes_read"]) for row in rows] == reads[:3]
+    assert rows[0].keys() == {"name", "bytes_read"}
+
+
+def test_unknown_column_names_a_near_one() -> None:
+    result = run("analyze", SMALL, "--by", "op", "--columns", "name,flop")
+    assert result.exit_code == 2
+    assert "hint: did you mean flops?" in result.stderr
+
+
+def test_phase_and_module_hold_for_the_whole_report() -> None:
+    result = run("analyze", TRAINING, "--phase", "backward", "--by", "type", "--format", "csv")
+    flops = sum(int(row["flops"]) for row in csv.DictReader(io.StringIO(result.stdout)))
+    assert flops == analyze(TRAINING).phases["backward"].get("flops")
+    report = run("analyze", TRAINING, "--phase", "backward").stdout
+    assert "selected     phase backward" in report
+
+
+def test_graph_is_chosen_by_name_or_number(tmp_path: Path) -> None:
+    log = tmp_path / "two.log"
+    log.write_text(f"epoch 1\n{text(SMALL)}\nepoch 2\n{text(TRAINING)}\ndone\n", encoding="utf-8")
+    neither = run("analyze", log)
+    assert (neither.exit_code, neither.stdout) == (2, "")
+    names = [analyze(path).graph.name for path in (SMALL, TRAINING)]
+    assert all(name in neither.stderr for name in names)
+    for choice, name in (("1", names[0]), ("2", names[1]), (names[1], names[1])):
+        assert json.loads(run("analyze", log, "--graph", choice, "--format", "json").stdout)["graph"]["name"] == name
+
+
+@pytest.mark.parametrize(
+    ("given", "size"), [("500M", 500 << 20), ("2G", 2 << 30), ("1k", 1024), ("3GiB", 3 << 30), ("7", 7), ("8 MB", 8 << 20)]
+)
+def test_size(given: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def count(_path: str, max_size: int) -> dict[str, int]:
+        seen.append(max_size)
+        return {}
+
+    monkeypatch.setattr(cli, "count_lines", count)
+    assert run("lines", SMALL, "--max-size", given).exit_code == 0
+    assert seen == [size]
+
+
+# ------------------------------------------------------------------ other commands
+
+
+def test_lines_add_up_to_the_file() -> None:
+    row = json.loads(run("lines", SMALL, "--format", "json").stdout)
+    jsonschema.validate(row, schema("lines"), cls=jsonschema.Draft202012Validator)
+    assert sum(row["lines"].values()) == row["total"] == len(text(SMALL).splitlines())
+    assert row["lines"]["foreign"] == 0
+    table = run("lines", SMALL).stdout
+    assert [line.split()[1] for line in table.splitlines() if "operator" in line] == [str(row["lines"]["operator"])]
+
+
+@pytest.mark.parametrize("name", cli.SCHEMAS)
+def test_schemas_are_schemas(name: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(schema(name))
+    assert name in run("schema").stdout.splitlines()
+
+
+def test_ops_lists_every_rule() -> None:
+    listed = json.loads(run("ops", "--format", "json").stdout)
+    jsonschema.validate(listed, schema("ops"), cls=jsonschema.Draft202012Validator)
+    assert {row["type"] for row in listed["ops"]} == set(BY_TYPE)
+    assert {row["status"] for row in listed["ops"]} <= {"ruled", "data_dependent"}
+
+
+def test_op_tells_how_it_is_counted() -> None:
+    told = run("ops", "conv2d").stdout
+    rule = BY_TYPE["conv2d"]
+    assert told.startswith(f"conv2d\n\n {rule.summary}\n")
+    assert " ".join(rule.formula.split()) in " ".join(told.split())
+    assert max(map(len, told.splitlines())) <= 100
+    assert run("ops", "conv2").stderr == "error: OneFlow has no op type 'conv2'\nhint: did you mean conv2d?\n"
+
+
+def test_help_is_for_people() -> None:
+    for args in ([], ["analyze"], ["lines"], ["ops"], ["schema"]):
+        result = run(*args, "--help")
+        assert result.exit_code == 0
+        assert "..." not in result.stdout.partition("Commands:")[2]
+    assert "Examples:" in run("analyze", "-h").stdout
+    assert run("--version").stdout.startswith("irflops ")
+
+
+# ------------------------------------------------------------------ start-up time, and patience
+
+
+@pytest.mark.parametrize(("how", "absent"), [("json", {"rich", "networkx", "numpy"}), ("table", {"networkx", "numpy"})])
+def test_only_what_is_needed_is_imported(how: str, absent: set[str]) -> None:
+    code = f"""
+import sys
+from irflops.cli import cli
+try:
+    cli.main(["analyze", {SMALL!r}, "--format", {how!r}, "-o", {os.devnull!r}])
+except SystemExit as end:
+    assert not end.code
+print(*sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    assert not absent & set(done.stdout.split())
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_sign_of_life_comes_late_and_on_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "PATIENCE", 0.05)
+    monkeypatch.setenv("TERM", "xterm")
+    shown = {}
+    for name, stream, seconds, quiet in (
+        ("slow", _Terminal(), 0.4, False),
+        ("fast", _Terminal(), 0, False),
+        ("quiet", _Terminal(), 0.4, True),
+        ("redirected", io.StringIO(), 0.4, False),
+    ):
+        monkeypatch.setattr(sys, "stderr", stream)
+        with output.sign_of_life("analyzing [b]this[/b]", quiet):
+            time.sleep(seconds)
+        shown[name] = stream.getvalue()
+    assert "analyzing [b]this[/b]" in shown.pop("slow")
+    assert set(shown.values()) == {""}

@@ -1,0 +1,393 @@
+"""What comes out: golden outputs in tests/golden/ (`pytest --update` writes them anew), the JSON Schema, and hostile contents."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TextIO
+
+import jsonschema  # type: ignore[import-untyped]  # it ships no types
+import pytest
+
+from irflops import load
+from irflops.analysis import Analysis, analyze_graph
+from irflops.cost import Cost, OpCost
+from irflops.errors import IrflopsError, Source
+from irflops.ir import Attrs, DType, Graph, Module, Op, Operand, Phase, TensorType
+from irflops.report.json_writer import write_json
+from irflops.report.numbers import Ratio, format_count, format_exact, format_ratio, format_share
+from irflops.report.sections import BY, Wish, summary_report, table_by, whole_report
+from irflops.report.table import drawn
+from irflops.report.terminal import print_report, print_table
+from irflops.report.text import write_csv, write_latex, write_markdown, write_markdown_report
+from irflops.selection import matching_modules, select
+from irflops.tree import tree_of
+
+ROOT = Path(__file__).resolve().parent.parent
+FIXTURES = sorted(path.name for path in (ROOT / "fixtures").glob("*.repr.txt.gz"))
+SMALL, TRAINING = "basic_block", "mlp_train"
+
+
+@pytest.fixture(autouse=True)
+def _at_the_top(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    def check(name: str, text: str) -> None:
+        path = ROOT / "tests" / "golden" / name
+        if request.config.getoption("--update"):
+            path.write_text(text, encoding="utf-8", newline="\n")
+        assert text == path.read_text(encoding="utf-8")
+
+    return check
+
+
+def analysis_of(fixture: str) -> Analysis:
+    return analyze_graph(load(f"fixtures/{fixture.removesuffix('.repr.txt.gz')}.repr.txt.gz"))
+
+
+def text_of(write: Callable[[TextIO], None], encoding: str = "utf-8") -> str:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding=encoding, newline="\n")
+    write(stream)
+    stream.flush()
+    return raw.getvalue().decode(encoding)
+
+
+# ------------------------------------------------------------------ golden outputs
+
+
+@pytest.mark.parametrize("fixture", [SMALL, TRAINING])
+def test_whole_report(fixture: str, golden: Callable[[str, str], None]) -> None:
+    report = whole_report(analysis_of(fixture), Wish())
+    golden(f"{fixture}.txt", text_of(lambda stream: print_report(report, stream)))
+    golden(f"{fixture}.md", text_of(lambda stream: write_markdown_report(report, stream)))
+
+
+def test_whole_report_in_ascii(golden: Callable[[str, str], None]) -> None:
+    report = whole_report(analysis_of(SMALL), Wish())
+    golden(f"{SMALL}.ascii.txt", text_of(lambda stream: print_report(report, stream), "ascii"))
+
+
+def test_whole_report_in_colour(golden: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    report = whole_report(analysis_of(SMALL), Wish())
+    golden(f"{SMALL}.colour.txt", text_of(lambda stream: print_report(report, stream)))
+
+
+@pytest.mark.parametrize("by", [by for by in BY if by != "summary"])
+def test_table_of_each_kind(by: str, golden: Callable[[str, str], None]) -> None:
+    table = table_by(analysis_of(TRAINING), by, Wish(), whole=True)
+    golden(f"{TRAINING}.{by}.csv", text_of(lambda stream: write_csv(table, stream)))
+    golden(f"{TRAINING}.{by}.tex", text_of(lambda stream: write_latex(table, stream)))
+
+
+def test_json(golden: Callable[[str, str], None]) -> None:
+    analysis = analysis_of(SMALL)
+    golden(f"{SMALL}.json", text_of(lambda stream: write_json(analysis, stream), "ascii"))
+
+
+def test_html_of_notebooks(golden: Callable[[str, str], None]) -> None:
+    golden(f"{SMALL}.html", analysis_of(SMALL)._repr_html_() + "\n")
+
+
+@pytest.mark.parametrize("fixture", FIXTURES)
+def test_report_fits_in_its_width_and_wraps_nothing(fixture: str) -> None:
+    report = whole_report(analysis_of(fixture), Wish())
+    lines = text_of(lambda stream: print_report(replace(report, facts=[], notes=[]), stream)).splitlines()
+    assert max(map(len, lines)) <= 100
+    assert [line for line in lines if line != line.rstrip()] == []
+    rows = sum(len(table.items) for table in report.tables)
+    assert len(lines) == 2 + rows + 4 * len(report.tables)
+
+
+# ------------------------------------------------------------------ JSON
+
+
+def schema() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((ROOT / "irflops/data/schemas/analysis.schema.json").read_text(encoding="utf-8"))
+    return found
+
+
+def test_schema_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(schema())
+
+
+@pytest.mark.parametrize("fixture", FIXTURES)
+def test_json_keeps_its_schema(fixture: str) -> None:
+    analysis = analysis_of(fixture)
+    written = json.loads(text_of(lambda stream: write_json(analysis, stream), "ascii"))
+    jsonschema.validate(written, schema(), cls=jsonschema.Draft202012Validator)
+    assert written == analysis.to_dict()
+
+
+def test_schema_refuses_what_lacks_a_cost() -> None:
+    row = analysis_of(SMALL).to_dict()
+    del row["ops"][0]["flops"]
+    with pytest.raises(jsonschema.ValidationError, match="'flops' is a required property"):
+        jsonschema.validate(row, schema())
+
+
+def test_json_leaves_parts_out() -> None:
+    analysis = analysis_of(SMALL)
+    written = json.loads(text_of(lambda stream: write_json(analysis, stream, ["ops", "modules"])))
+    assert written == analysis.to_dict(["ops", "modules"])
+    assert not {"ops", "modules"} & written.keys()
+
+
+# ------------------------------------------------------------------ contents nobody expects
+
+HUGE = 7**6000
+"""5,071 digits: more than Python makes text of by itself."""
+
+
+def tensor(name: str, *shape: int) -> Operand:
+    return Operand("out", 0, f"{name}/out", TensorType(shape, DType.FLOAT32))
+
+
+def graph_of(*ops: Op, modules: tuple[Module, ...] = ()) -> Graph:
+    return Graph("g", "G", False, ops, (Module("", None, None), *modules), "repr", Source("<string>", ""))
+
+
+def with_cost(graph: Graph, cost: Cost) -> Analysis:
+    analysis = analyze_graph(graph)
+    return replace(analysis, costs=tuple(OpCost(cost) for _ in graph.ops), total=cost, modules=dict.fromkeys(analysis.modules, cost))
+
+
+def test_integers_of_any_size_are_written_whole() -> None:
+    limit = sys.get_int_max_str_digits() if hasattr(sys, "get_int_max_str_digits") else None
+    analysis = with_cost(graph_of(Op("x", "relu", (), (tensor("x", 2),), phase=Phase.FORWARD)), Cost((HUGE,) * 7))
+    out = text_of(lambda stream: write_json(analysis, stream))
+    table = text_of(lambda stream: write_csv(table_by(analysis, "op", Wish(), whole=True), stream))
+    digits = "".join(str(HUGE // 10**at % 10**1000).zfill(1000) for at in range(5000, -1, -1000)).lstrip("0")
+    assert out.count(f'"macs":{digits},') == 3
+    assert f",{digits}," in table
+    assert limit is None or sys.get_int_max_str_digits() == limit
+
+
+def test_integers_of_any_size_are_shown_short() -> None:
+    analysis = with_cost(graph_of(Op("x", "relu", (), (tensor("x", 2),), phase=Phase.FORWARD)), Cost((HUGE,) * 7))
+    report = whole_report(analysis, Wish())
+    assert "e5070 MACs" in text_of(lambda stream: print_report(report, stream))
+    assert "10^5070 and more" in analysis._repr_html_()
+
+
+def test_infinities_have_names_in_json() -> None:
+    attrs = Attrs({"min_val": float("-inf"), "max_val": float("inf"), "alpha": float("nan"), "beta": 0.5})
+    analysis = analyze_graph(graph_of(Op("x", "relu", (), (tensor("x", 2),), attrs=attrs)))
+    written = json.loads(text_of(lambda stream: write_json(analysis, stream)), parse_constant=pytest.fail)
+    assert written["ops"][0]["attrs"] == {"min_val": "-Infinity", "max_val": "Infinity", "alpha": "NaN", "beta": 0.5}
+
+
+EVIL = "a\x1b[31m|b\n<script>&_%$#{}\\^~\"'`,c"
+
+
+@pytest.fixture
+def evil() -> Analysis:
+    op = Op(EVIL, EVIL, (), (tensor(EVIL, 2),), module=EVIL)
+    return analyze_graph(graph_of(op, modules=(Module(EVIL, EVIL, EVIL),)))
+
+
+def test_names_do_not_command_the_terminal(evil: Analysis) -> None:
+    report = whole_report(evil, Wish())
+    for out in (
+        text_of(lambda stream: print_report(report, stream)),
+        text_of(lambda stream: write_markdown_report(report, stream)),
+        text_of(lambda stream: write_latex(report.tables[0], stream)),
+    ):
+        assert "\x1b" not in out
+
+
+def test_names_do_not_break_out_of_markup(evil: Analysis) -> None:
+    assert "<script>" not in evil._repr_html_()
+    table = table_by(evil, "op", Wish(columns=["name", "type"]))
+    rows = text_of(lambda stream: write_markdown(table, stream)).splitlines()
+    assert len(rows) == 3
+    assert rows[2].replace("\\\\", "").replace("\\|", "").count("|") == 3
+    latex = text_of(lambda stream: write_latex(table, stream))
+    assert r"\textless{}script\textgreater{}\&\_\%\$\#\{\}\textbackslash{}\textasciicircum{}\textasciitilde{}" in latex
+
+
+def test_csv_gives_names_back_whole(evil: Analysis) -> None:
+    out = text_of(lambda stream: write_csv(table_by(evil, "op", Wish(columns=["name"])), stream))
+    assert list(csv.reader(io.StringIO(out, newline=""))) == [["name"], [EVIL]]
+
+
+def test_long_names_lose_their_middle() -> None:
+    names = ["model." + "深" * 80 + ".conv-conv2d-1", "model." + "x" * 200 + ".conv-conv2d-2"]
+    ops = (Op(name, "relu", (), (tensor(name, 2),), phase=Phase.FORWARD) for name in names)
+    lines = text_of(lambda stream: print_table(table_by(analyze_graph(graph_of(*ops)), "op", Wish()), stream)).splitlines()
+    assert all(line.startswith(" model.") and "…" in line for line in lines[3:])
+    assert ["-conv2d-1" in lines[3], "-conv2d-2" in lines[4]] == [True, True]
+    assert max(map(len, lines)) <= 100
+
+
+def test_narrow_terminal_leaves_columns_out_and_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "44")
+    title, *lines = text_of(lambda stream: print_table(table_by(analysis_of(SMALL), "op", Wish()), stream)).splitlines()
+    assert "not shown for lack of room" in title
+    assert title.endswith("line")
+    assert max(map(len, lines)) <= 44
+    assert not any("…" in line[-10:] for line in lines)
+
+
+# ------------------------------------------------------------------ tables
+
+
+def test_nothing_known_is_unknown_and_a_bound_is_marked() -> None:
+    known = Op("x", "relu", (), (tensor("x", 4),), phase=Phase.FORWARD)
+    op = replace(known, inputs=(replace(tensor("x", 4), arg="x"),), outputs=(replace(tensor("y", 4), arg="y"),), name="y")
+    analysis = analyze_graph(graph_of(op, replace(op, name="z", type="no_such_type", outputs=(tensor("z", 4),))))
+    (macs, flops) = (column for column in drawn(table_by(analysis, "op", Wish())) if column.column.name in ("macs", "flops"))
+    assert (macs.texts, flops.texts) == (["0", "unknown"], ["4", "unknown"])
+    (total,) = (column.texts[0] for column in drawn(table_by(analysis, "module", Wish())) if column.column.name == "flops")
+    assert total == ">= 4"
+    report = text_of(lambda stream: print_report(whole_report(analysis, Wish()), stream))
+    assert "unknown MACs" not in report
+    assert ">= 4 FLOPs" in report
+    assert "no_such_type" in report
+    assert "lower bounds: something of 1 operator is unknown" in report
+    row = list(csv.DictReader(io.StringIO(text_of(lambda s: write_csv(table_by(analysis, "op", Wish(), whole=True), s)))))[1]
+    assert (row["name"], row["flops"], row["reason"]) == ("z", "", "no_rule")
+
+
+@pytest.mark.parametrize("by", ["op", "type", "phase", "location"])
+def test_rows_add_up_to_the_total(by: str) -> None:
+    analysis = analysis_of(TRAINING)
+    out = text_of(lambda stream: write_csv(table_by(analysis, by, Wish(), whole=True), stream))
+    rows = list(csv.DictReader(io.StringIO(out)))
+    for name in ("macs", "flops", "bytes_read", "params.trainable"):
+        total = analysis.rows("summary")[0][name]
+        assert sum(int(row[name]) for row in rows) == total
+
+
+@pytest.mark.parametrize("phase", ["forward", "backward", "optimizer"])
+def test_phase_selects_its_operators(phase: str) -> None:
+    analysis = analysis_of(TRAINING)
+    part = select(analysis, phase=phase)
+    assert part.total == part.modules[""] == analysis.phases[phase]
+    assert {op.phase and op.phase.value for op in part.graph.ops} == {phase}
+    assert sum(group.count for group in part.types.values()) == len(part.graph.ops)
+
+
+def test_module_selects_all_below() -> None:
+    analysis = analysis_of("resnet18")
+    part = select(analysis, module="model.layer*")
+    layers = [analysis.modules[f"model.layer{n}"] for n in (1, 2, 3, 4)]
+    assert part.total == layers[0] + layers[1] + layers[2] + layers[3]
+    assert part.modules["model.layer2.0"] == analysis.modules["model.layer2.0"]
+    assert matching_modules(analysis, "**.conv1")[:2] == ["model.conv1", "model.layer1.0.conv1"]
+    assert matching_modules(analysis, "model.layer?.0")[-1] == "model.layer4.0"
+    with pytest.raises(IrflopsError, match=r"no module matches 'model\.layr1'") as caught:
+        select(analysis, module="model.layr1")
+    assert caught.value.hint == "did you mean 'model.layer1'?"
+
+
+def test_partial_graph_stays_a_lower_bound_when_selected() -> None:
+    graph = analysis_of(TRAINING).graph
+    part = select(analyze_graph(replace(graph, partial=True)), phase="backward")
+    assert part.total.certainty("flops") == "lower_bound"
+
+
+def test_sorted_tree_becomes_a_list() -> None:
+    analysis = analysis_of("resnet18")
+    table = table_by(analysis, "module", Wish(sort="params", depth=2, top=3))
+    assert table.items == ["", "model", "model.layer4"]
+    assert drawn(table)[0].texts[2] == "model.layer4"
+    by_name = table_by(analysis, "op", Wish(sort="name", top=2))
+    assert [analysis.graph.ops[i].name for i in by_name.items] == sorted(op.name for op in analysis.graph.ops)[:2]
+
+
+def test_depth_opens_as_much_as_a_screen_holds() -> None:
+    small, large = (table_by(analysis_of(name), "module", Wish()) for name in (SMALL, "densenet121"))
+    assert len(small.items) == len(analysis_of(SMALL).graph.modules)
+    assert 2 <= len(large.items) <= 30
+    assert [item.count(".") for item in table_by(analysis_of("resnet18"), "module", Wish(depth=1)).items] == [0, 0]
+
+
+def test_summary_alone_has_no_table() -> None:
+    report = summary_report(analysis_of(SMALL), Wish())
+    assert report.tables == ()
+    assert dict(report.facts)["certainty"] == "exact"
+
+
+def test_tree_hangs_orphans_from_the_nearest_module_above() -> None:
+    tree = tree_of(["a", "a.b.c", "a.b.c.d", "x.y"])
+    assert list(tree.walk()) == [("", 0), ("a", 1), ("a.b.c", 2), ("a.b.c.d", 3), ("x.y", 1)]
+    assert [tree.label(path) for path in ("a", "a.b.c", "a.b.c.d", "x.y")] == ["a", "b.c", "d", "x.y"]
+
+
+# ------------------------------------------------------------------ numbers
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "certainty", "text"),
+    [
+        (1814073344, "MACs", "exact", "1.81 GMACs"),
+        (3637806568, "FLOPs", "exact", "3.64 GFLOPs"),
+        (11689512, "params", "exact", "11.69 M params"),
+        (46758048, "bytes", "exact", "44.6 MiB"),
+        (0, "MACs", "exact", "0 MACs"),
+        (999, "MACs", "exact", "999 MACs"),
+        (999_994, "MACs", "exact", "999.99 kMACs"),
+        (999_995, "MACs", "exact", "1.00 MMACs"),
+        (1023, "bytes", "exact", "1023 bytes"),
+        (1024**2 - 1, "bytes", "exact", "1.0 MiB"),
+        (5, "FLOPs", "lower_bound", ">= 5 FLOPs"),
+        (5, "FLOPs", "upper_bound", "<= 5 FLOPs"),
+        (5, "FLOPs", "unbounded", "~ 5 FLOPs"),
+        (0, "FLOPs", "lower_bound", "unknown"),
+        (0, "FLOPs", "upper_bound", "<= 0 FLOPs"),
+        (None, "FLOPs", "exact", "unknown"),
+        (10**26, "MACs", "exact", "100.00 YMACs"),
+        (10**27 - 1, "MACs", "exact", "9.99e26 MACs"),
+        (123 * 10**3000, "params", "exact", "1.23e3002 params"),
+    ],
+)
+def test_count(value: int | None, unit: str, certainty: str, text: str) -> None:
+    assert format_count(value, unit, certainty) == text
+
+
+def test_exact_count_and_ratios() -> None:
+    assert [format_exact(n) for n in (0, 11689512, 10**12)] == ["0", "11,689,512", "1.00 T"]
+    assert [format_share(Ratio(*r)) for r in ((1, 0), (0, 9), (1, 10**6), (9995, 10**4), (1, 1))] == [
+        "",
+        "0.0%",
+        "<0.1%",
+        "100.0%",
+        "100.0%",
+    ]
+    assert format_ratio(Ratio(1, 0), "FLOP/byte") == "unknown"
+    assert format_ratio(Ratio(10**30, 3), "FLOP/byte").endswith("FLOP/byte")
+    assert format_ratio(Ratio(9, 2, "unbounded"), "FLOP/byte") == "~ 4.5 FLOP/byte"
+
+
+def test_stream_of_rows_is_never_held() -> None:
+    """The writer takes operators one by one."""
+    analysis = analysis_of(SMALL)
+    seen: list[int] = []
+
+    class Watched(Analysis):
+        def parts(self) -> Iterator[tuple[str, Any]]:
+            for name, value in super().parts():
+                yield name, (_counted(value) if name == "ops" else value)
+
+    def _counted(rows: Iterator[Any]) -> Iterator[Any]:
+        for row in rows:
+            seen.append(len(stream.getvalue()))
+            yield row
+
+    fields = {name: getattr(analysis, name) for name in Analysis.__dataclass_fields__}
+    many = replace(analysis.graph, ops=analysis.graph.ops * 100)
+    stream = io.StringIO()
+    write_json(Watched(**fields | {"graph": many, "costs": analysis.costs * 100}), stream)
+    assert seen[-1] > len(stream.getvalue()) // 2
