@@ -6,6 +6,8 @@ Everything else carries a `Span`; this module alone turns one into `file:line:co
 from __future__ import annotations
 
 import bisect
+import unicodedata
+from array import array
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -30,8 +32,8 @@ class Source:
     text: str = field(repr=False)
 
     @cached_property
-    def _line_starts(self) -> list[int]:
-        starts = [0]
+    def _line_starts(self) -> array[int]:
+        starts = array("q", [0])
         find = self.text.find
         at = find("\n")
         while at >= 0:
@@ -123,9 +125,12 @@ class GraphError(IrflopsError):
 
 def error_at(kind: type[IrflopsError], source: Source, span: Span, message: str, hint: str | None = None) -> IrflopsError:
     """The error of a kind at a span of a source, with its line as excerpt."""
-    line, column = source.line_col(span.start)
+    start = span.start
+    while start < span.end - 1 and source.text[start : start + 1] in (" ", "\t"):
+        start += 1  # people look at the text, not at its indentation
+    line, column = source.line_col(start)
     text = source.line_text(line)
-    width = max(1, min(span.end - span.start, len(text) - column + 1))
+    width = max(1, min(span.end - start, len(text) - column + 1))
     return kind(message, path=source.name, line=line, column=column, width=width, excerpt=text, hint=hint)
 
 
@@ -140,7 +145,17 @@ def draw_caret(line: int, column: int, width: int, text: str) -> list[str]:
     shown = "".join(c if c == "\t" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[start : start + WINDOW])
     head = "..." if start else ""
     tail = "..." if start + WINDOW < len(text) else ""
-    before = head.replace(".", " ") + "".join("\t" if c == "\t" else " " for c in shown[: max(0, column - 1 - start)])
-    carets = "^" * max(1, min(width, len(shown) - (column - 1 - start)))
+    at = max(0, column - 1 - start)
+    before = head.replace(".", " ") + "".join("\t" if c == "\t" else " " * _columns(c) for c in shown[:at])
+    carets = "^" * max(1, sum(map(_columns, shown[at : at + width])))
     gutter = f"{line:>4} | "
     return [f"{gutter}{head}{shown}{tail}", " " * (len(gutter) - 2) + "| " + before + carets]
+
+
+def _columns(character: str) -> int:
+    """Columns of a terminal that a character takes: two for wide East Asian ones, none for combining ones."""
+    if character.isascii():
+        return 1
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -47,7 +47,16 @@ def tables_module(name: str) -> str:
     """The source of `irflops/_tables/NAME.py`: a grammar compiled once, as literals that Python loads faster than Lark compiles."""
     data, memo = compile_grammar(name).memo_serialize([TerminalDef, Rule])
     summary = f'"""Tables of the grammar {name}, compiled by Lark {lark.__version__}. Written when the wheel was built."""'
-    return f"{summary}\n\nFINGERPRINT = {fingerprint(name)!r}\nDATA = {data!r}\nMEMO = {memo!r}\n"
+    return f"{summary}\n\nFINGERPRINT = {fingerprint(name)!r}\nDATA = {_literal(data)!r}\nMEMO = {_literal(memo)!r}\n"
+
+
+def _literal(value: Any) -> Any:
+    """Plain data that `repr` writes as Python reads it: older versions of Lark leave tokens among the strings."""
+    if isinstance(value, dict):
+        return {_literal(key): _literal(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_literal, value))
+    return str(value) if isinstance(value, str) else value
 
 
 @cache

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from os import PathLike, fspath
 
 from irflops.errors import ChoiceError, NotAGraphError, Source, Span, error_at
@@ -52,17 +53,21 @@ def _read(data: bytes, name: str, choice: str | int | None, partial: bool) -> Gr
     distinct = _distinct(source, graphs)
     chosen = _choose(source, distinct, choice)
     graph = read_graph(source, chosen, partial)
-    copies = sum(1 for other in graphs if other is not chosen and _key(source, other) == _key(source, chosen)) if len(graphs) > 1 else 0
-    if not copies:
-        return graph
-    times = "once more" if copies == 1 else f"{copies} times more"
-    note = Note("printed-again", f"the same graph is printed {times} in this file; it counts once")
-    return _with_note(graph, note)
+    others = [other for other in graphs if other is not chosen and _header(source, other) == _header(source, chosen)]
+    return replace(graph, notes=(*graph.notes, *_copies(source, chosen, others))) if others else graph
 
 
-def _with_note(graph: Graph, note: Note) -> Graph:
-    fields = {name: getattr(graph, name) for name in graph.__dataclass_fields__}
-    return Graph(**(fields | {"notes": (*graph.notes, note)}))
+def _copies(source: Source, chosen: GraphText, others: Sequence[GraphText]) -> Iterator[Note]:
+    """What to say of the other prints under the name of the chosen one."""
+    key = _key(source, chosen)
+    same = sum(_key(source, other) == key for other in others)
+    if same:
+        times = "once more" if same == 1 else f"{same} times more"
+        yield Note("printed-again", f"the same graph is printed {times} in this file; it counts once")
+    damaged = sum(not _is_whole(other) and _key(source, other) != key for other in others) if _is_whole(chosen) else 0
+    if damaged:
+        prints = "a damaged print" if damaged == 1 else f"{damaged} damaged prints"
+        yield Note("damaged-copy", f"{prints} under the same name passed over for this whole one")
 
 
 def _no_operators(source: Source, graph: GraphText) -> NotAGraphError:
@@ -79,10 +84,16 @@ def _distinct(source: Source, graphs: Sequence[GraphText]) -> list[GraphText]:
     """The graphs without those printed before; a whole print stands for its damaged copies."""
     if len(graphs) == 1:
         return list(graphs)
+    whole = {_header(source, graph) for graph in graphs if _is_whole(graph)}
     by_key: dict[str, GraphText] = {}
     for graph in graphs:
-        by_key.setdefault(_key(source, graph), graph)
+        if _is_whole(graph) or _header(source, graph) not in whole:
+            by_key.setdefault(_key(source, graph), graph)
     return list(by_key.values())
+
+
+def _is_whole(graph: GraphText) -> bool:
+    return graph.has_head and graph.closed and not graph.foreign and graph.stray is None
 
 
 def _key(source: Source, graph: GraphText) -> str:
@@ -98,7 +109,7 @@ def _key(source: Source, graph: GraphText) -> str:
 
 
 def _header(source: Source, graph: GraphText) -> str:
-    return source.text[graph.starts[0] : graph.ends[0]] if graph.has_head and graph.starts else ""
+    return source.text[graph.starts[0] : graph.ends[0]].strip() if graph.has_head and graph.starts else ""
 
 
 def graph_name(source: Source, graph: GraphText) -> str:

@@ -94,7 +94,14 @@ def _refuse_doubles(drafts: list[Draft], source: Source) -> None:
 
 def _twice(message: str, first: Draft, second: Draft, source: Source) -> Exception:
     place = f"; first at line {source.line(first.start)}" if first.start >= 0 else ""
-    return error_at(GraphError, source, Span(max(second.start, 0), max(second.end, 1)), message + place)
+    return error_at(GraphError, source, _name_span(second, source), message + place)
+
+
+def _name_span(draft: Draft, source: Source) -> Span:
+    """Where an operator's line has its name."""
+    start = max(draft.start, 0)
+    at = source.text.find(draft.name, start, max(draft.end, 1))
+    return Span(start, start + 1) if at < 0 else Span(at, at + len(draft.name))
 
 
 def _cycle(drafts: list[Draft], links: Links, waiting: list[int], source: Source) -> Exception:
@@ -108,11 +115,11 @@ def _cycle(drafts: list[Draft], links: Links, waiting: list[int], source: Source
         at = next(producer for producer in links.producers[at] if producer in stuck)
     cycle = path[seen[at] :]
     first, second = drafts[cycle[0]], drafts[cycle[1 % len(cycle)]]
-    places = f"line {source.line(first.start)} and line {source.line(second.start)}"
+    places = f"lines {source.line(first.start)} and {source.line(second.start)}"
     message = f"{len(cycle)} operators feed each other in a cycle, through {first.name!r} and {second.name!r} ({places})"
     if len(cycle) == 1:
-        message = f"operator {first.name!r} feeds itself (line {source.line(first.start)})"
-    return error_at(GraphError, source, Span(first.start, first.end), message)
+        message = f"operator {first.name!r} feeds itself"
+    return error_at(GraphError, source, _name_span(first, source), message)
 
 
 def complete(drafts: list[Draft], source: Source, training: bool, declared: Mapping[str, VariableKind], notes: list[Note]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from irflops.errors import GraphSyntaxError, Source, Span, error_at
 from irflops.ir import Graph, Note, Operand, Parameter, Placement, TensorType, VariableKind
@@ -16,6 +17,11 @@ from irflops.readers.statement import RawOp, Statements
 from irflops.readers.syntax import SyntaxProblem
 from irflops.readers.updates import LOOKS_LIKE_LARS
 from irflops.readers.values import MAX_DEPTH
+
+MAX_STATEMENTS = 50_000
+"""Statements that any dump may have."""
+BYTES_PER_STATEMENT = 80
+"""A large dump may have one statement more for this many bytes: real ones have one in 120 to 330."""
 
 _PARTIAL_HINT = "--partial analyzes what is readable and marks every total as a lower bound"
 
@@ -34,7 +40,7 @@ class _Reader:
         self.source = source
         self.text = text
         self.partial = partial
-        self.statements = Statements()
+        self.statements = Statements(text.end - text.start)
         self.module_texts = ModuleTexts(self.statements)
         self.drafts: list[Draft] = []
         self.raw: list[RawOp] = []
@@ -50,27 +56,39 @@ class _Reader:
         self.declared_placements: dict[str, Placement] = {}
 
     def read(self) -> Graph:
-        if not self.partial:
-            self._refuse_damage()
+        self._refuse_excess()
+        damage = None if self.partial else self._damage()
         root = Level("", None, self.text.start, self.text.start)
         self.levels.append(root)
         self.modules.append(root)
         for kind, start, end, pieces in log.statements(self.text):
+            if damage is not None and damage[0] <= start:
+                break  # what does not read and stands before it is an error first: it may be the cause of all that follows
             self._take(kind, start, end, pieces)
+        if damage is not None:
+            _from, span, message = damage
+            raise error_at(GraphSyntaxError, self.source, span, message, _PARTIAL_HINT)
         return self._graph(root)
 
-    def _refuse_damage(self) -> None:
+    def _refuse_excess(self) -> None:
+        text = self.text
+        limit = MAX_STATEMENTS + (text.end - text.start) // BYTES_PER_STATEMENT
+        if len(text.kinds) - text.line_counts[log.CLOSE] > limit:
+            span = Span(text.starts[limit], text.ends[limit])
+            raise error_at(GraphSyntaxError, self.source, span, "more statements than a graph of this size can have")
+
+    def _damage(self) -> tuple[int, Span, str] | None:
+        """What keeps the graph from being whole: the offset from which it does, the place to show, and what it is."""
         text = self.text
         if not text.has_head:
-            span = Span(text.starts[0], text.ends[0])
-            raise error_at(GraphSyntaxError, self.source, span, "the beginning of the graph is missing: no '(GRAPH:' line", _PARTIAL_HINT)
+            return 0, Span(text.starts[0], text.ends[0]), "the beginning of the graph is missing: no '(GRAPH:' line"
         if text.foreign:
-            raise error_at(GraphSyntaxError, self.source, text.foreign[0], "foreign text inside a graph", _PARTIAL_HINT)
+            return text.foreign[0].start, text.foreign[0], "foreign text inside a graph"
         if not text.closed:
-            span = Span(text.end, text.end + 1)
-            raise error_at(GraphSyntaxError, self.source, span, "the graph is cut off: its last parentheses are missing", _PARTIAL_HINT)
+            return text.starts[-1], Span(text.end, text.end + 1), "the graph is cut off: its last parentheses are missing"
         if text.stray is not None:
-            raise error_at(GraphSyntaxError, self.source, text.stray, "an operator line behind the graph's last parenthesis", _PARTIAL_HINT)
+            return text.stray.start, text.stray, "an operator line behind the graph's last parenthesis"
+        return None
 
     def _take(self, kind: int, start: int, end: int, pieces: list[tuple[int, int]] | None) -> None:
         if kind == log.CLOSE:
@@ -85,7 +103,8 @@ class _Reader:
         except SyntaxProblem as problem:
             if not self.partial:
                 span = Span(*(_offset(at, start, end, pieces) for at in (problem.start, problem.end)))
-                raise error_at(GraphSyntaxError, self.source, span, problem.message, problem.hint) from None
+                hint = f"{problem.hint}; {_PARTIAL_HINT}" if problem.hint else _PARTIAL_HINT
+                raise error_at(GraphSyntaxError, self.source, span, problem.message, hint) from None
             self.skipped += 1
             if kind in (log.MODULE, log.GRAPH_MODULE) and text.rstrip().endswith("("):
                 self.levels.append(Level(self.levels[-1].path, None, start, end))
@@ -156,6 +175,8 @@ class _Reader:
         self._place_ops()
         self._mend_first_placement()
         self._type_interface(root)
+        if self.statements.untyped:
+            self._type_operands()
         declared = {p.name: p.kind for level in self.modules for p in level.parameters}
         name, _, class_name = self.header.partition(":")
         complete(self.drafts, self.source, self.training, declared, self.notes)
@@ -241,6 +262,15 @@ class _Reader:
             draft.elided = len(fits) != 1
             if not draft.elided:
                 draft.inputs = (Operand("in", 0, fits[0].lbn, fits[0].type, fits[0].nd_sbp),)
+
+    def _type_operands(self) -> None:
+        """Gives operands that their line shows without a type the one that their producer's line has."""
+        types = {result.lbn: result.type for draft in self.drafts for result in draft.outputs}
+        for draft in self.drafts:
+            draft.inputs = tuple(
+                replace(operand, type=types[operand.lbn]) if operand.type.shape is None and operand.lbn in types else operand
+                for operand in draft.inputs
+            )
 
     def _note_oddities(self) -> None:
         alike = sum(draft.type == LOOKS_LIKE_LARS for draft in self.drafts)

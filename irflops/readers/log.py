@@ -47,18 +47,28 @@ _BY_WORD = {
 }
 _WORDS = "GRAPH|CONFIG|INPUT|OUTPUT|PARAMETER|BUFFER|MODULE|GraphModule|OPERATOR"
 _HEAD = re.compile(rf"[ \t]*(?:\[[A-Z]+\][ \t]*)?\([ \t]*({_WORDS})")
-_CLOSE = re.compile(r"[ \t]*(\)+)[ \t]*$")
+_LINE = re.compile(rf"{_HEAD.pattern}|[ \t]*(\)+)[ \t]*$|[ \t]*$")
+"""A statement's head, closing parentheses, or nothing."""
 _OPENING = re.compile(r"\)[ \t]*:[ \t]*\([ \t]*(\))?[ \t]*$")
 _TAIL = 80
 """Characters at the end of a line that say how it ends."""
 
+MAX_PIECES = 1000
+"""Lines that a statement may wrap over."""
+
 MAX_STREAMS = 1000
 """Prefixes that may carry graphs in one file: each line is held against each of them."""
+MAX_TRIES = 20_000_000
+"""Lines times prefixes."""
+MAX_PREFIX = 300
+"""Characters of a prefix."""
 
 _MARKER = re.compile(rf"\([ \t]*(?:{_WORDS})[:A-Z_a-z]")
 _STATEMENT = re.compile(r"\([ \t]*(?:OPERATOR|MODULE|GraphModule)[ \t]*:")
 
-_CLOCK = re.compile(r"\d{4}[-/.]?\d\d[-/.]?\d\d|\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?Z?|\d+[.,]\d+|\d{9,}|\b[A-Z][a-z]{2} +\d{1,2}\b")
+_CLOCK = re.compile(r"(?:\d{4}[-/.]?\d\d[-/.]?\d\d|\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?Z?|\d+[.,]\d+|\d{9,}|\b[A-Z][a-z]{2} +\d{1,2}\b)\d*")
+_NUMBER = r"\\d+(?!\\d)"
+r"""A number left open, as a replacement. It takes all its digits: with `\d+` alone, a line of digits could match in too many ways."""
 
 
 @dataclass
@@ -136,7 +146,7 @@ def scan(source: Source) -> Scan:
         counts["foreign"] = sum(1 for _ in lines_of(text))
         return Scan(graphs, counts)
     streams: dict[str, _Stream] = {}
-    outside = 0
+    outside = tries = 0
     for start, end in lines_of(text):
         head = heads.get(start)
         stream: _Stream | None
@@ -149,6 +159,10 @@ def scan(source: Source) -> Scan:
                 message = f"graphs stand behind more than {MAX_STREAMS} different prefixes"
                 raise error_at(GraphSyntaxError, source, Span(start, end), message, "cut the graph that you mean out of the file")
         else:
+            tries += len(streams)
+            if tries > MAX_TRIES and len(streams) > 1:
+                message = f"too many lines to tell apart by {len(streams)} different prefixes"
+                raise error_at(GraphSyntaxError, source, Span(start, end), message, "cut the graph that you mean out of the file")
             stream, at = _owner(streams, text, start, end)
         if stream is None or stream.graph is None:
             outside += 1
@@ -170,7 +184,7 @@ def _graph_lines(text: str) -> dict[int, int]:
         start = text.rfind("\n", 0, at) + 1
         end = text.find("\n", at)
         end = len(text) if end < 0 else end
-        if _opens(text, at, end):
+        if at - start <= MAX_PREFIX and _opens(text, at, end):
             heads[start] = at
         at = text.find("(GRAPH", end)
     return heads
@@ -180,9 +194,10 @@ def _take_line(stream: _Stream, text: str, at: int, end: int) -> None:
     """One line of a graph, from the offset behind its prefix."""
     graph = stream.graph
     assert graph is not None
-    match = _HEAD.match(text, at, end)
-    if match is not None:
-        kind = _BY_WORD[match[1]]
+    match = _LINE.match(text, at, end)
+    word = match[1] if match is not None else None
+    if word is not None:
+        kind = _BY_WORD[word]
         graph.line_counts[kind] += 1
         graph.kinds.append(kind)
         graph.starts.append(at)
@@ -190,22 +205,21 @@ def _take_line(stream: _Stream, text: str, at: int, end: int) -> None:
         if kind in _LEVELS:
             _open_level(stream, text, at, end)
         return
-    closing = _CLOSE.match(text, at, end)
-    if closing is not None:
+    if match is not None and match[2] is not None:
         graph.line_counts[CLOSE] += 1
         graph.kinds.append(CLOSE)
-        graph.starts.append(closing.start(1))
-        graph.ends.append(closing.end(1))
-        stream.depth -= len(closing[1])
+        graph.starts.append(match.start(2))
+        graph.ends.append(match.end(2))
+        stream.depth -= len(match[2])
         if stream.depth <= 0:
             graph.closed = True
             stream.graph = None
             stream.last_closed = graph
         return
-    if text[at:end].isspace() or at >= end:
+    if match is not None or text[at:end].isspace():
         graph.line_counts[FOREIGN] += 1
         return
-    if graph.kinds and graph.kinds[-1] != CLOSE and _is_open(graph, text):
+    if graph.kinds and graph.kinds[-1] != CLOSE and _is_open(graph, text) and len(graph.pieces.get(len(graph.kinds) - 1, ())) < MAX_PIECES:
         graph.line_counts[WRAPPED] += 1
         graph.pieces.setdefault(len(graph.kinds) - 1, []).append((at, end))
         graph.balance += text.count("(", at, end) - text.count(")", at, end)
@@ -270,13 +284,13 @@ def _pattern(prefix: str) -> str:
     for clock in _CLOCK.finditer(prefix):
         before = prefix[last : clock.start()]
         padding = " *" if before.endswith(" ") else ""  # a number aligned to the right has fewer blanks before it the longer it gets
-        parts += [re.escape(before.rstrip(" ")), padding, re.sub(r"\d+", r"\\d+", re.escape(clock[0])).replace("\\ ", " *")]
+        parts += [re.escape(before.rstrip(" ")), padding, re.sub(r"\d+", _NUMBER, re.escape(clock[0])).replace("\\ ", " *")]
         last = clock.end()
     return "".join([*parts, re.escape(prefix[last:])])
 
 
 def _loose(prefix: str) -> str:
-    return re.sub(r"(?:\\ )*\d+", r" *\\d+", re.escape(prefix))
+    return re.sub(r"(?:\\ )*\d+", rf" *{_NUMBER}", re.escape(prefix))
 
 
 def _owner(streams: dict[str, _Stream], text: str, start: int, end: int) -> tuple[_Stream | None, int]:
@@ -305,7 +319,7 @@ def _owner(streams: dict[str, _Stream], text: str, start: int, end: int) -> tupl
 
 def _widen(streams: dict[str, _Stream], text: str, start: int, end: int) -> tuple[_Stream | None, int]:
     """A graph's line under a prefix that differs from a stream's in numbers alone (a counter, a line number)."""
-    marker = _MARKER.search(text, start, end)
+    marker = _MARKER.search(text, start, min(end, start + MAX_PREFIX))
     if marker is None:
         return None, start
     loose = _loose(text[start : marker.start()].rstrip())

@@ -6,18 +6,19 @@ import re
 from typing import NamedTuple
 
 from irflops.errors import NotAGraphError
+from irflops.readers.intake import decode
 
 PRINT_GRAPH = "print(graph, file=open('graph.txt', 'w'))"
 """The line that dumps what irflops reads; the graph must have been called once before."""
 
 _AFTER_CALL = f"graph(*inputs); {PRINT_GRAPH}"
 
-_ONNX = re.compile(
-    rb"\x08[\x01-\x20]\x12[\x01-\x7f](?:pytorch|oneflow|tf2onnx|onnx|skl2onnx|paddle|keras2onnx)|\x0a[\x00-\xff]{1,9}ai\.onnx"
-)
-_MODULE_PRINT = re.compile(r"^\s*\(\w+\): [A-Z]\w*\(", re.MULTILINE)
-_JOB_TEXT = re.compile(r"^\s*net\s*\{|^\s*job_conf\s*\{", re.MULTILINE)
-_PLAN_TEXT = re.compile(r"^\s*task\s*\{\s*task_type\s*:", re.MULTILINE)
+_ONNX = re.compile(rb"\x08[\x01-\x20](?:\x12(?P<size>[\x00-\x7f])|[\x3a\x42])")
+"""A ModelProto's first fields: the version of the format, then the name of the producer, the graph, or the operator sets."""
+
+_MODULE_PRINT = re.compile(r"^[ \t]*\(\w+\): [A-Z]\w*\(", re.MULTILINE)
+_JOB_TEXT = re.compile(r"^[ \t]*(?:net|job_conf)[ \t]*\{", re.MULTILINE)
+_PLAN_TEXT = re.compile(r"^[ \t]*task[ \t]*\{\s*task_type[ \t]*:", re.MULTILINE)
 
 
 class _Form(NamedTuple):
@@ -45,11 +46,11 @@ def recognise(data: bytes) -> _Form | None:
     head = data[:65536]
     if head.startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04", b"\x93NUMPY", b"\x89HDF")):
         return _PICKLE
-    if _ONNX.match(head):
+    if _is_onnx(head):
         return _ONNX_FILE
     if head[:1] == b"\x0a" and not _is_text(head):
         return _binary_message(head)
-    text = head.decode("utf-8", errors="replace")
+    text = decode(head)
     if _PLAN_TEXT.search(text):
         return _PLAN
     if _JOB_TEXT.search(text):
@@ -59,6 +60,14 @@ def recognise(data: bytes) -> _Form | None:
     if _MODULE_PRINT.search(text):
         return _MODULE
     return None
+
+
+def _is_onnx(head: bytes) -> bool:
+    match = _ONNX.match(head)
+    if match is None:
+        return False
+    size = match["size"][0] if match["size"] else 0
+    return head[match.end() : match.end() + size].isascii()
 
 
 def _is_text(head: bytes) -> bool:
@@ -81,7 +90,7 @@ def not_a_graph(data: bytes, name: str) -> NotAGraphError:
     form = recognise(data)
     if form is not None:
         return NotAGraphError(f"this is {form.what}", path=name, hint=form.hint)
-    if not data.strip():
+    if not decode(data).strip():
         return NotAGraphError("the input is empty", path=name, hint=_AFTER_CALL)
     return NotAGraphError("no printed OneFlow graph in here: no line '(GRAPH:name:Class): ('", path=name, hint=_AFTER_CALL)
 

@@ -112,7 +112,7 @@ def _linear(call: Call, inputs: tuple[Operand, ...], outputs: tuple[Operand, ...
     """The forward product of a Linear: its weight is [out_features, in_features]. A gradient's operands are others."""
     features = int(call.kwargs["in_features"]), int(call.kwargs["out_features"])
     a, b, out = _shape_of(inputs, "a"), _shape_of(inputs, "b"), _shape_of(outputs, "out")
-    if b != features[::-1] or a is None or a[-1:] != features[:1] or out != (*a[:-1], features[1]):
+    if b != features[::-1] or (a is not None and a[-1:] != features[:1]) or (out is not None and out[-1:] != features[1:]):
         return {}
     return {"transpose_a": False, "transpose_b": True, "alpha": 1.0}
 

@@ -94,8 +94,11 @@ def resolve(name: str, operands: int) -> Resolved:
     """Reads a name; `operands` is the number of operand arguments, which tells some of OneFlow's own operators apart."""
     for prefix in RECOMPUTE_PREFIXES:
         if name.startswith(prefix):
-            original = resolve(name[len(prefix) :], operands)
-            return original._replace(recompute=True)
+            return _resolved(name[len(prefix) :], operands)._replace(recompute=True)
+    return _resolved(name, operands)
+
+
+def _resolved(name: str, operands: int) -> Resolved:
     number = _NUMBER.search(name)
     count = int(number[1]) if number and len(number[1]) < 19 else None
     types = _own_types(name, operands)

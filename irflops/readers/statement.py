@@ -5,6 +5,7 @@ Tensor types, placements, locations and module texts repeat all over a dump, so 
 
 from __future__ import annotations
 
+import re
 from types import EllipsisType
 from typing import Any, NamedTuple, TypeVar
 
@@ -16,6 +17,23 @@ from irflops.readers.syntax import SyntaxProblem, explain
 from irflops.readers.values import MAX_DEPTH, Call, Name, check_depth, dtype_of, nd_sbp_of, placement_of, shape_of
 
 T = TypeVar("T")
+
+_TYPE_START = re.compile(r"\(?\s*(?=sbp\s*=)")
+
+MAX_VALUES = 200_000
+"""Commas that the statements of any dump may have."""
+BYTES_PER_VALUE = 12
+"""A large dump may have one comma more for this many bytes: real ones have one in 20."""
+MAX_PARENTHESES = 300_000
+"""Parentheses that an operator line may close; one of a thousand operands has 5,000."""
+MAX_TEXT = 1 << 20
+"""Characters of any other statement, and of a value in one."""
+MAX_TENSORS = 100_000
+"""Tensors that the operator lines of any dump may have."""
+BYTES_PER_TENSOR = 50
+"""A large dump may have one tensor more for this many bytes: real ones have one in 120."""
+
+_FRAME = re.compile(r"""\]\s*:\s*['"](?P<function>.*)['"]\s*at\s*['"](?P<file>.*)['"]\s*:\s*line\s*(?P<line>\d+)$""")
 
 
 class RawTensor(NamedTuple):
@@ -113,8 +131,8 @@ class _ToRecords(lark.Transformer[lark.Token, Any]):
     def keyword(self, parts: list[Any]) -> tuple[str, Any]:
         return _Keyword((str(parts[0]), parts[1]))
 
-    def dotted(self, parts: list[Any]) -> Name:
-        return Name(".".join(parts))
+    def name(self, parts: list[lark.Token]) -> Name:
+        return Name("".join(parts[0].split()))
 
     def angle(self, parts: list[Any]) -> Name:
         return Name(parts[0])
@@ -144,12 +162,9 @@ class _ToRecords(lark.Transformer[lark.Token, Any]):
         key, value = parts
         return str(key), value
 
-    def frame(self, parts: list[Any]) -> Location:
-        _depth, function, file, line = parts
-        return Location(str(file)[1:-1], int(line), str(function)[1:-1])
-
-    def frames(self, parts: list[Any]) -> tuple[Location, ...]:
-        return tuple(part for part in parts if isinstance(part, Location))
+    def frames(self, parts: list[lark.Token | None]) -> tuple[Location, ...]:
+        found = (_FRAME.search(part) for part in parts if part is not None and part.type == "FRAME")
+        return tuple(Location(match["file"], int(match["line"]), match["function"]) for match in found if match is not None)
 
 
 class _Keyword(tuple[str, Any]):
@@ -173,8 +188,12 @@ class Statements:
     Every method raises SyntaxProblem, with offsets into the text that it was given, where that does not read.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, size: int = 0) -> None:
+        """`size` is the dump's number of characters, by which it may have more or fewer values."""
+        self._values_left = MAX_VALUES + size // BYTES_PER_VALUE
+        self._tensors_left = MAX_TENSORS + size // BYTES_PER_TENSOR
         self._lark = parser("graph_repr", _RECORDS)
+        self.untyped = False  # whether an operator line has shown a tensor without a type
         self._types: dict[str, tuple[TensorType, NdSbp | None]] = {}
         self._values: dict[str, tuple[TensorType | None, bool, Placement | None]] = {}
         self._placements: dict[str, Placement | None] = {}
@@ -184,10 +203,30 @@ class Statements:
     def _parse(self, text: str, start: str) -> Any:
         if text.count("(") + text.count("[") + text.count("{") > MAX_DEPTH:
             check_depth(text)
+        # Parsing takes time and memory by the token: what has far more of them than a graph is refused before, not after.
+        if len(text) > MAX_TEXT and (start != "operator" or text.count(")") > MAX_PARENTHESES):
+            raise SyntaxProblem(0, len(text), f"a statement of {len(text)} characters is none of a graph's")
+        values = text.count(",")
+        if values > self._values_left:
+            raise SyntaxProblem(0, len(text), "more values in lists than a graph of this size can have")
+        self._values_left -= values
         try:
             return self._lark.parse(text, start=start)
         except lark.UnexpectedInput as error:
-            raise explain(error, text) from None
+            raise self._narrowed(explain(error, text), text) from None
+
+    def _narrowed(self, problem: SyntaxProblem, text: str) -> SyntaxProblem:
+        """Where a tensor's type does not read, the place within it: to the operator rule a type is one token."""
+        match = _TYPE_START.match(text, problem.start)
+        if match is None or text.startswith("sbp"):
+            return problem
+        try:
+            with _Shifted(match.end()):
+                self._parse(text[match.end() :], "arguments")
+        except SyntaxProblem as within:
+            if not text.startswith(")", within.start):
+                return SyntaxProblem(within.start, within.end, within.message, problem.hint)
+        return SyntaxProblem(problem.start, problem.end, "a tensor's type is written sbp=(...), size=(...), dtype=(...)", problem.hint)
 
     def interned(self, value: T) -> T:
         """The one object that stands for all equal values."""
@@ -212,10 +251,14 @@ class Statements:
     def _args(self, parts: Any) -> tuple[RawArg, ...] | None:
         if parts is None:
             return None
+        self._tensors_left -= sum(len(part) if type(part) is list else 1 for part in parts)
+        if self._tensors_left < 0:
+            raise SyntaxProblem(0, 1, "more tensors than a graph of this size can have")
         return tuple(tuple(map(self._tensor, part)) if type(part) is list else self._tensor(part) for part in parts)
 
     def _tensor(self, token: lark.Token) -> RawTensor:
         if token.type != "TYPED_LBN":
+            self.untyped = True
             return RawTensor(self.interned(str(token)), TensorType(), None, False)
         at = token.index("sbp=(")
         head = token[:at].rstrip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import lark
@@ -19,6 +20,7 @@ TERMINAL_NAMES: dict[str, str] = {
     "ELLIPSIS": "'...'",
     "EQUAL": "'='",
     "FLOAT": "a number",
+    "FRAME": "a Python frame",
     "GRAPH_HEAD": "'(GRAPH:'",
     "GRAPH_MODULE_HEAD": "'(GraphModule:'",
     "INT": "an integer",
@@ -47,13 +49,11 @@ TERMINAL_NAMES: dict[str, str] = {
     "_END": "the closing parenthesis",
     "_OPENING": "'): ('",
     "__ANON_0": "'->'",
-    "AT": "'at'",
-    "LINE": "'line'",
     "MORE": "'more'",
-    "PYTHON": "'Python'",
-    "STACK": "'Stack'",
 }
 """A phrase for every terminal of every grammar."""
+
+_WORD = re.compile(r"\)\s*->\s*\(|[^\s()\[\]{},:=]{1,60}")
 
 _SHOWN = 4
 """Expectations that a message names."""
@@ -75,12 +75,14 @@ def explain(error: lark.UnexpectedInput, text: str) -> SyntaxProblem:
     wanted = f"expected {expected}, " if expected else ""
     # Lark places the end of the input at the start of its last token; people look behind the last character.
     at = len(text.rstrip()) if isinstance(error, lark.UnexpectedToken) and error.token.type == "$END" else error.pos_in_stream
+    hint = "the line seems to be cut off" if text.count("(") > text.count(")") else None
     if at is None or at < 0 or at >= len(text.rstrip()):
         end = len(text.rstrip())
-        return SyntaxProblem(end, end + 1, f"{wanted}got the end of the line", "the line seems to be cut off here")
-    token = str(error.token) if isinstance(error, lark.UnexpectedToken) else text[at]
-    shown = token if len(token) <= 30 else token[:27] + "..."
-    return SyntaxProblem(at, at + max(1, len(token)), f"{wanted}got {shown!r}")
+        return SyntaxProblem(end, end + 1, f"{wanted}got the end of the line", hint)
+    # What Lark calls the token may be all the rest of the line: people look at its first word.
+    word = _WORD.match(text, at)
+    shown = word[0] if word is not None else text[at]
+    return SyntaxProblem(at, at + len(shown), f"{wanted}got {shown!r}" if wanted else f"unexpected {shown!r}", hint)
 
 
 def _expected(error: lark.UnexpectedInput) -> str:
@@ -90,7 +92,7 @@ def _expected(error: lark.UnexpectedInput) -> str:
         names = set(error.allowed or ())
     else:
         names = set()
-    names.discard("WS")
+    names -= {"WS", "$END"} if len(names) > 1 else {"WS"}
     phrases = sorted({TERMINAL_NAMES.get(name, name.lower()) for name in names})
     if not phrases or len(phrases) > _SHOWN:
         return ""

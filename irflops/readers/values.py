@@ -50,8 +50,11 @@ def shape_of(size: Any, text: str) -> tuple[int, ...]:
         size = size.args[0] if size.args else ()
     if isinstance(size, int):
         size = (size,)
-    if not isinstance(size, (tuple, list)) or not all(isinstance(extent, int) for extent in size):
-        raise _bad_size(text, f"size {size} is not a list of integers")
+    if not isinstance(size, (tuple, list)):
+        raise _bad_size(text, f"a size is a list of integers, got {size}")
+    for extent in size:
+        if not isinstance(extent, int):
+            raise _bad_size(text, f"a size is made of integers, not {extent!r}")
     if len(size) > MAX_RANK:
         raise _bad_size(text, f"a tensor of {len(size)} dimensions; OneFlow has at most 20")
     for extent in size:

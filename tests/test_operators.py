@@ -1,0 +1,325 @@
+"""What a printed line leaves out and other lines tell: op types, operand names, attributes, what variables are for, hidden producers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import irflops
+from irflops import Graph
+from irflops.ir import Op, Phase, TensorType, VariableKind
+
+FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
+CPU = '), placement=(oneflow.placement(type="cpu", ranks=[0])))'
+
+
+def fixture(name: str) -> Graph:
+    return irflops.load(FIXTURES / f"{name}.repr.txt.gz")
+
+
+def graph_of(*lines: str, training: bool = False) -> Graph:
+    head = f"(GRAPH:Net_0:Net): (\n  (CONFIG:config:GraphConfig(training={training}, ))\n"
+    return irflops.loads(head + "".join(f"  {line}\n" for line in lines) + ")\n")
+
+
+def t(tensor: str) -> str:
+    """A tensor of an operator line, from `lbn 8,16`."""
+    lbn, _, size = tensor.partition(" ")
+    return f"{lbn}:(sbp=(B), size=({size}), dtype=(oneflow.float32))"
+
+
+def line(name: str, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> str:
+    """An operator line, from tensors as in `lbn 8,16`; an output is named by its blob."""
+    return f"(OPERATOR: {name}({', '.join(map(t, inputs))}) -> ({', '.join(t(f'{name}/{out}') for out in outputs)}{CPU}"
+
+
+def variable(name: str, size: str = "4,16") -> str:
+    return f"(OPERATOR: {name}() -> (out:sbp=(B), size=({size}), dtype=(oneflow.float32){CPU}"
+
+
+def op_of(name: str, inputs: tuple[str, ...], outputs: tuple[str, ...], module: str = "m", text: str = "Mine()") -> Op:
+    graph = graph_of(f"(MODULE:{module}:{text}): (", line(name, inputs, outputs), ")")
+    return graph.by_name[name]
+
+
+# ---------------------------------------------------------------- types and operand names
+
+
+@pytest.mark.parametrize(
+    ("name", "op_type", "module"),
+    [
+        ("m-relu-0", "relu", "m"),
+        ("m-max_pool_2d-12", "max_pool_2d", "m"),
+        ("relu-0", "relu", ""),
+        ("Sys-Checkpointing-Fake-Fw-Op_m-relu-0", "relu", "m"),
+        ("OneFlow-System-Checkpointing-m-relu-0", "relu", "m"),
+        ("m-no_such_op-3", "no_such_op", "m"),
+        ("System-ClipGradient-GlobalNorm-Inv-9", "reciprocal_no_nan", "m"),
+        ("System-Of-Tomorrow-3", None, "m"),
+    ],
+)
+def test_a_name_tells_type_and_module(name: str, op_type: str | None, module: str) -> None:
+    """What OneFlow's own operators do not name is where their line stands; one that is not known stays, and is unknown."""
+    op = op_of(name, ("x/out 8,16",), ("y_0 8,16",))
+    assert (op.type, op.module) == (op_type, module)
+
+
+@pytest.mark.parametrize(
+    ("op_type", "operands"),
+    [
+        ("relu_grad", ("dy", "y")),
+        ("gelu_grad", ("dy", "x")),
+        ("tanh_grad", ("x", "dy")),
+        ("max_pool_2d_grad", ("dy", "x", "indice")),
+        ("broadcast_div_grad", ("dz", "z", "y")),
+        ("normalization_grad", ("dy", "x", "mean", "inv_variance", "gamma")),
+        ("scatter_nd_like", ("like", "updates", "indices")),
+        ("conv2d", ("in", "weight")),
+        ("conv2d", ("in", "weight", "bias")),
+        ("matmul", ("a", "b")),
+    ],
+)
+def test_operands_get_their_names_in_printed_order(op_type: str, operands: tuple[str, ...]) -> None:
+    """OneFlow prints some operators' operands, gradients' mostly, in another order than its definitions have."""
+    op = op_of(f"m-{op_type}-0", tuple(f"x{i}/out 8" for i in range(len(operands))), ("y_0 8",))
+    assert tuple(operand.arg for operand in op.inputs) == operands
+
+
+STEP = ("System-Train-LearningRate-Scheduler_9/out 1",)
+FACTORS = ("wadam_bias_correction_factor1/out_0 1", "wadam_bias_correction_factor2/out_0 1")
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "states", "op_type", "args"),
+    [
+        ("SGD", STEP, "sgd_update", ("learning_rate",)),
+        ("momentum", (*STEP, "w-momentum/out 4"), "momentum_update", ("learning_rate", "momentum")),
+        (
+            "Adam",
+            (*STEP, "w-m/out 4", "w-v/out 4", *FACTORS),
+            "adam_update",
+            ("learning_rate", "m", "v", "bias_correction1", "bias_correction2"),
+        ),
+        ("Adam without correction", (*STEP, "w-m/out 4", "w-v/out 4"), "adam_update", ("learning_rate", "m", "v")),
+        ("AMSGrad", (*STEP, "w-m/out 4", "w-v/out 4", "w-max_v/out 4"), "adam_update", ("learning_rate", "m", "v", "max_v")),
+        ("LAMB", ("w-m/out 4", "w-v/out 4", *STEP), "lamb_update", ("m", "v", "learning_rate")),
+        ("RMSprop", (*STEP, "w-mean_square/out 4"), "rmsprop_update", ("learning_rate", "mean_square")),
+        (
+            "RMSprop, centered",
+            (*STEP, "w-mean_square/out 4", "w-mean_gradient/out 4"),
+            "rmsprop_update",
+            ("learning_rate", "mean_square", "mean_gradient"),
+        ),
+        ("Adagrad", (*STEP, "w-sum/out 4"), "adagrad_update", ("learning_rate", "sum")),
+        (
+            "Adadelta",
+            (*STEP, "w-square_avgs/out 4", "w-acc_deltas/out 4"),
+            "adadelta_update",
+            ("learning_rate", "square_avgs", "acc_deltas"),
+        ),
+    ],
+)
+def test_an_update_is_told_by_its_states(optimizer: str, states: tuple[str, ...], op_type: str, args: tuple[str, ...]) -> None:
+    """All of them print as `<variable>_optimizer`, without a result."""
+    kept = [variable(tensor.partition("/")[0], "4") for tensor in states if tensor.startswith("w-")]
+    update = line("w_optimizer", ("w/out 4", "g-relu-0/y_0 4", *states), ())
+    graph = graph_of(variable("w", "4"), *kept, line("g-relu-0", ("x/out 4",), ("y_0 4",)), update)
+    op = graph.by_name["w_optimizer"]
+    assert op.type == op_type, optimizer
+    assert tuple(operand.arg for operand in op.inputs) == ("model", "model_diff", *args)
+    assert op.outputs == ()
+    assert op.phase is Phase.OPTIMIZER
+    for state in kept:
+        held = graph.by_name[state.split("(", 2)[1].removeprefix("OPERATOR: ")]
+        assert (held.kind, held.kind_source) == (VariableKind.OPTIMIZER_STATE, "inferred")
+
+
+def test_momentum_that_may_be_lars_is_noted() -> None:
+    assert [note.code for note in fixture("mlp_train").notes] == ["momentum-or-lars"]
+
+
+# ---------------------------------------------------------------- attributes out of module texts
+
+CONV = {"filters": 8, "kernel_size": (3, 3), "strides": (2, 2), "dilation_rate": (1, 1), "groups": 1, "padding_before": (1, 1)}
+POOL = {"kernel_size": (3, 3), "stride": (2, 2), "padding": (1, 1), "data_format": "channels_first"}
+
+
+@pytest.mark.parametrize(
+    ("text", "op_type", "inputs", "output", "expected"),
+    [
+        (
+            "Conv2d(3, 8, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1))",
+            "conv2d",
+            ("x/out 1,3,8,8", "w/out 8,3,3,3"),
+            "out_0 1,8,4,4",
+            CONV | {"data_format": "channels_first"},
+        ),
+        (
+            "Conv2d(4, 8, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), dilation=(2, 2), groups=4, bias=False)",
+            "conv2d",
+            ("x/out 1,4,8,8", "w/out 8,1,3,3"),
+            "out_0 1,8,3,3",
+            CONV | {"groups": 4, "dilation_rate": (2, 2), "data_format": "channels_first"},
+        ),
+        (
+            "Conv1d(3, 8, kernel_size=(5,), stride=(1,))",
+            "conv1d",
+            ("x/out 1,3,8", "w/out 8,3,5"),
+            "out_0 1,8,4",
+            {"filters": 8, "kernel_size": (5,), "strides": (1,), "dilation_rate": (1,), "groups": 1, "padding_before": (0,)}
+            | {"data_format": "channels_first"},
+        ),
+        (
+            "Linear(in_features=16, out_features=4, bias=True)",
+            "matmul",
+            ("x/out 8,16", "w/out 4,16"),
+            "out_0 8,4",
+            {"transpose_a": False, "transpose_b": True, "alpha": 1.0},
+        ),
+        (
+            "LayerNorm((16,), eps=1e-05, elementwise_affine=True)",
+            "layer_norm",
+            ("x/out 2,8,16", "b/out 16", "g/out 16"),
+            "y_0 2,8,16",
+            {"center": True, "scale": True, "begin_norm_axis": 2, "begin_params_axis": 2, "epsilon": 1e-05},
+        ),
+        (
+            "GroupNorm(4, 8, eps=1e-05, affine=True)",
+            "group_norm",
+            ("x/out 2,8,4,4", "b/out 8", "g/out 8"),
+            "y_0 2,8,4,4",
+            {"num_groups": 4, "epsilon": 1e-05, "affine": True},
+        ),
+        (
+            "MaxPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), dilation=(1, 1))",
+            "max_pool_2d",
+            ("x/out 1,3,8,8",),
+            "y_0 1,3,4,4",
+            POOL | {"dilation": (1, 1)},
+        ),
+        (
+            "AvgPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), ceil_mode=True)",
+            "avg_pool_2d",
+            ("x/out 1,3,8,8",),
+            "y_0 1,3,5,5",
+            POOL | {"ceil_mode": True},
+        ),
+        (
+            "MaxPool1d(kernel_size=3, stride=2, padding=0)",
+            "max_pool_1d",
+            ("x/out 1,3,8",),
+            "y_0 1,3,3",
+            {"kernel_size": (3,), "stride": (2,), "padding": (0,), "data_format": "channels_first", "dilation": (1,)},
+        ),
+        ("ReLU6(inplace=True)", "hardtanh", ("x/out 8",), "out_0 8", {"min_val": 0.0, "max_val": 6.0}),
+        ("Hardtanh(min_val=-2.0, max_val=2.0)", "hardtanh", ("x/out 8",), "out_0 8", {"min_val": -2.0, "max_val": 2.0}),
+        ("Flatten(start_dim=1, end_dim=-1)", "flatten", ("x/out 8,2,2",), "out_0 8,4", {"start_dim": 1, "end_dim": -1}),
+        ("Dropout(p=0.5)", "dropout", ("x/out 8",), "out_0 8", {"rate": 0.5}),
+        ("Embedding(64, 32)", "gather", ("w/out 64,32", "x/out 8"), "out_0 8,32", {"axis": 0}),
+    ],
+)
+def test_attributes_of_oneflows_own_modules(
+    text: str, op_type: str, inputs: tuple[str, ...], output: str, expected: dict[str, object]
+) -> None:
+    op = op_of(f"m-{op_type}-0", inputs, (output,), text=text)
+    assert dict(op.attrs) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "op_type"),
+    [
+        ("MyConv2d(3, 8, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1))", "conv2d"),  # a user's class may mean anything
+        ("ConvTranspose2d(3, 8, kernel_size=(3, 3), stride=(2, 2))", "conv2d"),  # not what that module makes
+        ("ConvTranspose2d(3, 8, kernel_size=(3, 3), stride=(2, 2))", "deconv2d"),  # nothing of it is needed: shapes tell the cost
+        ("Conv2d(3, 8)", "conv2d"),  # a subclass with a text of its own
+        ("Conv2d(channels=3)", "conv2d"),
+        ("Conv2d(3, 8, kernel_size=(three, 3), stride=(2, 2))", "conv2d"),
+        ("Conv2d(3, 8, kernel_size=(3, 3), stride=", "conv2d"),
+        ("Conv2d(3, 8, kernel_size=(3, 3), stride=(2, 2))", "relu"),  # another operator in its forward
+        ("Sequential()", "conv2d"),
+    ],
+)
+def test_other_texts_tell_no_attributes(text: str, op_type: str) -> None:
+    op = op_of(f"m-{op_type}-0", ("x/out 1,3,8,8", "w/out 8,3,3,3"), ("out_0 1,8,4,4",), text=text)
+    assert dict(op.attrs) == {}
+
+
+def test_the_gradients_of_a_convolution_have_its_attributes() -> None:
+    graph = fixture("cnn_accumulate")
+    for name in ("model.4-conv2d-15", "model.4-conv_data_grad-51", "model.4-conv_filter_grad-52"):
+        attrs = graph.by_name[name].attrs
+        assert (attrs["kernel_size"], attrs["strides"], attrs["groups"]) == ((3, 3), (2, 2), 4)
+
+
+def test_the_transposes_of_a_linear_layer_are_its_forward_products_alone() -> None:
+    """The products of the backward pass have other operands."""
+    graph = fixture("mlp_train")
+    assert graph.by_name["model.2-matmul-3"].attrs["transpose_b"] is True
+    assert "transpose_b" not in graph.by_name["model.2-matmul-24"].attrs
+    assert "transpose_b" not in graph.by_name["model.2-matmul-25"].attrs
+
+
+def test_a_batch_norm_knows_if_it_trains() -> None:
+    assert fixture("basic_block").by_name["model.bn1-normalization-1"].attrs["training"] is False
+    trained = fixture("cnn_accumulate").by_name["model.1-normalization-10"]
+    assert trained.attrs["training"] is True
+    assert [result.arg for result in trained.outputs] == ["y", "mean", "inv_variance"]
+
+
+# ---------------------------------------------------------------- variables and hidden producers
+
+
+def kinds(graph: Graph) -> dict[str, tuple[str | None, str | None]]:
+    return {op.name: (op.kind.value if op.kind else None, op.kind_source) for op in graph.ops if op.type == "variable"}
+
+
+def test_kinds_that_the_dump_declares() -> None:
+    assert kinds(fixture("basic_block")) == {
+        **dict.fromkeys(("model.conv1.weight", "model.bn1.weight", "model.bn1.bias"), ("trainable", "declared")),
+        **dict.fromkeys(("model.fc.weight", "model.fc.bias"), ("trainable", "declared")),
+        **dict.fromkeys(("model.bn1.running_mean", "model.bn1.running_var"), ("buffer", "declared")),
+    }
+    frozen = kinds(fixture("frozen"))
+    assert frozen["model.0.weight"] == frozen["model.0.bias"] == ("frozen", "declared")
+    assert frozen["model.2.weight"] == ("trainable", "declared")
+
+
+def test_optimizer_states_and_the_step_are_the_optimizers() -> None:
+    found = kinds(fixture("mlp_train"))
+    assert found["model.0.weight-momentum"] == found["System-Train-TrainStep"] == ("optimizer_state", "inferred")
+
+
+def test_tensors_outside_of_the_module_tree_are_never_trainable() -> None:
+    """A layer in a plain list: its weights are frozen, what is no weight by its use is a buffer."""
+    graph = fixture("freelist")
+    found = kinds(graph)
+    assert found["model-FreeEagerTensor-1"] == found["model-FreeEagerTensor-6"] == ("frozen", "inferred")
+    assert found["model-FreeEagerTensor-3"] == found["model-FreeEagerTensor-8"] == ("buffer", "inferred")
+    assert {graph.by_name[name].module for name in found if "Free" in name} == {"model"}
+
+
+def test_a_tied_parameter_names_the_variable_that_it_shares() -> None:
+    graph = fixture("tied")
+    parameters = {p.name: p.tied_to for module in graph.modules for p in module.parameters}
+    assert parameters["model.head.weight"] == "model.tokens.weight"
+    assert parameters["model.tokens.weight"] is None
+    assert "model.head.weight" not in graph.by_name
+
+
+def test_a_producer_that_no_line_shows_becomes_a_named_source() -> None:
+    graph = fixture("mlp_train")
+    rate = graph.by_name["System-Train-LearningRate-Scheduler_29"]
+    assert (rate.type, rate.span, rate.inputs, rate.phase) == ("learning_rate_schedule", None, (), Phase.SYSTEM)
+    assert [str(result.type) for result in rate.outputs] == ["f32[1]"]
+    assert graph.dag.out_degree(rate.name) == 4
+
+
+def test_a_hidden_source_of_several_tensors_is_one_operator() -> None:
+    graph = graph_of(line("add_n-0", ("hidden-split-3/out_0 8", "hidden-split-3/out_1 8"), ("out_0 8",)))
+    hidden = graph.by_name["hidden-split-3"]
+    assert [(r.arg, r.index, r.lbn, r.type.shape) for r in hidden.outputs] == [
+        ("out", 0, "hidden-split-3/out_0", (8,)),
+        ("out", 1, "hidden-split-3/out_1", (8,)),
+    ]
+    assert hidden.outputs[0].type != TensorType()
