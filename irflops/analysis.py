@@ -5,13 +5,13 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from irflops.cost import COST_NAMES, FIGURES, KINDS, Cost, CostTable, OpCost
-from irflops.fold import UNTYPED, Group, Unknown, fold, grouped
-from irflops.infer import Inference, infer
+from irflops.fold import UNTYPED, Group, Unknown, bounded, fold, grouped
+from irflops.infer import Disagreement, Inference, infer
 from irflops.ir import Graph, Location, Note, Op, Operand, VariableKind
 from irflops.tree import tree_of
 
@@ -66,7 +66,10 @@ class Analysis:
     @cached_property
     def locations(self) -> Mapping[Location | None, Group]:
         """Costs by line of the user's Python, ops without one under None."""
-        return grouped([op.location for op in self.graph.ops], self.graph.ops, self.costs)
+        groups = grouped([op.location for op in self.graph.ops], self.graph.ops, self.costs)
+        if not self.graph.partial:
+            return groups
+        return {at: Group(group.count, bounded(group.cost)) for at, group in groups.items()}
 
     def line(self, op: Op) -> int | None:
         """The 1-based line of an op in its file."""
@@ -211,8 +214,21 @@ def analyze_graph(graph: Graph) -> Analysis:
     inference = infer(graph)
     table = CostTable(inference.types)
     costs = tuple(map(table.cost, graph.ops))
+    inference = _with_misfits(inference, graph.ops, costs)
     sums = fold(graph.ops, costs, tree_of(module.path for module in graph.modules), partial=graph.partial)
     return Analysis(graph, inference, costs, sums.total, sums.phases, sums.types, sums.modules, sums.unknown, graph.notes)
+
+
+def _with_misfits(inference: Inference, ops: tuple[Op, ...], costs: tuple[OpCost, ...]) -> Inference:
+    """Adds the ops whose tensors no attributes fit, which a shape rule that lacks those attributes cannot see."""
+    seen = {disagreement.op for disagreement in inference.disagreements}
+    found = []
+    for op, cost in zip(ops, costs, strict=True):
+        if cost.misfit is not None and op.name not in seen and not op.elided:
+            lbn = op.outputs[0].lbn if op.outputs else op.name
+            stated = op.outputs[0].type.shape if op.outputs else None
+            found.append(Disagreement(op.name, lbn, stated, None, cost.misfit, op.span))
+    return replace(inference, disagreements=inference.disagreements + tuple(found)) if found else inference
 
 
 def cost_row(cost: Cost) -> Row:

@@ -75,10 +75,15 @@ class Cost:
     @property
     def worst(self) -> str:
         """The certainty of all figures together."""
-        found = {self.certainty(name) for name in COST_NAMES}
-        if "unbounded" in found or {"lower_bound", "upper_bound"} <= found:
-            return "unbounded"
-        return next((c for c in ("lower_bound", "upper_bound") if c in found), "exact")
+        return combined(*map(self.certainty, COST_NAMES))
+
+
+def combined(*certainties: str) -> str:
+    """The certainty of a sum of figures with these."""
+    found = set(certainties)
+    if "unbounded" in found or {"lower_bound", "upper_bound"} <= found:
+        return "unbounded"
+    return next((c for c in ("lower_bound", "upper_bound") if c in found), "exact")
 
 
 ZERO = Cost()
@@ -91,6 +96,8 @@ class OpCost:
     cost: Cost
     reason: str | None = None
     """`no_rule`, `missing_shape` or `missing_attribute`."""
+    misfit: str | None = None
+    """What the cost rule says of tensors that cannot go together; no shape rule needs to have seen it."""
 
 
 class CostTable:
@@ -111,6 +118,7 @@ class CostTable:
             tuple([(result.arg, types.get(result.lbn, result.type)) for result in op.outputs]),
             holds,
             op.kind,
+            op.elided,
         )
         found = self._known.get(key)
         if found is None:
@@ -121,20 +129,21 @@ class CostTable:
 def _op_cost(op: Op, types: Mapping[str, TensorType], holds: bool) -> OpCost:
     if op.type is not None:
         return _typed_cost(op, op.type, types, holds)
-    return _agreed([_typed_cost(op, op_type, types, holds).cost for op_type in op.type_candidates])
+    return _agreed([_typed_cost(op, op_type, types, holds).cost for op_type in op.type_candidates], holds=holds)
 
 
-def _agreed(candidates: list[Cost]) -> OpCost:
+def _agreed(candidates: list[Cost], *, holds: bool) -> OpCost:
     """The cost of an op that may be one of several types: a figure is known where all of them have the same."""
     if not candidates:
-        return OpCost(Cost(missing=ALL_MISSING & ~(_BIT["params"] | _BIT["param_bytes"])), "missing_attribute")
-    missing = 0
+        return OpCost(Cost(missing=_COUNTED | _MOVED | (_HELD if holds else 0)), "missing_attribute")
+    missing = at_most = 0
     for cost in candidates:
         missing |= cost.missing
+        at_most |= cost.at_most
     columns = list(zip(*(cost.figures for cost in candidates), strict=True))
     missing |= sum(1 << i for i, column in enumerate(columns) if len(set(column)) > 1)
     figures = tuple(0 if missing >> i & 1 else column[0] for i, column in enumerate(columns))
-    return OpCost(Cost(figures, missing=missing), "missing_attribute" if missing else None)
+    return OpCost(Cost(figures, missing=missing, at_most=at_most), "missing_attribute" if missing else None)
 
 
 def _typed_cost(op: Op, op_type: str, types: Mapping[str, TensorType], holds: bool) -> OpCost:
@@ -143,8 +152,10 @@ def _typed_cost(op: Op, op_type: str, types: Mapping[str, TensorType], holds: bo
         return OpCost(Cost(missing=_COUNTED | _MOVED | (_HELD if holds else 0)), "no_rule")
     if op_type == "variable":
         return _variable_cost(op, types)
+    if op.elided and not rule.view:
+        return _elided_cost(op, rule, op_type, types, holds)
     seen = view(op, op_type, types)
-    work, why = _work(rule, seen)
+    work, why, misfit = _work(rule, seen)
     traffic, why_bytes = _traffic(rule, seen)
     elements, held = _activation(rule, op, types) if holds and op_type not in ("input", "output") else (0, 0)
     values: list[int | None] = [work.macs, work.flops, work.transcendentals]
@@ -155,17 +166,28 @@ def _typed_cost(op: Op, op_type: str, types: Mapping[str, TensorType], holds: bo
     figures = tuple(0 if value is None else value for value in values)
     # Nothing at most is nothing: only a figure that could be less is an upper bound.
     at_most = sum(1 << i for i, figure in enumerate(figures) if figure and rule.upper_bound)
-    return OpCost(Cost(figures, missing=missing, at_most=at_most), (why or why_bytes or why_held) if missing else None)
+    return OpCost(Cost(figures, missing=missing, at_most=at_most), (why or why_bytes or why_held) if missing else None, misfit)
 
 
-def _work(rule: OpRule, seen: OpView) -> tuple[Work, str | None]:
+def _elided_cost(op: Op, rule: OpRule, op_type: str, types: Mapping[str, TensorType], holds: bool) -> OpCost:
+    """Of an op whose operands the dump leaves out, only what its results alone tell: the macs of no contraction, and what they hold."""
+    elements, held = _activation(rule, op, types) if holds and op.outputs else (None, None) if holds else (0, 0)
+    known = {"activation_elements": elements, "activation_bytes": held} | ({} if rule.contraction else {"macs": 0})
+    figures = tuple(known.get(name) or 0 for name in FIGURES)
+    missing = sum(1 << i for i, name in enumerate(FIGURES) if known.get(name) is None)
+    return OpCost(Cost(figures, missing=missing), "missing_shape")
+
+
+def _work(rule: OpRule, seen: OpView) -> tuple[Work, str | None, str | None]:
+    """The work, why some of it is unknown, and what does not fit."""
+    misfit = None
     try:
-        return rule.cost(seen), None
+        return rule.cost(seen), None, None
     except Unknowable as unknown:
         work, reason = unknown.known, unknown.reason
-    except MISFIT:
-        work, reason = UNKNOWN_WORK, "missing_shape"
-    return (work if rule.contraction else replace(work, macs=0)), reason
+    except MISFIT as error:
+        work, reason, misfit = UNKNOWN_WORK, "missing_shape", f"{seen.type}: {error}"
+    return (work if rule.contraction else replace(work, macs=0)), reason, misfit
 
 
 def _traffic(rule: OpRule, seen: OpView) -> tuple[Traffic | None, str | None]:

@@ -14,6 +14,9 @@ from functools import cached_property
 WINDOW = 110
 """Characters of a long line that an error shows."""
 
+QUOTED = 100
+"""Characters of a name that a message shows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -132,6 +135,14 @@ def error_at(kind: type[IrflopsError], source: Source, span: Span, message: str,
     text = source.line_text(line)
     width = max(1, min(span.end - start, len(text) - column + 1))
     return kind(message, path=source.name, line=line, column=column, width=width, excerpt=text, hint=hint)
+
+
+def quoted(value: object) -> str:
+    """A word or number of the file as messages show it: in quotes, escaped, its middle left out where it is long."""
+    if not isinstance(value, (str, int, float)):
+        return "a list or call"  # may nest deeper than repr can follow
+    text = value if isinstance(value, str) else str(value)
+    return repr(text if len(text) <= QUOTED else f"{text[: QUOTED // 2]}...{text[-QUOTED // 2 :]}")
 
 
 def draw_caret(line: int, column: int, width: int, text: str) -> list[str]:

@@ -57,11 +57,14 @@ def fold(ops: Sequence[Op], costs: Sequence[OpCost], tree: Tree, *, partial: boo
     own = grouped([op.module for op in ops], ops, costs)
     modules = _inclusive({path: group.cost for path, group in own.items()}, tree)
     if partial:
-        modules = {path: _bounded(cost) for path, cost in modules.items()}
+        modules = {path: bounded(cost) for path, cost in modules.items()}
+        phases = {name: Group(group.count, bounded(group.cost)) for name, group in phases.items()}
+        types = {name: Group(group.count, bounded(group.cost)) for name, group in types.items()}
     names = [phase.value for phase in Phase] + [UNPHASED] * (UNPHASED in phases)
+    nothing = bounded(ZERO) if partial else ZERO
     return Fold(
         total=modules[""],
-        phases={name: phases[name].cost if name in phases else ZERO for name in names},
+        phases={name: phases[name].cost if name in phases else nothing for name in names},
         types=dict(sorted(types.items(), key=lambda item: (-item[1].cost.get("flops"), -item[1].count, item[0]))),
         modules=modules,
         unknown=_unknown(ops, costs),
@@ -112,7 +115,8 @@ def _inclusive(own: Mapping[str, Cost], tree: Tree) -> dict[str, Cost]:
     return sums
 
 
-def _bounded(cost: Cost) -> Cost:
+def bounded(cost: Cost) -> Cost:
+    """The same sums as lower bounds: there may be more that was not read."""
     return Cost(cost.figures, cost.params, cost.param_bytes, ALL_MISSING, cost.at_most)
 
 

@@ -38,8 +38,8 @@ def adaptive_avg_pool_cost(op: OpView) -> Work:
 
 
 def adaptive_max_pool_cost(op: OpView) -> Work:
-    """A window of k takes k - 1 comparisons."""
-    return Work(arithmetic=taps(op.shape("x"), op.shape("y")) - op.numel("y"))
+    """A window of k takes k - 1 comparisons, an empty one none."""
+    return Work(arithmetic=max(0, taps(op.shape("x"), op.shape("y")) - op.numel("y")))
 
 
 def adaptive_avg_pool_grad_cost(op: OpView) -> Work:

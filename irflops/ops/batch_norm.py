@@ -87,7 +87,7 @@ def gather_stats_cost(op: OpView) -> Work:
     """Ten operations per device and channel."""
     parts, channels = op.numel("mean"), op.numel("global_mean")
     moving = 6 * channels if op.inputs("running_mean") else 0
-    return Work(arithmetic=10 * parts + channels + op.numel("counts") - 1 + moving, transcendentals=channels)
+    return Work(arithmetic=10 * parts + channels + max(0, op.numel("counts") - 1) + moving, transcendentals=channels)
 
 
 def elemt_shape(op: OpView) -> Inferred:
@@ -107,13 +107,13 @@ def elemt_cost(op: OpView) -> Work:
 
 
 def backward_reduce_cost(op: OpView) -> Work:
-    """Four operations per element, one less per channel."""
-    return Work(arithmetic=4 * op.numel("input") - op.numel("sum_dy"))
+    """Four operations per element, one less per channel that has any."""
+    return Work(arithmetic=max(0, 4 * op.numel("input") - op.numel("sum_dy")))
 
 
 def backward_elemt_cost(op: OpView) -> Work:
     """Five operations per element and five per channel."""
-    return Work(arithmetic=5 * op.numel("input") + 5 * op.numel("mean") + op.numel("count") - 1)
+    return Work(arithmetic=5 * op.numel("input") + 5 * op.numel("mean") + max(0, op.numel("count") - 1))
 
 
 _TRAINING = (

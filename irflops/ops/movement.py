@@ -56,7 +56,7 @@ def expand_grad_shape(op: OpView) -> Inferred:
 
 def expand_grad_cost(op: OpView) -> Work:
     """Summing n elements into m takes n - m additions."""
-    return Work(arithmetic=op.numel("in") - op.numel("out"))
+    return Work(arithmetic=max(0, op.numel("in") - op.numel("out")))
 
 
 def concat_shape(op: OpView) -> Inferred:

@@ -8,6 +8,7 @@ from irflops.ops.rule import (
     Inferred,
     OpRule,
     OpView,
+    Traffic,
     Work,
     moves,
     no_work,
@@ -26,6 +27,11 @@ def declared_shape(op: OpView) -> Inferred:
 def learning_rate_shape(_op: OpView) -> Inferred:
     """One float."""
     return {"out": TensorType((1,), DType.FLOAT32)}
+
+
+def learning_rate_traffic(op: OpView) -> Traffic:
+    """The step, one i64 whether the form shows it or not, and the rate."""
+    return Traffic(reads={"train_step": DType.INT64.nbytes(1)}, writes={"out": op.nbytes("out")})
 
 
 def no_result_shape(_op: OpView) -> Inferred:
@@ -100,15 +106,22 @@ RULES: tuple[OpRule, ...] = (
     OpRule(
         op_types=("learning_rate_schedule",),
         summary="The learning rate of this step.",
-        formula="no arithmetic; reads the step, writes the rate",
+        formula="no arithmetic; reads the step, an i64 that a printed graph does not show, and writes the rate",
         shape=learning_rate_shape,
         cost=no_work,
-        traffic=touch_all,
+        traffic=learning_rate_traffic,
         ignores="the schedule's own arithmetic: a handful of operations on one number, once per step",
         examples=(
             Example(
                 call="learning_rate_schedule(train_step: i64[1]) -> out: f32[1]",
                 because="an i64 of 8 bytes in, an f32 of 4 bytes out",
+                flops=0,
+                bytes_read=8,
+                bytes_written=4,
+            ),
+            Example(
+                call="learning_rate_schedule() -> out: f32[1]",
+                because="the same, as a printed graph leads to it: the step is read, though no line shows the operator",
                 flops=0,
                 bytes_read=8,
                 bytes_written=4,
@@ -177,27 +190,37 @@ RULES: tuple[OpRule, ...] = (
         ),
     ),
     OpRule(
-        op_types=("assign", "assign_if", "assign_if_not", "logical_slice_assign"),
-        summary="A variable, or a slice of one, takes a new value.",
-        formula="no arithmetic; reads value and the condition, writes ref where value goes; a conditional one is counted as taken",
+        op_types=("assign", "assign_if", "assign_if_not"),
+        summary="A variable takes a new value.",
+        formula="no arithmetic; in place: reads ref, value and the condition, writes ref; a conditional one is counted as taken",
         shape=no_result_shape,
         cost=no_work,
-        traffic=moves(rewrites={"ref": "value"}),
+        traffic=moves(in_place=("ref",)),
         examples=(
             Example(
                 call="assign(ref: i64[1], value: i64[1]) -> ()",
-                because="reads value, writes ref, does not read ref",
+                because="8 bytes of ref and 8 of value in, 8 into ref",
                 flops=0,
-                bytes_read=8,
+                bytes_read=16,
                 bytes_written=8,
             ),
             Example(
                 call="assign_if_not(ref: f32[3], value: f32[3], condition: i64[1]) -> ()",
-                because="3 floats and an i64 in, 3 floats into ref",
+                because="3 floats of ref, 3 of value and an i64 in, 3 floats into ref",
                 flops=0,
-                bytes_read=20,
+                bytes_read=32,
                 bytes_written=12,
             ),
+        ),
+    ),
+    OpRule(
+        op_types=("logical_slice_assign",),
+        summary="A slice of a variable takes a new value.",
+        formula="no arithmetic; reads value, writes the slice of ref where it goes",
+        shape=no_result_shape,
+        cost=no_work,
+        traffic=moves(rewrites={"ref": "value"}),
+        examples=(
             Example(
                 call="logical_slice_assign(ref: f32[10,4], value: f32[2,4], start=[0,0], stop=[2,4], step=[1,1]) -> ()",
                 because="8 floats in, 8 floats of ref written",

@@ -15,6 +15,9 @@ from irflops.readers.intake import MAX_SIZE, decompress, display_name, read_byte
 from irflops.readers.log import INPUT, KINDS, OPERATOR, GraphText, Scan, scan, statements
 from irflops.readers.mistaken import NOT_CALLED, PRINTED_BY_0_7, not_a_graph
 
+LISTED = 50
+"""Graphs of a file that an error lists."""
+
 _DEVICE = re.compile(r"device='[^']*'")
 _NAME = re.compile(r"GRAPH\s*:?\s*([^:()\n]*)(?::([^()\n]*))?")
 
@@ -145,13 +148,16 @@ def _choose(source: Source, graphs: Sequence[GraphText], choice: str | int | Non
 
 
 def _listing(source: Source, graphs: Sequence[GraphText]) -> str:
-    names = [graph_name(source, graph) for graph in graphs]
+    shown = graphs[:LISTED]
+    names = [name if len(name) <= 60 else f"{name[:57]}..." for name in (graph_name(source, graph) for graph in shown)]
     width = max(map(len, names))
     lines = []
-    for number, (name, graph) in enumerate(zip(names, graphs, strict=True), 1):
+    for number, (name, graph) in enumerate(zip(names, shown, strict=True), 1):
         size = graph.line_counts[OPERATOR]
         first, last = source.line(graph.start), source.line(graph.end)
         lines.append(f"  {number}  {name:<{width}}  lines {first}-{last}  {size} operators")
+    if len(graphs) > LISTED:
+        lines.append(f"  and {len(graphs) - LISTED} more")
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping
 
-from irflops.errors import GraphError, Source, Span, error_at
+from irflops.errors import GraphError, Source, Span, error_at, quoted
 from irflops.ir import Note, Op, Operand, VariableKind
 from irflops.readers.draft import Draft, Links
 from irflops.readers.phase import assign_phases
@@ -85,11 +85,13 @@ def _refuse_doubles(drafts: list[Draft], source: Source) -> None:
     for draft in drafts:
         first = names.setdefault(draft.name, draft)
         if first is not draft:
-            raise _twice(f"operator {draft.name!r} is defined twice", first, draft, source)
+            raise _twice(f"operator {quoted(draft.name)} is defined twice", first, draft, source)
         for result in draft.outputs:
             first = results.setdefault(result.lbn, draft)
             if first is not draft:
-                raise _twice(f"tensor {result.lbn!r} is made twice, by {first.name!r} and {draft.name!r}", first, draft, source)
+                raise _twice(
+                    f"tensor {quoted(result.lbn)} is made twice, by {quoted(first.name)} and {quoted(draft.name)}", first, draft, source
+                )
 
 
 def _twice(message: str, first: Draft, second: Draft, source: Source) -> Exception:
@@ -116,9 +118,9 @@ def _cycle(drafts: list[Draft], links: Links, waiting: list[int], source: Source
     cycle = path[seen[at] :]
     first, second = drafts[cycle[0]], drafts[cycle[1 % len(cycle)]]
     places = f"lines {source.line(first.start)} and {source.line(second.start)}"
-    message = f"{len(cycle)} operators feed each other in a cycle, through {first.name!r} and {second.name!r} ({places})"
+    message = f"{len(cycle)} operators feed each other in a cycle, through {quoted(first.name)} and {quoted(second.name)} ({places})"
     if len(cycle) == 1:
-        message = f"operator {first.name!r} feeds itself"
+        message = f"operator {quoted(first.name)} feeds itself"
     return error_at(GraphError, source, _name_span(first, source), message)
 
 

@@ -247,7 +247,7 @@ class _Reader:
         for operand in used.values():
             by_maker.setdefault(operand.lbn.partition("/")[0], []).append(operand)
         for draft in self.drafts:
-            if draft.elided and not draft.outputs:
+            if not draft.outputs and draft.type not in ("input", "output"):
                 draft.outputs = tuple(result_operand(o.lbn, o.lbn.partition("/")[2], o) for o in by_maker.get(draft.name, ()))
         inputs = [d for d in self.drafts if d.type == "input" and not d.outputs]
         for draft, type_ in zip(inputs, [*root.inputs, *([TensorType()] * len(inputs))], strict=False):
@@ -255,10 +255,12 @@ class _Reader:
             seen = used.get(lbn)
             draft.outputs = (Operand("out", 0, lbn, seen.type if seen else type_, seen.nd_sbp if seen else None),)
         outputs = [d for d in self.drafts if d.type == "output" and not d.outputs]
-        unread = [result for draft in self.drafts for result in draft.outputs if result.lbn not in used]
+        unread: dict[TensorType, list[Operand]] = {}
+        for result in (result for draft in self.drafts for result in draft.outputs if result.lbn not in used):
+            unread.setdefault(result.type, []).append(result)
         for draft, type_ in zip(outputs, [*root.outputs, *([TensorType()] * len(outputs))], strict=False):
             draft.outputs = (Operand("out", 0, f"{draft.name}/out", type_),)
-            fits = [result for result in unread if result.type == type_]
+            fits = unread.get(type_, [])
             draft.elided = len(fits) != 1
             if not draft.elided:
                 draft.inputs = (Operand("in", 0, fits[0].lbn, fits[0].type, fits[0].nd_sbp),)

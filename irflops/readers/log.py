@@ -58,6 +58,10 @@ MAX_PIECES = 1000
 
 MAX_STREAMS = 1000
 """Prefixes that may carry graphs in one file: each line is held against each of them."""
+MAX_FOREIGN = 100_000
+"""Lines between those of a graph after which nothing more of it is expected: it was cut off."""
+MAX_GRAPHS = 50_000
+"""Graphs in one file, copies counted."""
 MAX_TRIES = 20_000_000
 """Lines times prefixes."""
 MAX_PREFIX = 300
@@ -155,8 +159,9 @@ def scan(source: Source) -> Scan:
             stream.graph = GraphText(at, has_head=has_head)
             stream.depth = 0 if has_head else 1
             graphs.append(stream.graph)
-            if len(streams) > MAX_STREAMS:
-                message = f"graphs stand behind more than {MAX_STREAMS} different prefixes"
+            if len(streams) > MAX_STREAMS or len(graphs) > MAX_GRAPHS:
+                many = len(graphs) > MAX_GRAPHS
+                message = f"more than {MAX_GRAPHS} graphs" if many else f"graphs stand behind more than {MAX_STREAMS} different prefixes"
                 raise error_at(GraphSyntaxError, source, Span(start, end), message, "cut the graph that you mean out of the file")
         else:
             tries += len(streams)
@@ -194,6 +199,9 @@ def _take_line(stream: _Stream, text: str, at: int, end: int) -> None:
     """One line of a graph, from the offset behind its prefix."""
     graph = stream.graph
     assert graph is not None
+    if at >= end:
+        graph.line_counts[FOREIGN] += 1
+        return
     match = _LINE.match(text, at, end)
     word = match[1] if match is not None else None
     if word is not None:
@@ -228,6 +236,8 @@ def _take_line(stream: _Stream, text: str, at: int, end: int) -> None:
         return
     graph.line_counts[FOREIGN] += 1
     graph.foreign.append(Span(at, end))
+    if len(graph.foreign) >= MAX_FOREIGN:
+        stream.graph = None
 
 
 def _opens(text: str, at: int, end: int) -> bool:

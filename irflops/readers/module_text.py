@@ -41,7 +41,7 @@ class ModuleTexts:
             return None
         try:
             fields = recover(call, draft.inputs, draft.outputs)
-        except (LookupError, TypeError, ValueError, OverflowError):
+        except (LookupError, TypeError, ValueError, OverflowError, RecursionError):
             return None  # a subclass under the same name that prints something else
         return Attrs(fields) if fields else None
 

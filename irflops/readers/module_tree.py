@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from irflops.errors import Span
-from irflops.ir import Module, Parameter, TensorType, VariableKind
+from irflops.ir import Module, Parameter, Shape, TensorType, VariableKind
 from irflops.readers.draft import Draft
 from irflops.readers.operators import UNPLACED
+from irflops.readers.variables import LOOKED_THROUGH
 
 
 @dataclass
@@ -35,16 +36,13 @@ def name_lost_modules(modules: Sequence[Level]) -> None:
         if level.path is None:
             paths = [d.module if d.module != UNPLACED else d.name.rpartition(".")[0] for d in level.drafts]
             level.path = Counter(paths).most_common(1)[0][0] if paths else ""
-        free = [d for d in level.drafts if d.type == "variable"]
+        free: dict[tuple[TensorType, bool], deque[str]] = {}
+        for draft in level.drafts:
+            if draft.type == "variable":
+                free.setdefault((draft.outputs[0].type, _is_buffer_name(draft.name)), deque()).append(draft.name)
         for parameter in level.unnamed:
-            fits = [
-                d
-                for d in free
-                if d.outputs[0].type == parameter.type and _is_buffer_name(d.name) == (parameter.kind is VariableKind.BUFFER)
-            ]
-            name = fits[0].name if fits else parameter.name
-            free = [d for d in free if d.name != name]
-            level.parameters.append(Parameter(name, parameter.type, parameter.kind))
+            fits = free.get((parameter.type, parameter.kind is VariableKind.BUFFER))
+            level.parameters.append(Parameter(fits.popleft() if fits else parameter.name, parameter.type, parameter.kind))
 
 
 def _is_buffer_name(name: str) -> bool:
@@ -53,52 +51,49 @@ def _is_buffer_name(name: str) -> bool:
 
 def frozen_modules(modules: Sequence[Level], drafts: list[Draft], class_of: Callable[[str], str | None]) -> tuple[Module, ...]:
     """The module tree, one entry per path; a module printed twice is one."""
-    names = {draft.name for draft in drafts}
-    makers = {d.name: d for d in drafts if d.type == "variable"}
-    read_by_module = _reads(drafts)
-    found: dict[str, Module] = {}
+    by_path: dict[str, list[Level]] = {}
     for level in modules:
-        path = level.path or ""
-        parameters = tuple(_with_owner(p, path, names, makers, read_by_module) for p in level.parameters)
-        if path in found:
-            earlier = found[path]
-            known = {p.name for p in earlier.parameters}
-            parameters = earlier.parameters + tuple(p for p in parameters if p.name not in known or not p.name)
-            found[path] = Module(
+        by_path.setdefault(level.path or "", []).append(level)
+    names = {draft.name for draft in drafts}
+    shared = _shared_variables(drafts)
+    frozen = []
+    for path, levels in by_path.items():
+        first = levels[0]
+        parameters: dict[object, Parameter] = {}
+        for number, parameter in enumerate(parameter for level in levels for parameter in level.parameters):
+            owned = parameter.name in names or not parameter.name or parameter.kind is VariableKind.BUFFER
+            key = path, parameter.name.rpartition(".")[2], parameter.type.shape
+            tied = parameter if owned or key not in shared else replace(parameter, tied_to=shared[key])
+            parameters.setdefault(parameter.name or number, tied)
+        frozen.append(
+            Module(
                 path,
-                earlier.class_name,
-                earlier.text,
-                earlier.span,
-                earlier.inputs + tuple(level.inputs),
-                earlier.outputs + tuple(level.outputs),
-                parameters,
+                class_of(first.text) if first.text else None,
+                first.text,
+                Span(first.start, first.end),
+                tuple(type_ for level in levels for type_ in level.inputs),
+                tuple(type_ for level in levels for type_ in level.outputs),
+                tuple(parameters.values()),
             )
-            continue
-        class_name = class_of(level.text) if level.text else None
-        found[path] = Module(
-            path, class_name, level.text, Span(level.start, level.end), tuple(level.inputs), tuple(level.outputs), parameters
         )
-    return tuple(found.values())
+    return tuple(frozen)
 
 
-def _reads(drafts: list[Draft]) -> dict[str, set[str]]:
-    """By module path, the names of the variables that its operators read."""
-    variables = {draft.name for draft in drafts if draft.type == "variable"}
-    reads: dict[str, set[str]] = {}
+def _shared_variables(drafts: list[Draft]) -> dict[tuple[str, str, Shape | None], str]:
+    """The variable that a module's operators read, by module path, last name and shape.
+
+    A parameter without a variable of its own is tied to it. The first by name counts, where several fit.
+    """
+    variable_of = {result.lbn: draft.name for draft in drafts if draft.type == "variable" for result in draft.outputs}
+    shapes = {draft.name: draft.outputs[0].type.shape for draft in drafts if draft.type == "variable" and draft.outputs}
+    found: dict[tuple[str, str, Shape | None], str] = {}
+    for draft in drafts:
+        if draft.type in LOOKED_THROUGH and draft.inputs and draft.inputs[0].lbn in variable_of:
+            variable_of.update((result.lbn, variable_of[draft.inputs[0].lbn]) for result in draft.outputs)
     for draft in drafts:
         for operand in draft.inputs:
-            name = operand.lbn.partition("/")[0]
-            if name in variables:
-                reads.setdefault(draft.module, set()).add(name)
-    return reads
-
-
-def _with_owner(parameter: Parameter, path: str, names: set[str], makers: dict[str, Draft], reads: dict[str, set[str]]) -> Parameter:
-    """A parameter without a variable of its own is tied if its module reads another module's variable of the same last name and shape."""
-    if parameter.name in names or not parameter.name or parameter.kind is VariableKind.BUFFER:
-        return parameter
-    last = parameter.name.rpartition(".")[2]
-    for name in sorted(reads.get(path, ())):
-        if name.rpartition(".")[2] == last and makers[name].outputs[0].type.shape == parameter.type.shape:
-            return Parameter(parameter.name, parameter.type, parameter.kind, tied_to=name)
-    return parameter
+            name = variable_of.get(operand.lbn)
+            if name is not None:
+                key = draft.module, name.rpartition(".")[2], shapes[name]
+                found[key] = min(name, found.get(key, name))
+    return found

@@ -13,6 +13,9 @@ from irflops.readers.statement import RawArg, RawOp, RawTensor
 from irflops.readers.updates import is_update_name, read_update
 from irflops.signatures import operand_names
 
+_NEEDS_NO_OPERANDS = frozenset({"input", "output", "constant_like"})
+"""Types that a line may elide without loss: nothing is read, or the consumers tell what."""
+
 UNPLACED = "?"
 """A draft's module where its name tells none: the place of its line decides."""
 
@@ -45,7 +48,7 @@ def draft_of(raw: RawOp) -> Draft:
         candidates=types,
         number=resolved.number,
         recompute=resolved.recompute,
-        elided=raw.inputs is None and op_type not in ("input", "output"),
+        elided=raw.inputs is None and op_type not in _NEEDS_NO_OPERANDS,
     )
     draft.module = _named_module(raw.name, op_type, resolved)
     return draft

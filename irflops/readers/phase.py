@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from irflops.ir import Phase
+from irflops.ir import Phase, VariableKind
 from irflops.readers.draft import Draft, Links
-from irflops.readers.updates import state_suffix
+from irflops.readers.updates import is_update_name, state_suffix
 from irflops.signatures import signature
 
 _OPTIMIZER_NAME = re.compile(
-    r"ClipGradient|DynamicLossScale|DiffScale|RegularizeGradient|_scale_initial_diff$|_bias_correction_factor[12]$"
+    r"^Sys(?:tem)?-(?:Train-)?(?:ClipGradient|DynamicLossScale|DiffScale|RegularizeGradient)"
+    r"|_scale_initial_diff$|(?:adam|lamb)_bias_correction_factor[12]$"
 )
+_BOXING_NAME = re.compile(r"^Sys(?:tem)?-.*Boxing")
 _SYSTEM_NAME = re.compile(r"^System-Train-|^System-ZeRO-ParallelCast-|^Sys(?:tem)?-.*Boxing")
 _SEED = re.compile(r"^ones_like-\d+$")
 
@@ -30,7 +32,7 @@ def assign_phases(drafts: list[Draft], links: Links, training: bool) -> bool:
     The rules are those of the cost definitions ("Phases"), the first that matches: recompute, optimizer, system, backward, forward;
     variables follow their first consumer, and operators without a number follow what they consume.
     """
-    training = training or any(is_update(draft.type) for draft in drafts)
+    training = training or any(_updates(draft) or (draft.type or "").endswith("_grad") for draft in drafts)
     for draft in drafts:
         draft.phase = _named_phase(draft)
     seed = _seed(drafts, links) if training else None
@@ -50,17 +52,36 @@ def _named_phase(draft: Draft) -> Phase | None:
     """The phase that an operator's name or type tells by itself."""
     if draft.recompute:
         return Phase.RECOMPUTE
-    if is_update(draft.type) or _OPTIMIZER_NAME.search(draft.name):
+    if _updates(draft) or _OPTIMIZER_NAME.search(draft.name):
         return Phase.OPTIMIZER
     if draft.type == "variable":
-        return Phase.OPTIMIZER if draft.kind is not None and draft.kind.value == "optimizer_state" and state_suffix(draft.name) else None
+        return Phase.OPTIMIZER if draft.kind is VariableKind.OPTIMIZER_STATE and state_suffix(draft.name) else None
     if draft.type in ("input", "output", "learning_rate_schedule") or _SYSTEM_NAME.search(draft.name):
         return Phase.SYSTEM
     return None
 
 
+def _updates(draft: Draft) -> bool:
+    """Whether an operator updates a variable, by its type or, where its operands fit no known one, by its name."""
+    return is_update(draft.type) or (draft.type is None and not draft.outputs and is_update_name(draft.name))
+
+
 def _seed(drafts: list[Draft], links: Links) -> int | None:
-    """The first `ones_like-N` at the root that a scalar loss feeds: where the backward pass begins."""
+    """The first `ones_like-N` at the root that a loss feeds: where the backward pass begins.
+
+    A loss has one element. One of shape [1, 1] may also be a prediction, whose ones_like is a label: that one leads on to a loss.
+    """
+    seeds = _possible_seeds(drafts, links)
+    leads = bytearray(len(drafts))
+    if any(drafts[seed].inputs[0].type.shape for seed in seeds):
+        losses = {links.producers[seed][0] for seed in seeds}
+        for index in reversed(links.order):
+            leads[index] = any(consumer in losses or leads[consumer] for consumer in links.consumers[index])
+    return next((seed for seed in seeds if not (drafts[seed].inputs[0].type.shape and leads[seed])), None)
+
+
+def _possible_seeds(drafts: list[Draft], links: Links) -> list[int]:
+    """Root ones_like operators of one element, in the order of their numbers."""
     seeds = []
     for index, draft in enumerate(drafts):
         if draft.number is None or not _SEED.match(draft.name) or len(draft.inputs) != 1:
@@ -69,7 +90,7 @@ def _seed(drafts: list[Draft], links: Links) -> int | None:
         fed = links.producers[index]
         if (shape is None or all(extent == 1 for extent in shape)) and fed and drafts[fed[0]].type != "variable":
             seeds.append((draft.number, index))
-    return min(seeds)[1] if seeds else None
+    return [index for _, index in sorted(seeds)]
 
 
 def _mark_backward(drafts: list[Draft], links: Links, seed: int) -> None:
@@ -84,14 +105,16 @@ def _mark_backward(drafts: list[Draft], links: Links, seed: int) -> None:
     for index, draft in enumerate(drafts):
         if reached[index] and draft.phase is None and draft.number is not None and draft.number > start:
             draft.phase = Phase.BACKWARD
+    _mark_unnumbered(drafts, links)
     later = (Phase.BACKWARD, Phase.OPTIMIZER)
+    serves = bytearray(len(drafts))  # whether an operator's results are for backward and optimizer alone
     for index in reversed(links.order):
-        draft = drafts[index]
-        if draft.phase is not None or draft.number is None or draft.number <= start:
-            continue
-        consumers = links.consumers[index]
-        if consumers and all(drafts[consumer].phase in later for consumer in consumers):
+        draft, consumers = drafts[index], links.consumers[index]
+        for_later = bool(consumers) and all(serves[consumer] for consumer in consumers)
+        if draft.phase is None and draft.number is not None and draft.number > start and for_later:
             draft.phase = Phase.BACKWARD
+        boxed = draft.phase is Phase.SYSTEM and _BOXING_NAME.search(draft.name) is not None
+        serves[index] = for_later if boxed else draft.phase in later
 
 
 def _mark_unnumbered(drafts: list[Draft], links: Links) -> None:

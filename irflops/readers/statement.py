@@ -24,7 +24,7 @@ MAX_VALUES = 200_000
 """Commas that the statements of any dump may have."""
 BYTES_PER_VALUE = 12
 """A large dump may have one comma more for this many bytes: real ones have one in 20."""
-MAX_PARENTHESES = 300_000
+MAX_PARENTHESES = 600_000
 """Parentheses that an operator line may close; one of a thousand operands has 5,000."""
 MAX_TEXT = 1 << 20
 """Characters of any other statement, and of a value in one."""
@@ -160,7 +160,7 @@ class _ToRecords(lark.Transformer[lark.Token, Any]):
 
     def pair(self, parts: list[Any]) -> tuple[Any, Any]:
         key, value = parts
-        return str(key), value
+        return str(key) if isinstance(key, (str, int, float)) else None, value
 
     def frames(self, parts: list[lark.Token | None]) -> tuple[Location, ...]:
         found = (_FRAME.search(part) for part in parts if part is not None and part.type == "FRAME")
@@ -316,7 +316,7 @@ class Statements:
         size = fields.get("size")
         shape = shape_of(size, text) if size is not None else None
         type_ = self.interned(TensorType(shape, dtype_of(fields.get("dtype", fields.get("data_type")))))
-        trainable = "grad_fn" in fields or str(fields.get("requires_grad", "False")) == "True"
+        trainable = "grad_fn" in fields or fields.get("requires_grad") == "True"
         placement = fields.get("placement")
         return type_, trainable, placement_of(placement) if isinstance(placement, Call) else None
 

@@ -22,6 +22,8 @@ _STATE_ARGS = {
 
 _STATE = re.compile(r"-(" + "|".join(_STATE_ARGS) + r")(?:-repeat-\d+)?$")
 
+_INDEXED = "System-Optimizer-IndexedSlices-"
+
 _TYPE_BY_STATES: dict[frozenset[str], str] = {
     frozenset(): "sgd_update",
     frozenset({"momentum"}): "momentum_update",
@@ -47,7 +49,7 @@ class Update(NamedTuple):
 
 def is_update_name(name: str) -> bool:
     """Whether an operator of this name updates a variable."""
-    return name.endswith("_optimizer") or name.startswith("System-Optimizer-IndexedSlices-")
+    return name.endswith("_optimizer") or name.startswith(_INDEXED)
 
 
 def state_suffix(variable: str) -> str | None:
@@ -61,6 +63,8 @@ def read_update(name: str, operands: tuple[str, ...]) -> Update | None:
 
     Adam lists the learning rate before its moments, LAMB after them.
     """
+    if name.startswith(_INDEXED):
+        return _read_indexed(name, operands)
     states = [_state_of(operand, name) for operand in operands]
     found = frozenset(state for state in states[2:] if state is not None)
     op_type = _TYPE_BY_STATES.get(found)
@@ -73,15 +77,26 @@ def read_update(name: str, operands: tuple[str, ...]) -> Update | None:
         return None
     if op_type == "adam_update" and "learning_rate" in args and args.index("learning_rate") > args.index("v"):
         op_type = "lamb_update"
-    if name.startswith("System-Optimizer-IndexedSlices-"):
-        return None  # its model_diff is two operands, indices and values, and nothing tells the order of the rest
     return Update(op_type, tuple(args))
+
+
+def _read_indexed(name: str, operands: tuple[str, ...]) -> Update | None:
+    """An update of the rows that a gather read: model, learning rate, states, then the gradient as indices and values.
+
+    The order is that of OneFlow's indexed_slices_optimizer_rewrite_pass.cpp.
+    """
+    states = [_state_of(operand, name) for operand in operands[2:-2]]
+    op_type = _TYPE_BY_STATES.get(frozenset(state for state in states if state is not None))
+    if op_type not in ("sgd_update", "momentum_update", "adam_update") or len(operands) < 4 or None in states:
+        return None
+    args = ("model", "learning_rate", *(_STATE_ARGS[state] for state in states if state), "model_diff_indices", "model_diff_values")
+    return Update(f"indexed_slices_{op_type}", args)
 
 
 def _state_of(operand: str, update: str) -> str | None:
     """The state suffix of an operand that is a state of the updated variable itself."""
     suffix = state_suffix(operand)
-    variable = update.removesuffix("_optimizer")
+    variable = update.removeprefix(_INDEXED).removesuffix("_optimizer")
     return suffix if suffix is not None and variable in operand else None
 
 

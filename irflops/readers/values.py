@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from irflops.errors import quoted
 from irflops.ir import DType, NdSbp, Placement, Sbp
 from irflops.readers.syntax import SyntaxProblem
 
@@ -51,10 +52,10 @@ def shape_of(size: Any, text: str) -> tuple[int, ...]:
     if isinstance(size, int):
         size = (size,)
     if not isinstance(size, (tuple, list)):
-        raise _bad_size(text, f"a size is a list of integers, got {size}")
+        raise _bad_size(text, f"a size is a list of integers, not {quoted(size)}")
     for extent in size:
         if not isinstance(extent, int):
-            raise _bad_size(text, f"a size is made of integers, not {extent!r}")
+            raise _bad_size(text, f"a size is made of integers, not {quoted(extent)}")
     if len(size) > MAX_RANK:
         raise _bad_size(text, f"a tensor of {len(size)} dimensions; OneFlow has at most 20")
     for extent in size:
@@ -74,7 +75,7 @@ def _bad_size(text: str, message: str) -> SyntaxProblem:
 def dtype_of(value: Any) -> DType | None:
     while isinstance(value, (tuple, list)) and len(value) == 1:
         (value,) = value
-    return _DTYPES.get(str(value).rpartition(".")[2])
+    return _DTYPES.get(value.rpartition(".")[2]) if isinstance(value, str) else None
 
 
 def nd_sbp_of(value: Any) -> NdSbp | None:
@@ -86,7 +87,7 @@ def nd_sbp_of(value: Any) -> NdSbp | None:
 
 def _sbp(value: Any) -> Sbp | None:
     """One of `B`, `P`, `S(0)`, `oneflow.sbp.split(dim=0)`, `oneflow.sbp.broadcast`, `oneflow.sbp.partial_sum`."""
-    name = (value.name if isinstance(value, Call) else str(value)).rpartition(".")[2]
+    name = (value.name if isinstance(value, Call) else value if isinstance(value, str) else "").rpartition(".")[2]
     if isinstance(value, Call) and name in ("S", "split"):
         axes = [*value.args, *value.kwargs.values()]
         return Sbp("S", axes[0]) if axes and isinstance(axes[0], int) else None
@@ -104,7 +105,7 @@ def placement_of(call: Call) -> Placement | None:
     flat = _flatten(ranks)
     if not all(isinstance(rank, int) for rank in flat):
         return None
-    return Placement(str(device), tuple(flat), hierarchy)
+    return Placement(device if isinstance(device, str) else "?", tuple(flat), hierarchy)
 
 
 def _extents(ranks: Any) -> tuple[int, ...]:

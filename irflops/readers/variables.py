@@ -7,49 +7,45 @@ from collections.abc import Mapping
 from irflops.ir import VariableKind
 from irflops.readers.draft import Draft, Links
 from irflops.readers.phase import is_update
-from irflops.readers.updates import state_suffix
+from irflops.readers.updates import is_update_name, state_suffix
 
 _WEIGHT_ARGS = frozenset({"weight", "bias", "gamma", "beta"})
 _MATMULS = frozenset({"matmul", "batch_matmul", "broadcast_matmul"})
-_LOOKED_THROUGH = frozenset({"repeat", "cast", "identity", "hierarchical_parallel_cast", "parallel_cast"})
+LOOKED_THROUGH = frozenset({"repeat", "cast", "identity", "hierarchical_parallel_cast", "parallel_cast"})
+"""Types that hand a variable on as it is, for the question what it is used as."""
 
 
 def assign_kinds(drafts: list[Draft], links: Links, declared: Mapping[str, VariableKind]) -> None:
     """Sets kind and kind_source of every variable; `declared` are the kinds that the form states, by variable name."""
+    weights = _weight_feeders(drafts, links)
     for index, draft in enumerate(drafts):
         if draft.type != "variable":
             continue
         if draft.name in declared:
             draft.kind, draft.kind_source = declared[draft.name], "declared"
         else:
-            draft.kind, draft.kind_source = _inferred_kind(drafts, links, index), "inferred"
+            draft.kind, draft.kind_source = _inferred_kind(drafts, links, index, bool(weights[index])), "inferred"
 
 
-def _inferred_kind(drafts: list[Draft], links: Links, index: int) -> VariableKind:
+def _inferred_kind(drafts: list[Draft], links: Links, index: int, is_weight: bool) -> VariableKind:
     name = drafts[index].name
     if name.startswith("System-"):
         return VariableKind.OPTIMIZER_STATE
-    updated = any(is_update(drafts[consumer].type) for consumer in links.consumers[index])
+    updated = any(is_update(drafts[c].type) or is_update_name(drafts[c].name) for c in links.consumers[index])
     if state_suffix(name) and updated:
         return VariableKind.OPTIMIZER_STATE
-    return VariableKind.FROZEN if feeds_a_weight(drafts, links, index) else VariableKind.BUFFER
+    return VariableKind.FROZEN if is_weight else VariableKind.BUFFER
 
 
-def feeds_a_weight(drafts: list[Draft], links: Links, index: int) -> bool:
-    """Whether a variable is used as a weight, straight or through repeat, cast or a boxing identity."""
-    pending, seen = [index], {index}
-    while pending:
-        producer = pending.pop()
-        results = {result.lbn for result in drafts[producer].outputs}
-        for consumer in links.consumers[producer]:
-            draft = drafts[consumer]
-            for operand in draft.inputs:
-                if operand.lbn in results and _is_weight_slot(draft.type, operand.arg):
-                    return True
-            if draft.type in _LOOKED_THROUGH and consumer not in seen:
-                seen.add(consumer)
-                pending.append(consumer)
-    return False
+def _weight_feeders(drafts: list[Draft], links: Links) -> bytearray:
+    """By op, whether a result of it is used as a weight, straight or through repeat, cast or a boxing identity."""
+    weights = {operand.lbn for draft in drafts for operand in draft.inputs if _is_weight_slot(draft.type, operand.arg)}
+    feeds = bytearray(len(drafts))
+    for index in reversed(links.order):
+        feeds[index] = any(result.lbn in weights for result in drafts[index].outputs) or any(
+            feeds[consumer] and drafts[consumer].type in LOOKED_THROUGH for consumer in links.consumers[index]
+        )
+    return feeds
 
 
 def _is_weight_slot(op_type: str | None, arg: str) -> bool:

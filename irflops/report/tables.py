@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from irflops.analysis import Analysis
-from irflops.cost import FIGURES, KINDS, Cost
+from irflops.cost import FIGURES, KINDS, Cost, combined
 from irflops.ir import AttrValue, Location, Operand
 from irflops.report.numbers import Figure, Ratio, quotient_certainty
 from irflops.report.table import Column, Table
@@ -201,7 +201,7 @@ def cost_columns(cost: Callable[[Any], Cost | None], total: Cost | None = None, 
         read, written = (figure(name)(item) or Figure(None) for name in ("bytes_read", "bytes_written"))
         if read.value is None or written.value is None:
             return Figure(None)
-        return Figure(read.value + written.value, read.certainty if read.certainty == written.certainty else "unbounded")
+        return Figure(read.value + written.value, combined(read.certainty, written.certainty))
 
     def intensity(item: Any) -> Ratio | None:
         found = cost(item)
@@ -229,8 +229,8 @@ def cost_columns(cost: Callable[[Any], Cost | None], total: Cost | None = None, 
 def flops_per_byte(cost: Cost) -> Ratio:
     """Arithmetic intensity: FLOPs over bytes read and written."""
     moved = cost.get("bytes_read") + cost.get("bytes_written")
-    sure = {cost.certainty(name) for name in ("bytes_read", "bytes_written")}
-    return Ratio(cost.get("flops"), moved, quotient_certainty(cost.certainty("flops"), sure.pop() if len(sure) == 1 else "unbounded"))
+    sure = combined(cost.certainty("bytes_read"), cost.certainty("bytes_written"))
+    return Ratio(cost.get("flops"), moved, quotient_certainty(cost.certainty("flops"), sure))
 
 
 def _share(name: str, get: Callable[[Any], Ratio | None]) -> Column:
