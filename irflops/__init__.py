@@ -25,8 +25,14 @@ def analyze(graph: Graph | str | PathLike[str] | object, *, name: str | int | No
     """
     if isinstance(graph, Graph):
         return analyze_graph(graph)
+    if isinstance(graph, str) and ("\n" in graph or "(GRAPH" in graph):
+        raise IrflopsError("this is the text of a dump, not the path of one", hint="irflops.analyze(irflops.loads(text))")
+    if isinstance(graph, bytes):
+        raise IrflopsError("these are the bytes of a dump, not the path of one", hint="irflops.analyze(irflops.loads(data))")
     if isinstance(graph, (str, PathLike)):
         return analyze_graph(load(graph, name, partial=partial))
+    if not hasattr(graph, "_full_graph_proto"):
+        raise IrflopsError(f"a {type(graph).__name__} is no graph", hint="give a path, a Graph or a live oneflow.nn.Graph")
     return analyze_graph(loads(repr(graph), name, name=f"<{type(graph).__name__}>", partial=partial))
 
 

@@ -38,6 +38,10 @@ class Analysis:
     unknown: tuple[Unknown, ...]
     notes: tuple[Note, ...]
 
+    def __repr__(self) -> str:
+        figures = ", ".join(f"{name}={self.total.get(name)} {self.total.certainty(name)}" for name in ("macs", "flops"))
+        return f"<Analysis of {self.graph.name}: {len(self.graph.ops)} ops, {figures}>"
+
     @cached_property
     def declared_params(self) -> int | None:
         """Elements of the declared parameters, tied ones once; None where the form declares none or a shape is unknown."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from irflops.infer import MISFIT, operand_type, view
+from irflops.infer import MISFIT, misfit_text, operand_type, view
 from irflops.ir import Op, Phase, TensorType, VariableKind
 from irflops.ops import BY_TYPE
 from irflops.ops.rule import UNKNOWN_WORK, OpRule, OpView, Traffic, Unknowable, Work
@@ -186,7 +186,7 @@ def _work(rule: OpRule, seen: OpView) -> tuple[Work, str | None, str | None]:
     except Unknowable as unknown:
         work, reason = unknown.known, unknown.reason
     except MISFIT as error:
-        work, reason, misfit = UNKNOWN_WORK, "missing_shape", f"{seen.type}: {error}"
+        work, reason, misfit = UNKNOWN_WORK, "missing_shape", misfit_text(seen.type, error)
     return (work if rule.contraction else replace(work, macs=0)), reason, misfit
 
 

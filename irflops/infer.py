@@ -78,6 +78,11 @@ def infer(graph: Graph) -> Inference:
     return Inference(types, tuple(found), checked)
 
 
+def misfit_text(op_type: str, error: Exception) -> str:
+    """What a rule said of tensors that cannot go together; running out of dimensions has no words of its own."""
+    return f"{op_type}: {error}" if type(error) is ValueError else f"{op_type}: its tensors have other dimensions than it takes"
+
+
 def operand_type(operand: Operand, types: Mapping[str, TensorType]) -> TensorType:
     """The type of an operand: as its line states it, else as its producer makes it."""
     return operand.type if _is_known(operand.type) else _filled(operand.type, types.get(operand.lbn, operand.type))
@@ -132,7 +137,7 @@ def _ask(op: Op, types: Mapping[str, TensorType], answers: dict[object, _Answer]
         except Unknowable:
             answer = _Answer()
         except MISFIT as error:
-            answer = _Answer(misfit=f"{op.type}: {error}")
+            answer = _Answer(misfit=misfit_text(op.type, error))
         answers[key] = answer
     return answer
 

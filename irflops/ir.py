@@ -118,7 +118,7 @@ class Placement:
 
 
 class Phase(enum.Enum):
-    """Which part of a step an operator belongs to (counting.md's phases)."""
+    """Which part of a step an operator belongs to (docs/definitions.md's phases)."""
 
     FORWARD = "forward"
     RECOMPUTE = "recompute"
@@ -280,6 +280,9 @@ class Graph:
     """Whether parts of the graph were not read: every total is then a lower bound."""
     has_declarations: bool = False
     """Whether the form declares parameters and buffers line by line."""
+
+    def __repr__(self) -> str:
+        return f"<Graph {self.name}: {len(self.ops)} ops in {len(self.modules)} modules, from {self.source.name}>"
 
     @cached_property
     def by_name(self) -> Mapping[str, Op]:

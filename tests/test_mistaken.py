@@ -167,7 +167,7 @@ def as_0_7(name: str) -> str:
 def test_a_graph_printed_before_its_first_call(name: str) -> None:
     error = error_of("loading\n" + uncalled(name))
     assert error.message == "the graph was printed before its first call, so it has modules and no operators"
-    assert error.hint == f"call it first: {DUMP}"
+    assert error.hint == f"call it first, with OneFlow 0.8.0 or newer, for older ones print no operators: {DUMP}"
     assert (error.line, error.column) == (2, 1)
     assert error.excerpt is not None
     assert error.excerpt.startswith("(GRAPH:")

@@ -9,7 +9,7 @@ from irflops.ops.per_element import Definition, common_shape, elementwise, per_e
 from irflops.ops.reduce import fold
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, Work, results_like, touch_all
 
-_SOURCE = "counting.md for gelu; the function's paper or definition for the rest, both branches of a select counted"
+_SOURCE = "docs/definitions.md for gelu; the function's paper or definition for the rest, both branches of a select counted"
 
 _TANH_ARGUMENT = "C * (x + K * x * x * x)"
 _GELU_TANH_SLOPE = f"t = tanh({_TANH_ARGUMENT}); 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * C * (1 + 3 * K * x * x)"

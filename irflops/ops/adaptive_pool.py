@@ -66,7 +66,7 @@ RULES: tuple[OpRule, ...] = (
         shape=adaptive_pool_shape,
         cost=adaptive_avg_pool_cost,
         traffic=touch_all,
-        source="counting.md; windows as in OneFlow's adaptive_pool_kernel_util.h",
+        source="docs/definitions.md; windows as in OneFlow's adaptive_pool_kernel_util.h",
         examples=(
             Example(
                 call="adaptive_avg_pool2d(x: f32[2,3,7,7], output_size=[1,1]) -> y: f32[2,3,1,1]",
@@ -107,7 +107,7 @@ RULES: tuple[OpRule, ...] = (
         shape=adaptive_pool_shape,
         cost=adaptive_max_pool_cost,
         traffic=touch_all,
-        source="counting.md; windows as in OneFlow's adaptive_pool_kernel_util.h",
+        source="docs/definitions.md; windows as in OneFlow's adaptive_pool_kernel_util.h",
         examples=(
             Example(
                 call='adaptive_max_pool1d(x: f32[1,2,5], data_format="channels_first", output_size=[3]) -> y: f32[1,2,3], index: '

@@ -138,7 +138,7 @@ RULES: tuple[OpRule, ...] = (
         cost=batch_norm_cost,
         traffic=batch_norm_traffic,
         ignores="folding the scale and shift in inference, once per channel; the factor n/(n-1) of the moving variance",
-        source="counting.md; Ioffe and Szegedy, arXiv 1502.03167, algorithm 1",
+        source="docs/definitions.md; Ioffe and Szegedy, arXiv 1502.03167, algorithm 1",
         examples=(
             Example(
                 call=f"normalization(x: f32[2,3,4,4], {_MOVING}, axis=1, training=false) -> y: f32[2,3,4,4]",

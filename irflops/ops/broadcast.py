@@ -152,7 +152,7 @@ _SUMS_AND_COPIES = (
         shape=same_type(),
         cost=sum_cost,
         traffic=touch_all,
-        source="counting.md",
+        source="docs/definitions.md",
         examples=(
             Example(
                 call="add_n(in: [f32[2,3], f32[2,3], f32[2,3]]) -> out: f32[2,3]",
@@ -189,7 +189,7 @@ _SUMS_AND_COPIES = (
         shape=bias_add_shape,
         cost=per_element(1, 0),
         traffic=touch_all,
-        source="counting.md",
+        source="docs/definitions.md",
         examples=(
             Example(
                 call="bias_add(a: f32[2,3,4,4], b: f32[3], axis=1) -> out: f32[2,3,4,4]",
@@ -234,7 +234,7 @@ _SUMS_AND_COPIES = (
         shape=broadcast_like_shape,
         cost=no_work,
         traffic=moves(like=("like",)),
-        source="counting.md: like gives a shape alone",
+        source="docs/definitions.md: like gives a shape alone",
         examples=(
             Example(
                 call="broadcast_like(x: f32[2,1], like: f32[2,5], broadcast_axes=[1]) -> y: f32[2,5]",

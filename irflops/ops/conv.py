@@ -97,7 +97,7 @@ RULES: tuple[OpRule, ...] = (
         cost=conv_cost,
         traffic=touch_all,
         ignores="whether a kernel takes a faster algorithm (Winograd, FFT)",
-        source="counting.md; OneFlow's conv_op.cpp leaves groups out of its own estimate",
+        source="docs/definitions.md; OneFlow's conv_op.cpp leaves groups out of its own estimate",
         examples=(
             Example(
                 call=f"conv2d(in: f32[1,8,4,4], weight: f32[8,1,3,3], groups=8, {_ATTRS_2D}) -> out: f32[1,8,2,2]",
@@ -142,7 +142,7 @@ RULES: tuple[OpRule, ...] = (
         shape=deconv_shape,
         cost=deconv_cost,
         traffic=touch_all,
-        source="counting.md",
+        source="docs/definitions.md",
         examples=(
             Example(
                 call='deconv2d(in: f32[1,4,3,3], weight: f32[4,2,2,2], groups=1, data_format="channels_first", padding_before=[0,0], '
@@ -176,7 +176,7 @@ RULES: tuple[OpRule, ...] = (
         shape=results_like("x_like", "dx"),
         cost=conv_data_grad_cost,
         traffic=moves(like=("x_like",)),
-        source="counting.md",
+        source="docs/definitions.md",
         examples=(
             Example(
                 call="conv_data_grad(dy: f32[1,8,2,2], filter: f32[8,1,3,3], x_like: f32[1,8,4,4]) -> dx: f32[1,8,4,4]",
@@ -204,7 +204,7 @@ RULES: tuple[OpRule, ...] = (
         shape=conv_filter_grad_shape,
         cost=conv_filter_grad_cost,
         traffic=touch_all,
-        source="counting.md",
+        source="docs/definitions.md",
         examples=(
             Example(
                 call=f"conv_filter_grad(dy: f32[1,8,2,2], x: f32[1,8,4,4], {_GRAD_2D}, kernel_size=[3,3], groups=8) -> filter_diff: "

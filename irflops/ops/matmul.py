@@ -124,7 +124,7 @@ RULES: tuple[OpRule, ...] = (
         cost=matmul_cost,
         traffic=touch_all,
         ignores="the coefficient alpha",
-        source="counting.md",
+        source="docs/definitions.md",
         examples=(
             Example(
                 call=f"matmul(a: f32[2,3], b: f32[3,5], {_PLAIN}) -> out: f32[2,5]",
@@ -180,7 +180,7 @@ RULES: tuple[OpRule, ...] = (
         cost=matmul_cost,
         traffic=touch_all,
         ignores="the coefficient alpha",
-        source="counting.md",
+        source="docs/definitions.md",
         examples=(
             Example(
                 call=f"broadcast_matmul(a: f32[2,7,3], b: f32[5,3], {_WEIGHT}) -> out: f32[2,7,5]",
@@ -212,7 +212,7 @@ RULES: tuple[OpRule, ...] = (
         cost=grad_b_cost,
         traffic=touch_all,
         ignores="the coefficient alpha",
-        source="counting.md",
+        source="docs/definitions.md",
         examples=(
             Example(
                 call="broadcast_matmul_grad_b(a: f32[2,7,5], b: f32[2,7,3]) -> out: f32[5,3]",
@@ -232,7 +232,7 @@ RULES: tuple[OpRule, ...] = (
         shape=vector_product_shape,
         cost=vector_product_cost,
         traffic=touch_all,
-        source="counting.md",
+        source="docs/definitions.md",
         examples=(
             Example(
                 call="dot(x: f32[6], y: f32[6]) -> out: f32[]",

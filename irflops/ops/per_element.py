@@ -15,7 +15,9 @@ from irflops.ops.rule import Example, Inferred, OpRule, OpView, ShapeRule, Work,
 Definition = tuple[int, int, str]
 """Arithmetic and transcendentals per element of the result, and the formula that they count."""
 
-SOURCE = "counting.md for add to select; the op's definition for the rest, one operation per operator, transcendentals apart as XLA does"
+SOURCE = (
+    "docs/definitions.md for add to select; the op's definition for the rest, one operation per operator, transcendentals apart as XLA does"
+)
 
 
 def common_shape(op: OpView, *args: str) -> Shape | None:

@@ -92,7 +92,7 @@ RULES: tuple[OpRule, ...] = (
         shape=pool_shape,
         cost=pool_cost("y", beyond=-1),
         traffic=touch_all,
-        source="counting.md; shapes as in OneFlow's max_pool_kernel_util.cpp and operator_util.cpp",
+        source="docs/definitions.md; shapes as in OneFlow's max_pool_kernel_util.cpp and operator_util.cpp",
         examples=(
             Example(
                 call=f"max_pool_2d(x: f32[1,2,6,6], {_ATTRS}, dilation=[1,1], ceil_mode=false, return_indices=false) -> y: f32[1,2,3,3], "
@@ -161,7 +161,7 @@ RULES: tuple[OpRule, ...] = (
         cost=pool_cost("y", beyond=0),
         traffic=touch_all,
         ignores="that a divisor without the padding differs at the border",
-        source="counting.md; shapes as in OneFlow's avg_pool_kernel_util.cpp and operator_util.cpp",
+        source="docs/definitions.md; shapes as in OneFlow's avg_pool_kernel_util.cpp and operator_util.cpp",
         examples=(
             Example(
                 call=f"avg_pool_2d(x: f32[1,2,6,6], {_ATTRS}, ceil_mode=false, count_include_pad=true, divisor_override=0) -> y: "

@@ -117,7 +117,7 @@ def _reduction(op_types: tuple[str, ...], summary: str, *examples: Example, dtyp
         shape=_reduction_shape("axis", "keepdims", dtype),
         cost=_fold_cost(),
         traffic=touch_all,
-        source="counting.md",
+        source="docs/definitions.md",
         examples=examples,
     )
 
@@ -195,7 +195,7 @@ RULES: tuple[OpRule, ...] = (
         shape=sum_like_shape,
         cost=_fold_cost(),
         traffic=moves(like=("like",)),
-        source="counting.md: like gives a shape alone",
+        source="docs/definitions.md: like gives a shape alone",
         examples=(
             Example(
                 call="reduce_sum_like(x: f32[8,3,2], like: f32[3,1], axis=[0, 2]) -> y: f32[3,1]",
@@ -240,7 +240,7 @@ RULES: tuple[OpRule, ...] = (
         shape=argmax_shape,
         cost=_fold_cost(),
         traffic=touch_all,
-        source="counting.md",
+        source="docs/definitions.md",
         examples=(
             Example(
                 call="argmax(in: f32[2,10]) -> out: i64[2]",

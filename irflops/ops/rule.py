@@ -110,17 +110,19 @@ class OpView:
         return self._outputs.get(arg, ())
 
     def input(self, arg: str) -> TensorType:
-        """The tensor of an operand argument; ValueError if it is absent."""
+        """The tensor of an operand argument; MissingShape if it is absent, ValueError if there are several."""
         return self._single(self._inputs, arg, "operand")
 
     def output(self, arg: str) -> TensorType:
-        """The tensor of a result argument; ValueError if it is absent."""
+        """The tensor of a result argument; MissingShape if it is absent, ValueError if there are several."""
         return self._single(self._outputs, arg, "result")
 
     def _single(self, args: Mapping[str, tuple[TensorType, ...]], arg: str, what: str) -> TensorType:
         tensors = args.get(arg, ())
-        if len(tensors) != 1:
-            raise ValueError(f"{self.type} has {len(tensors) or 'no'} {what}s called {arg!r}, expected one")
+        if not tensors:
+            raise MissingShape(arg)
+        if len(tensors) > 1:
+            raise ValueError(f"{self.type} has {len(tensors)} {what}s called {arg!r}, expected one")
         return tensors[0]
 
     def _find(self, arg: str) -> TensorType:
@@ -151,7 +153,7 @@ class OpView:
     def _all(self, arg: str) -> tuple[TensorType, ...]:
         tensors = self._inputs.get(arg) or self._outputs.get(arg)
         if not tensors:
-            raise ValueError(f"{self.type} has no argument called {arg!r}")
+            raise MissingShape(arg)
         return tensors
 
     def attr(self, name: str) -> AttrValue:

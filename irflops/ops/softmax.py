@@ -96,7 +96,7 @@ _PLAIN = (
             because="rows without elements take nothing",
         ),
         results=("out",),
-        source="counting.md: 4n - 2 and n transcendentals a row",
+        source="docs/definitions.md: 4n - 2 and n transcendentals a row",
     ),
     _softmax(
         "softmax_grad",

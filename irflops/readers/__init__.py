@@ -13,7 +13,7 @@ from irflops.ir import Graph, Note
 from irflops.readers.graph_repr import read_graph
 from irflops.readers.intake import MAX_SIZE, decompress, display_name, read_bytes, source_of
 from irflops.readers.log import INPUT, KINDS, OPERATOR, GraphText, Scan, scan, statements
-from irflops.readers.mistaken import NOT_CALLED, PRINTED_BY_0_7, not_a_graph
+from irflops.readers.mistaken import LINES_LOST, NOT_CALLED, PRINTED_BY_0_7, not_a_graph
 
 LISTED = 50
 """Graphs of a file that an error lists."""
@@ -76,6 +76,8 @@ def _copies(source: Source, chosen: GraphText, others: Sequence[GraphText]) -> I
 def _no_operators(source: Source, graph: GraphText) -> NotAGraphError:
     called = graph.line_counts[INPUT] > 0
     message, hint = PRINTED_BY_0_7 if called else NOT_CALLED
+    if "(OPERATOR" in source.text:
+        message, hint = LINES_LOST
     start = graph.starts[0] if graph.starts else graph.start
     end = graph.ends[0] if graph.ends else graph.start + 1
     error = error_at(NotAGraphError, source, Span(start, end), message, hint)

@@ -13,9 +13,15 @@ from irflops.readers.resolve import resolve
 from irflops.readers.runs import assign_runs
 from irflops.readers.variables import assign_kinds
 
+_WHOLE_WITHOUT_OPERANDS = frozenset({"learning_rate_schedule", "variable", "input"})
+"""Types of hidden sources whose cost does not need the operands that no line shows."""
 
-def add_hidden_sources(drafts: list[Draft]) -> None:
-    """Appends a named source for every operand whose producer the form does not print, such as the learning rate."""
+
+def add_hidden_sources(drafts: list[Draft], declared: Mapping[str, VariableKind]) -> list[str]:
+    """Appends a named source for every operand whose producer the form does not print, such as the learning rate.
+
+    Returns the names of those that the form declares as parameters or buffers: their variables should have been there.
+    """
     made = {result.lbn for draft in drafts for result in draft.outputs}
     names = {draft.name for draft in drafts}
     hidden: dict[str, Draft] = {}
@@ -30,9 +36,12 @@ def add_hidden_sources(drafts: list[Draft]) -> None:
                 hidden[name].outputs += (result,)
             elif name not in names:
                 resolved = resolve(name, 0)
-                op_type = resolved.types[0] if len(resolved.types) == 1 else None
-                hidden[name] = Draft(name, op_type, (), (result,), candidates=resolved.types, number=resolved.number)
+                types = ("variable",) if name in declared else resolved.types
+                op_type = types[0] if len(types) == 1 else None
+                elided = op_type not in _WHOLE_WITHOUT_OPERANDS
+                hidden[name] = Draft(name, op_type, (), (result,), candidates=types, number=resolved.number, elided=elided)
     drafts.extend(hidden.values())
+    return [name for name in hidden if name in declared]
 
 
 def _arg_of(blob: str) -> str:
@@ -126,7 +135,10 @@ def _cycle(drafts: list[Draft], links: Links, waiting: list[int], source: Source
 
 def complete(drafts: list[Draft], source: Source, training: bool, declared: Mapping[str, VariableKind], notes: list[Note]) -> None:
     """Links the drafts and sets their kinds, phases and runs. Appends hidden sources to `drafts`, and to `notes` what cannot be told."""
-    add_hidden_sources(drafts)
+    unprinted = add_hidden_sources(drafts, declared)
+    if unprinted:
+        text = f"no operator line makes {', '.join(unprinted[:3])}{' and others' if len(unprinted) > 3 else ''}, which other lines read"
+        notes.append(Note("unprinted-variable", f"{text}: taken from the parameters' own lines"))
     links = link(drafts, source)
     assign_kinds(drafts, links, declared)
     if not assign_phases(drafts, links, training):

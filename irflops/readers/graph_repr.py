@@ -13,15 +13,10 @@ from irflops.readers.draft import Draft
 from irflops.readers.module_text import ModuleTexts
 from irflops.readers.module_tree import Level, frozen_modules, name_lost_modules
 from irflops.readers.operators import UNPLACED, draft_of, user_frame
-from irflops.readers.statement import RawOp, Statements
+from irflops.readers.statement import BYTES_PER_TEXT, MAX_TEXTS, RawOp, Statements
 from irflops.readers.syntax import SyntaxProblem
 from irflops.readers.updates import LOOKS_LIKE_LARS
 from irflops.readers.values import MAX_DEPTH
-
-MAX_STATEMENTS = 50_000
-"""Statements that any dump may have."""
-BYTES_PER_STATEMENT = 80
-"""A large dump may have one statement more for this many bytes: real ones have one in 120 to 330."""
 
 _PARTIAL_HINT = "--partial analyzes what is readable and marks every total as a lower bound"
 
@@ -48,6 +43,7 @@ class _Reader:
         self.modules: list[Level] = []
         self.notes: list[Note] = []
         self.skipped = 0
+        self.first_skipped: Span | None = None
         self.header = ""
         self.training = False
         self.has_graph_modules = False
@@ -72,7 +68,7 @@ class _Reader:
 
     def _refuse_excess(self) -> None:
         text = self.text
-        limit = MAX_STATEMENTS + (text.end - text.start) // BYTES_PER_STATEMENT
+        limit = MAX_TEXTS + (text.end - text.start) // BYTES_PER_TEXT
         if len(text.kinds) - text.line_counts[log.CLOSE] > limit:
             span = Span(text.starts[limit], text.ends[limit])
             raise error_at(GraphSyntaxError, self.source, span, "more statements than a graph of this size can have")
@@ -106,6 +102,8 @@ class _Reader:
                 hint = f"{problem.hint}; {_PARTIAL_HINT}" if problem.hint else _PARTIAL_HINT
                 raise error_at(GraphSyntaxError, self.source, span, problem.message, hint) from None
             self.skipped += 1
+            if self.first_skipped is None:
+                self.first_skipped = Span(start, end)
             if kind in (log.MODULE, log.GRAPH_MODULE) and text.rstrip().endswith("("):
                 self.levels.append(Level(self.levels[-1].path, None, start, end))
 
@@ -300,7 +298,8 @@ class _Reader:
                 reasons.append("1 statement does not read" if self.skipped == 1 else f"{self.skipped} statements do not read")
             if self.text.stray is not None:
                 reasons.append("operator lines stand behind its last parenthesis")
-            span = self.text.foreign[0] if self.text.foreign else Span(self.text.end, self.text.end)
+            faults = [span for span in (self.first_skipped, *self.text.foreign[:1], self.text.stray) if span is not None]
+            span = min(faults, key=lambda fault: fault.start) if faults else Span(self.text.end, self.text.end)
             self.notes.append(Note("partial", f"the graph was read in part: {'; '.join(reasons)}. Every total is a lower bound", span))
 
     def _is_partial(self) -> bool:

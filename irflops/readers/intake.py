@@ -34,6 +34,8 @@ def read_bytes(path: str, max_size: int = MAX_SIZE) -> bytes:
 
     Errors: IrflopsError where it cannot be read, is cut off, or is larger than `max_size` bytes.
     """
+    if not path:
+        raise IrflopsError("an empty path names no file")
     try:
         raw = sys.stdin.buffer.read(max_size + 1) if path == "-" else _read_file(Path(path), max_size)
     except OSError as error:
@@ -161,7 +163,9 @@ def decode(data: bytes) -> str:
         text = data[3:].decode("utf-8", errors="replace")
     else:
         text = data.decode(_guess_encoding(data), errors="replace")
-    if "\r" in text:
+    if "\r" in text and "\n" not in text:
+        text = text.replace("\r", "\n")
+    elif "\r" in text:
         text = text.replace("\r\r\n", "\n").replace("\r\n", "\n")
     if "\x1b" in text:
         text = _ANSI.sub("", text)

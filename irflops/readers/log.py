@@ -70,7 +70,9 @@ MAX_PREFIX = 300
 _MARKER = re.compile(rf"\([ \t]*(?:{_WORDS})[:A-Z_a-z]")
 _STATEMENT = re.compile(r"\([ \t]*(?:OPERATOR|MODULE|GraphModule)[ \t]*:")
 
-_CLOCK = re.compile(r"(?:\d{4}[-/.]?\d\d[-/.]?\d\d|\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?Z?|\d+[.,]\d+|\d{9,}|\b[A-Z][a-z]{2} +\d{1,2}\b)\d*")
+_CLOCK = re.compile(
+    r"(?:\d{4}[-/.]?\d\d[-/.]?\d\d|\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?Z?|(?<![\d.,])\d+\.\d+(?![\d.,])|\d{9,}|\b[A-Z][a-z]{2} +\d{1,2}\b)\d*"
+)
 _NUMBER = r"\\d+(?!\\d)"
 r"""A number left open, as a replacement. It takes all its digits: with `\d+` alone, a line of digits could match in too many ways."""
 
@@ -227,7 +229,7 @@ def _take_line(stream: _Stream, text: str, at: int, end: int) -> None:
     if match is not None or text[at:end].isspace():
         graph.line_counts[FOREIGN] += 1
         return
-    if graph.kinds and graph.kinds[-1] != CLOSE and _is_open(graph, text) and len(graph.pieces.get(len(graph.kinds) - 1, ())) < MAX_PIECES:
+    if graph.kinds and graph.kinds[-1] != CLOSE and _is_open(graph, text) and _goes_on(graph, text, at, end):
         graph.line_counts[WRAPPED] += 1
         graph.pieces.setdefault(len(graph.kinds) - 1, []).append((at, end))
         graph.balance += text.count("(", at, end) - text.count(")", at, end)
@@ -266,6 +268,13 @@ def _is_open(graph: GraphText, text: str) -> bool:
     return last.endswith(",") or graph.balance > 0
 
 
+def _goes_on(graph: GraphText, text: str, at: int, end: int) -> bool:
+    """Whether a line may be a further one of the last statement: tensors break behind commas, a module's text may say anything."""
+    if len(graph.pieces.get(len(graph.kinds) - 1, ())) >= MAX_PIECES:
+        return False
+    return graph.kinds[-1] in _LEVELS or text[max(at, end - _TAIL) : end].rstrip().endswith((",", ")", "(", "[", "..."))
+
+
 def _note_stray(stream: _Stream, text: str, at: int, end: int) -> None:
     graph = stream.last_closed
     assert graph is not None
@@ -294,9 +303,18 @@ def _pattern(prefix: str) -> str:
     for clock in _CLOCK.finditer(prefix):
         before = prefix[last : clock.start()]
         padding = " *" if before.endswith(" ") else ""  # a number aligned to the right has fewer blanks before it the longer it gets
-        parts += [re.escape(before.rstrip(" ")), padding, re.sub(r"\d+", _NUMBER, re.escape(clock[0])).replace("\\ ", " *")]
+        parts += [re.escape(before.rstrip(" ")), padding, _open_clock(clock[0])]
         last = clock.end()
     return "".join([*parts, re.escape(prefix[last:])])
+
+
+def _open_clock(clock: str) -> str:
+    """A date or time with its numbers left open; the fraction of a second may be missing where it is zero."""
+    whole, fraction = clock, ""
+    if ":" in clock:
+        time = re.fullmatch(r"(.*:\d\d)(?:[.,]\d+)?(Z?\d*)", clock)
+        whole, fraction = (time[1], r"(?:[.,]\d+)?" + re.escape(time[2])) if time else (clock, "")
+    return re.sub(r"\d+", _NUMBER, re.escape(whole)).replace("\\ ", " *") + fraction
 
 
 def _loose(prefix: str) -> str:

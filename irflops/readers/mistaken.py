@@ -97,7 +97,11 @@ def not_a_graph(data: bytes, name: str) -> NotAGraphError:
 
 NOT_CALLED = (
     "the graph was printed before its first call, so it has modules and no operators",
-    f"call it first: {_AFTER_CALL}",
+    f"call it first, with OneFlow 0.8.0 or newer, for older ones print no operators: {_AFTER_CALL}",
+)
+LINES_LOST = (
+    "operators stand in this text, but not on lines of their own: its line ends are lost or written as \\n",
+    f"write the print itself into a file: {PRINT_GRAPH}",
 )
 PRINTED_BY_0_7 = (
     "the graph has modules and no operators: OneFlow 0.7 and earlier print none",

@@ -13,7 +13,7 @@ from irflops.readers.statement import RawArg, RawOp, RawTensor
 from irflops.readers.updates import is_update_name, read_update
 from irflops.signatures import operand_names
 
-_NEEDS_NO_OPERANDS = frozenset({"input", "output", "constant_like"})
+_NEEDS_NO_OPERANDS = frozenset({"input", "output", "constant_like", "device_tick"})
 """Types that a line may elide without loss: nothing is read, or the consumers tell what."""
 
 UNPLACED = "?"

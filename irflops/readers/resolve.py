@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from irflops.signatures import is_op_type
-
 RECOMPUTE_PREFIXES = ("Sys-Checkpointing-Fake-Fw-Op_", "OneFlow-System-Checkpointing-")
 
 _PREFIXES: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -47,6 +45,7 @@ _PREFIXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("System-DynamicLossScale-CountNotFinite-", ("count_not_finite",)),
     ("System-DynamicLossScale-ParallelCast-", ("hierarchical_parallel_cast",)),
     ("System-CastToTick-", ("cast_to_tick",)),
+    ("Sys-GradAcc-RepeatTick-DeviceTick-", ("device_tick",)),
     ("System-Pipeline-Buffer-Op_", ("identity_buffer",)),
     ("Sys-DiffScale-ScalarDiv-", ("scalar_div_by_tensor",)),
     ("Sys-Checkpointing-Identity", ("identity",)),
@@ -105,7 +104,7 @@ def _resolved(name: str, operands: int) -> Resolved:
     if types:
         return Resolved(types, None, count)
     user = _USER.match(name)
-    if user is not None and (is_op_type(user["type"]) or not name.startswith(("System-", "Sys-"))):
+    if user is not None and not name.startswith(("System-", "Sys-")):
         return Resolved((user["type"],), user["path"] or "", count)
     interface = _INTERFACE.match(name)
     if interface is not None:

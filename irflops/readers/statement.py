@@ -20,6 +20,10 @@ T = TypeVar("T")
 
 _TYPE_START = re.compile(r"\(?\s*(?=sbp\s*=)")
 
+MAX_TEXTS = 25_000
+"""Statements and distinct values that any dump may have."""
+BYTES_PER_TEXT = 140
+"""A large dump may have one more for this many bytes: real ones of a megabyte have one in 160 to 330."""
 MAX_VALUES = 200_000
 """Commas that the statements of any dump may have."""
 BYTES_PER_VALUE = 12
@@ -190,6 +194,7 @@ class Statements:
 
     def __init__(self, size: int = 0) -> None:
         """`size` is the dump's number of characters, by which it may have more or fewer values."""
+        self._texts_left = MAX_TEXTS + size // BYTES_PER_TEXT
         self._values_left = MAX_VALUES + size // BYTES_PER_VALUE
         self._tensors_left = MAX_TENSORS + size // BYTES_PER_TENSOR
         self._lark = parser("graph_repr", _RECORDS)
@@ -207,8 +212,10 @@ class Statements:
         if len(text) > MAX_TEXT and (start != "operator" or text.count(")") > MAX_PARENTHESES):
             raise SyntaxProblem(0, len(text), f"a statement of {len(text)} characters is none of a graph's")
         values = text.count(",")
-        if values > self._values_left:
-            raise SyntaxProblem(0, len(text), "more values in lists than a graph of this size can have")
+        if values > self._values_left or not self._texts_left:
+            what = "values in lists" if self._texts_left else "different values"
+            raise SyntaxProblem(0, len(text), f"more {what} than a graph of this size can have")
+        self._texts_left -= 1
         self._values_left -= values
         try:
             return self._lark.parse(text, start=start)
