@@ -1,0 +1,59 @@
+"""One measurement, in a process of its own: `python child.py pass|big DUMP` prints JSON of seconds of CPU time and megabytes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import resource
+import sys
+import time
+from pathlib import Path
+
+import irflops
+from irflops.report.json_writer import write_json
+
+TENSOR = re.compile(r"[^\s(\[,]+/\w+:\(?sbp=\((?:[^()]|\(\d+\))*\), size=\([\d, ]*\), dtype=\([\w.]+\)")
+SMALL_GRAPH = """\
+(GRAPH:warm_up_0:WarmUp): (
+  (MODULE:model:ReLU()): (
+    (GraphModule:model()): (
+      (OPERATOR: model-relu-0(_warm_up_0_input.0.0_2/out:(sbp=(B), size=(1), dtype=(oneflow.float32))) -> \
+(model-relu-0/y_0:(sbp=(B), size=(1), dtype=(oneflow.float32))), placement=(oneflow.placement(type="cpu", ranks=[0])))
+    )
+  )
+)
+"""
+
+
+def one_pass(dump: Path) -> dict[str, float]:
+    """A dump from text to cost, and a single pass of a regular expression over the same text. Grammars and rules are loaded before."""
+    irflops.analyze(irflops.loads(SMALL_GRAPH))
+    text = gzip.decompress(dump.read_bytes()).decode("utf-8")
+    start = time.process_time()
+    irflops.analyze(irflops.loads(text))
+    analyzed = time.process_time()
+    for _ in TENSOR.finditer(text):
+        pass
+    return {"analyze": analyzed - start, "finditer": time.process_time() - analyzed}
+
+
+def big(dump: Path) -> dict[str, float]:
+    """A whole file from disk to cost, then to JSON."""
+    start = time.process_time()
+    analysis = irflops.analyze(irflops.load(dump))
+    analyzed = time.process_time()
+    peak_analyzed = peak_megabytes()
+    written = time.process_time()
+    with dump.with_suffix(".json").open("w", encoding="utf-8") as stream:
+        write_json(analysis, stream)
+    return {"analyze": analyzed - start, "json": time.process_time() - written, "peak_analyzed": peak_analyzed, "peak": peak_megabytes()}
+
+
+def peak_megabytes() -> float:
+    """The most memory that this process has held."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+print(json.dumps({"pass": one_pass, "big": big}[sys.argv[1]](Path(sys.argv[2]))))

@@ -1,0 +1,123 @@
+"""Prints how fast irflops is, each figure as a ratio that another machine would show too. Needs a POSIX system.
+
+    python benchmarks/run.py [--repeat 5] [--big 100] [--small 5] [--resnet DUMP] [--densenet DUMP] [--gpt DUMP]
+
+The wheel is built and measured as users get it, with its compiled grammars. Each measurement is a process of its own, the best of
+`--repeat`. The dumps default to those in fixtures/; the big ones are made from the GPT's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from big_dump import pattern, write
+
+HERE = Path(__file__).resolve().parent
+FIXTURES = HERE.parent / "fixtures"
+LIBRARIES = "import lark, networkx, numpy, rich"
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A figure, the most that it should be, and what it was made of."""
+
+    name: str
+    value: float
+    limit: float
+    made_of: str
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeat", type=int, default=5, help="processes a measurement, of which the best counts")
+    parser.add_argument("--big", type=float, default=100, help="megabytes of the big dump")
+    parser.add_argument("--small", type=float, default=5, help="megabytes of the small one")
+    parser.add_argument("--resnet", type=Path, default=FIXTURES / "resnet50.repr.txt.gz")
+    parser.add_argument("--densenet", type=Path, default=FIXTURES / "densenet121.repr.txt.gz")
+    parser.add_argument("--gpt", type=Path, default=FIXTURES / "gpt2_small_infer.repr.txt.gz")
+    options = parser.parse_args()
+    libraries = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("lark", "networkx", "numpy", "rich"))
+    print(f"Python {platform.python_version()}, {libraries}; {platform.machine()}, {os.cpu_count()} CPUs; best of {options.repeat}\n")
+    with tempfile.TemporaryDirectory(prefix="irflops-bench-") as folder:
+        site = Path(folder, "site")
+        install_wheel(site)
+        print(f"{'':52} {'ratio':>7} {'wanted':>7}")
+        for ratio in measure(site, Path(folder), options):
+            print(f"{ratio.name:52} {ratio.value:7.2f} {ratio.limit:7.1f}   {ratio.made_of}", flush=True)
+
+
+def install_wheel(site: Path) -> None:
+    """irflops alone, as a wheel; the libraries are this Python's."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(HERE.parent)]
+    subprocess.run(pip, check=True)
+    if not (site / "irflops" / "_tables").is_dir():
+        raise FileNotFoundError("the wheel has no compiled grammars")
+
+
+def measure(site: Path, folder: Path, options: argparse.Namespace) -> Iterator[Ratio]:
+    """The ratios, each as soon as it is there."""
+    repeat: int = options.repeat
+    analyze = min(cpu_seconds([str(site / "bin" / "irflops"), "analyze", str(options.resnet)], site) for _ in range(repeat))
+    imports = min(cpu_seconds([sys.executable, "-c", LIBRARIES], site) for _ in range(repeat))
+    yield Ratio("analyze of ResNet-50 / import of the libraries, CPU", analyze / imports, 2, f"{analyze:.3f} s / {imports:.3f} s")
+
+    runs = [child("pass", options.densenet, site) for _ in range(repeat)]
+    analysis, one_pass = (min(run[key] for run in runs) for key in ("analyze", "finditer"))
+    yield Ratio(
+        "parse to cost of DenseNet-121 / one regex pass", analysis / one_pass, 8, f"{1e3 * analysis:.1f} ms / {1e3 * one_pass:.1f} ms"
+    )
+
+    parts = pattern(options.gpt)
+    sizes, best = {}, {}
+    for megabytes in (options.small, options.big):
+        dump = folder / f"{megabytes:g}.txt"
+        sizes[megabytes] = write(parts, megabytes, dump) / 1e6
+        runs = [child("big", dump, site) for _ in range(repeat)]
+        best[megabytes] = {key: min(run[key] for run in runs) for key in runs[0]}
+    big, small = options.big, options.small
+    per_big, per_small = best[big]["analyze"] / sizes[big], best[small]["analyze"] / sizes[small]
+    made_of = f"{per_big:.3f} s/MB / {per_small:.3f} s/MB"
+    yield Ratio(f"time per MB, a dump of {big:g} MB / one of {small:g} MB", per_big / per_small, 1.2, made_of)
+    for when, key in (("analyzed", "peak_analyzed"), ("and its JSON written", "peak")):
+        peak = best[big][key]
+        yield Ratio(f"peak memory / file size, {when}", peak / sizes[big], 12, f"{peak:.0f} MB / {sizes[big]:.1f} MB")
+    json_time, analyze_time = best[big]["json"], best[big]["analyze"]
+    yield Ratio("writing JSON / analyzing", json_time / analyze_time, 0.5, f"{json_time:.1f} s / {analyze_time:.1f} s")
+
+
+def environment(site: Path) -> dict[str, str]:
+    """That wheel and no other irflops; nothing of the user's settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return kept | {"PYTHONPATH": str(site), "NO_COLOR": "1", "COLUMNS": "100"}
+
+
+def cpu_seconds(command: list[str], site: Path) -> float:
+    """User and system time of a process."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment(site), cwd=site)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def child(what: str, dump: Path, site: Path) -> dict[str, float]:
+    """What a process of benchmarks/child.py measured."""
+    command = [sys.executable, str(HERE / "child.py"), what, str(dump.resolve())]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment(site), cwd=site)
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The shape of the code itself. The order of the layers is import-linter's, see pyproject.toml."""
+
+from __future__ import annotations
+
+import ast
+import gzip
+import importlib
+import pkgutil
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import irflops
+from irflops import ops
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = Path(irflops.__file__).parent
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "_tables" not in path.parts)
+LINES_AT_MOST = 400
+
+IMPORTS_INSIDE_FUNCTIONS = {
+    ("cli.py", "irflops.report.terminal"): "start-up time: rich, which only what a person reads needs",
+    ("cli.py", "importlib"): "start-up time: metadata, which --version alone asks",
+    ("report/output.py", "rich.console"): "start-up time: the progress of files that take long",
+    ("report/output.py", "rich.text"): "the same",
+    ("ir.py", "networkx"): "start-up time: the slowest import, and few runs need the view",
+}
+"""Each with its reason. One that hides a cycle is no reason: then a module is in the wrong layer."""
+
+
+def _module_id(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_module_id)
+def test_file_has_one_reason_to_change(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) < LINES_AT_MOST
+
+
+def _imports_inside_functions(path: Path) -> Iterator[str]:
+    for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        for node in ast.walk(function):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            if isinstance(node, ast.ImportFrom):
+                yield str(node.module)
+
+
+def test_imports_inside_functions_have_a_reason() -> None:
+    found = {(_module_id(path), name) for path in MODULES for name in _imports_inside_functions(path)}
+    assert sorted(found) == sorted(IMPORTS_INSIDE_FUNCTIONS)
+
+
+OPS = sorted(module.name for module in pkgutil.iter_modules(ops.__path__))
+
+
+def _siblings_imported(name: str) -> set[str]:
+    tree = ast.parse((PACKAGE / "ops" / f"{name}.py").read_text(encoding="utf-8"))
+    return {str(node.module).removeprefix("irflops.ops.") for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_module_of_ops_is_a_registered_family_or_helps_one(name: str) -> None:
+    rules = getattr(importlib.import_module(f"irflops.ops.{name}"), "RULES", None)
+    if rules is None:
+        assert any(name in _siblings_imported(other) for other in OPS if other != name)
+        return
+    assert rules
+    assert [rule.op_types for rule in rules if not any(rule is registered for registered in ops.RULES)] == []
+
+
+def test_op_type_has_one_rule() -> None:
+    times = Counter(op_type for rule in ops.RULES for op_type in rule.op_types)
+    assert [op_type for op_type, count in times.items() if count > 1] == []
+    assert set(times) == set(ops.BY_TYPE)
+
+
+def test_every_example_that_is_written_is_collected() -> None:
+    """A call of `Example` in the source stands for one example, or for several in a table's loop: never for none."""
+    written = sum(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Example"
+        for name in OPS
+        for node in ast.walk(ast.parse((PACKAGE / "ops" / f"{name}.py").read_text(encoding="utf-8")))
+    )
+    collected = sum(len(rule.examples) for rule in ops.RULES)
+    assert collected >= written
+    assert collected >= len(ops.RULES)
+
+
+MADE_BY_TOOLS = {"build", "dist", "_tables", "__pycache__"}
+
+
+def _is_ours(path: Path) -> bool:
+    folders = path.relative_to(ROOT).parts[:-1]
+    return path.is_file() and not any(name in MADE_BY_TOOLS or (name.startswith(".") and name != ".ci") for name in folders)
+
+
+FILES = sorted(path for path in ROOT.rglob("*") if _is_ours(path))
+MACHINE_PATH = re.compile(rb"(?<![\w.~])/(?:work|root|farm|opt|home|Users)/[\w.]|\.\./" + rb"shared\b")
+"""Folders of one machine or one person, and of a repository beside this one."""
+
+
+def _content(path: Path) -> bytes:
+    data = path.read_bytes()
+    return gzip.decompress(data) if path.suffix == ".gz" else data
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_file_names_no_path_of_one_machine(path: Path) -> None:
+    assert [match.group().decode() for match in MACHINE_PATH.finditer(_content(path))] == []
+
+
+SUPPRESSION = re.compile(r"#\s*(?:noqa|type:\s*ignore|mypy:|ruff:)(.*)")
+EXPLAINED = re.compile(r"(?:: [A-Z]+\d+(?:, [A-Z]+\d+)*|\[[a-z, -]+\])\s+(?:#|-) \w.+")
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.suffix == ".py"], ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_suppressed_check_is_named_and_explained(path: Path) -> None:
+    suppressions = [match for match in SUPPRESSION.finditer(path.read_text(encoding="utf-8")) if path != Path(__file__)]
+    assert [match.group() for match in suppressions if not EXPLAINED.fullmatch(match.group(1))] == []
