@@ -113,3 +113,11 @@ def test_reprs_fit_a_line() -> None:
     graph = irflops.load(FIXTURES / "gpt_train.repr.txt.gz")
     assert len(repr(graph)) < 200
     assert len(repr(irflops.analyze(graph))) < 200
+
+
+def test_names_may_hold_blanks_and_parentheses() -> None:
+    """The keys of a ModuleDict are the user's: `conv(1)` and `a b` are names."""
+    text = text_of("basic_block")
+    named = irflops.loads(text.replace("model.conv1", "model.conv(1)").replace("model.relu", "model.a b"))
+    assert irflops.analyze(named).total == irflops.analyze(irflops.loads(text)).total
+    assert named.by_name["model.conv(1)-conv2d-0"].module == "model.conv(1)"
