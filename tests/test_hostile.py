@@ -195,9 +195,9 @@ def test_attack(name: str) -> None:
         assert seconds <= SECONDS
         assert megabytes <= MEGABYTES
         return
-    start = time.perf_counter()
+    start = time.process_time()
     attack(name, BYTES)
-    assert time.perf_counter() - start <= SECONDS / 2
+    assert time.process_time() - start <= SECONDS / 2
 
 
 @pytest.mark.parametrize("slot", SLOTS)
@@ -205,9 +205,9 @@ def test_runs_of_anything_anywhere(slot: str) -> None:
     """Every run in every place, small enough to try all of them and large enough that what is quadratic shows."""
     for name in MATRIX:
         if name.startswith(f"{slot}: "):
-            start = time.perf_counter()
+            start = time.process_time()
             attack(name, BYTES // 50)
-            assert time.perf_counter() - start <= SECONDS / 4, name
+            assert time.process_time() - start <= SECONDS / 4, name
 
 
 # ---------------------------------------------------------------- single cases, each with its own answer
@@ -373,9 +373,9 @@ def test_decompression_bomb(kind: str) -> None:
         packed = out.getvalue()
     else:
         packed = COMPRESS[kind](filler) * 200
-    start = time.perf_counter()
+    start = time.process_time()
     assert outcome(packed) is not None
-    assert time.perf_counter() - start < SECONDS
+    assert time.process_time() - start < SECONDS
 
 
 def test_nested_compression_is_one_level() -> None:
@@ -386,9 +386,9 @@ if __name__ == "__main__":
     slowest = 0.0
     for as_partial in (False, True):
         content = ATTACKS[sys.argv[1]](int(sys.argv[2]))
-        began = time.perf_counter()
+        began = time.process_time()
         outcome(content, partial=as_partial)
-        slowest = max(slowest, time.perf_counter() - began)
+        slowest = max(slowest, time.process_time() - began)
         del content
     try:
         import resource

@@ -121,3 +121,13 @@ def test_names_may_hold_blanks_and_parentheses() -> None:
     named = irflops.loads(text.replace("model.conv1", "model.conv(1)").replace("model.relu", "model.a b"))
     assert irflops.analyze(named).total == irflops.analyze(irflops.loads(text)).total
     assert named.by_name["model.conv(1)-conv2d-0"].module == "model.conv(1)"
+
+
+def test_the_tenth_rank_is_not_the_first() -> None:
+    whole = irflops.analyze(irflops.loads(text_of("basic_block"))).total
+    assert irflops.analyze(irflops.loads(mixed("rank1 ", "rank10 ", "rank11 "))).total == whole
+
+
+def test_a_log_of_many_ranks_is_told_apart_in_linear_time() -> None:
+    graph = irflops.loads(mixed(*(f"[rank:{rank}] " for rank in range(128))))
+    assert [note.code for note in graph.notes] == ["printed-again"]

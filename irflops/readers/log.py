@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from irflops.errors import GraphSyntaxError, Source, Span, error_at
 from irflops.readers.intake import lines_of
+from irflops.readers.prefix import is_whole, loose_pattern, pattern_of
 
 KINDS = (
     "graph",
@@ -70,12 +71,6 @@ MAX_PREFIX = 300
 _MARKER = re.compile(rf"\([ \t]*(?:{_WORDS})[:A-Z_a-z]")
 _STATEMENT = re.compile(r"\([ \t]*(?:OPERATOR|MODULE|GraphModule)[ \t]*:")
 
-_CLOCK = re.compile(
-    r"(?:\d{4}[-/.]?\d\d[-/.]?\d\d|\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?Z?|(?<![\d.,])\d+\.\d+(?![\d.,])|\d{9,}|\b[A-Z][a-z]{2} +\d{1,2}\b)\d*"
-)
-_NUMBER = r"\\d+(?!\\d)"
-r"""A number left open, as a replacement. It takes all its digits: with `\d+` alone, a line of digits could match in too many ways."""
-
 
 @dataclass
 class GraphText:
@@ -127,7 +122,7 @@ class _Stream:
     """Lines with one prefix."""
 
     prefix: re.Pattern[str] | None
-    """None: bare lines."""
+    """None: bare lines, or a prefix without open numbers, which is looked up."""
     loose: str = ""
     """The prefix with every number left open."""
     undecided: bool = False
@@ -136,6 +131,56 @@ class _Stream:
     depth: int = 0
     last_closed: GraphText | None = None
     """The graph that closed on the line before."""
+
+
+@dataclass
+class _Streams:
+    """All prefixes that carry graphs."""
+
+    by_pattern: dict[str, _Stream] = field(default_factory=dict)
+    fixed: dict[str, _Stream] = field(default_factory=dict)
+    """Those without open numbers, as they stand in the text."""
+    lengths: list[int] = field(default_factory=list)
+    """Of the fixed ones, the longest first: `rank10` is not `rank1`."""
+    open: list[_Stream] = field(default_factory=list)
+    """Those with open numbers: each line is held against each of them."""
+    tries: int = 0
+    """How often a line was held against a prefix."""
+
+    def at(self, text: str, start: int, end: int) -> tuple[_Stream, int] | None:
+        """The stream whose prefix a line has, and the offset behind it."""
+        for length in self.lengths:
+            stream = self.fixed.get(text[start : start + length])
+            if stream is not None and start + length <= end and is_whole(text, start + length):
+                return stream, start + length
+        self.tries += len(self.open)
+        for stream in self.open:
+            match = stream.prefix.match(text, start, end) if stream.prefix is not None else None
+            if match is not None and is_whole(text, match.end()):
+                return stream, match.end()
+        return None
+
+    def add(self, prefix: str) -> _Stream:
+        """The stream of a prefix, new if it is the first of its kind."""
+        pattern = pattern_of(prefix)
+        if pattern in self.by_pattern:
+            return self.by_pattern[pattern]
+        stream = _Stream(None, loose_pattern(prefix))
+        self.by_pattern[pattern] = stream
+        if pattern == re.escape(prefix):
+            self.fixed[prefix] = stream
+            if len(prefix) not in self.lengths:
+                self.lengths = sorted([*self.lengths, len(prefix)], reverse=True)
+        else:
+            self.widen(stream, pattern)
+        return stream
+
+    def widen(self, stream: _Stream, pattern: str) -> None:
+        """Gives a stream another pattern."""
+        stream.prefix = re.compile(pattern)
+        self.fixed = {prefix: other for prefix, other in self.fixed.items() if other is not stream}
+        if not any(other is stream for other in self.open):
+            self.open.append(stream)
 
 
 def scan(source: Source) -> Scan:
@@ -151,8 +196,8 @@ def scan(source: Source) -> Scan:
     if not heads:
         counts["foreign"] = sum(1 for _ in lines_of(text))
         return Scan(graphs, counts)
-    streams: dict[str, _Stream] = {}
-    outside = tries = 0
+    streams = _Streams()
+    outside = 0
     for start, end in lines_of(text):
         head = heads.get(start)
         stream: _Stream | None
@@ -161,14 +206,13 @@ def scan(source: Source) -> Scan:
             stream.graph = GraphText(at, has_head=has_head)
             stream.depth = 0 if has_head else 1
             graphs.append(stream.graph)
-            if len(streams) > MAX_STREAMS or len(graphs) > MAX_GRAPHS:
+            if len(streams.by_pattern) > MAX_STREAMS or len(graphs) > MAX_GRAPHS:
                 many = len(graphs) > MAX_GRAPHS
                 message = f"more than {MAX_GRAPHS} graphs" if many else f"graphs stand behind more than {MAX_STREAMS} different prefixes"
                 raise error_at(GraphSyntaxError, source, Span(start, end), message, "cut the graph that you mean out of the file")
         else:
-            tries += len(streams)
-            if tries > MAX_TRIES and len(streams) > 1:
-                message = f"too many lines to tell apart by {len(streams)} different prefixes"
+            if streams.tries > MAX_TRIES and len(streams.by_pattern) > 1:
+                message = f"too many lines to tell apart by {len(streams.by_pattern)} different prefixes"
                 raise error_at(GraphSyntaxError, source, Span(start, end), message, "cut the graph that you mean out of the file")
             stream, at = _owner(streams, text, start, end)
         if stream is None or stream.graph is None:
@@ -285,78 +329,49 @@ def _note_stray(stream: _Stream, text: str, at: int, end: int) -> None:
         graph.stray = Span(at, end)
 
 
-def _stream_for(streams: dict[str, _Stream], prefix: str) -> _Stream:
+def _stream_for(streams: _Streams, prefix: str) -> _Stream:
     """The stream of a graph line: bare, or with the prefix that it shows."""
     if not prefix.strip():
-        return streams.setdefault("", _Stream(None))
-    pattern = _pattern(prefix.rstrip())
-    if pattern not in streams:
-        streams[pattern] = _Stream(re.compile(pattern), _loose(prefix.rstrip()))
-    streams[pattern].undecided = True
-    return streams[pattern]
+        return streams.by_pattern.setdefault("", _Stream(None))
+    stream = streams.add(prefix.rstrip())
+    stream.undecided = True
+    return stream
 
 
-def _pattern(prefix: str) -> str:
-    """A prefix with its dates and times left open."""
-    parts = []
-    last = 0
-    for clock in _CLOCK.finditer(prefix):
-        before = prefix[last : clock.start()]
-        padding = " *" if before.endswith(" ") else ""  # a number aligned to the right has fewer blanks before it the longer it gets
-        parts += [re.escape(before.rstrip(" ")), padding, _open_clock(clock[0])]
-        last = clock.end()
-    return "".join([*parts, re.escape(prefix[last:])])
-
-
-def _open_clock(clock: str) -> str:
-    """A date or time with its numbers left open; the fraction of a second may be missing where it is zero."""
-    whole, fraction = clock, ""
-    if ":" in clock:
-        time = re.fullmatch(r"(.*:\d\d)(?:[.,]\d+)?(Z?\d*)", clock)
-        whole, fraction = (time[1], r"(?:[.,]\d+)?" + re.escape(time[2])) if time else (clock, "")
-    return re.sub(r"\d+", _NUMBER, re.escape(whole)).replace("\\ ", " *") + fraction
-
-
-def _loose(prefix: str) -> str:
-    return re.sub(r"(?:\\ )*\d+", rf" *{_NUMBER}", re.escape(prefix))
-
-
-def _owner(streams: dict[str, _Stream], text: str, start: int, end: int) -> tuple[_Stream | None, int]:
+def _owner(streams: _Streams, text: str, start: int, end: int) -> tuple[_Stream | None, int]:
     """The stream of a line, and the offset behind its prefix."""
-    bare = streams.get("")
-    if len(streams) == 1 and bare is not None:
+    bare = streams.by_pattern.get("")
+    if len(streams.by_pattern) == 1 and bare is not None:
         return bare, start
-    for stream in streams.values():
-        if stream.prefix is None:
-            continue
-        match = stream.prefix.match(text, start, end)
-        if match is not None:
-            stream.undecided = False
-            return stream, match.end()
+    found = streams.at(text, start, end)
+    if found is not None:
+        found[0].undecided = False
+        return found
     if bare is not None and bare.graph is not None:
         return bare, start
-    plain = _HEAD.match(text, start, end) is not None
-    for stream in streams.values():
-        if stream.graph is not None and stream.undecided and plain:
-            # Python's logging puts its prefix on the first line of a message alone: what follows is bare.
-            streams[""] = _Stream(None, graph=stream.graph, depth=stream.depth)
-            stream.graph, stream.undecided = None, False
-            return streams[""], start
+    if _HEAD.match(text, start, end) is not None:
+        for stream in streams.by_pattern.values():
+            if stream.graph is not None and stream.undecided:
+                # Python's logging puts its prefix on the first line of a message alone: what follows is bare.
+                bare = streams.by_pattern[""] = _Stream(None, graph=stream.graph, depth=stream.depth)
+                stream.graph, stream.undecided = None, False
+                return bare, start
     return _widen(streams, text, start, end)
 
 
-def _widen(streams: dict[str, _Stream], text: str, start: int, end: int) -> tuple[_Stream | None, int]:
+def _widen(streams: _Streams, text: str, start: int, end: int) -> tuple[_Stream | None, int]:
     """A graph's line under a prefix that differs from a stream's in numbers alone (a counter, a line number)."""
     marker = _MARKER.search(text, start, min(end, start + MAX_PREFIX))
     if marker is None:
         return None, start
-    loose = _loose(text[start : marker.start()].rstrip())
-    alike = [s for s in streams.values() if s.prefix is not None and s.graph is not None and s.loose == loose]
+    loose = loose_pattern(text[start : marker.start()].rstrip())
+    streams.tries += len(streams.by_pattern)
+    running = [stream for stream in streams.by_pattern.values() if stream.graph is not None]
+    alike = [stream for stream in running if stream.loose and stream.loose == loose]
     if len(alike) == 1:
-        alike[0].prefix = re.compile(loose)
+        streams.widen(alike[0], loose)
         return alike[0], marker.start()
-    owners = [s for s in streams.values() if s.graph is not None]
-    for stream in owners:
+    for stream in running:
         if stream.graph is not None:
             stream.graph.foreign.append(Span(start, end))
     return None, start
