@@ -161,7 +161,7 @@ class Analysis:
         return [
             {
                 "path": module.path,
-                "class": module.class_name,
+                "class": module.class_name or (None if module.path else self.graph.class_name),
                 "text": module.text,
                 "line": line(module.span.start) if module.span else None,
             }

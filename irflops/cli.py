@@ -24,13 +24,14 @@ from irflops.ops import BY_TYPE
 from irflops.readers import count_lines, load
 from irflops.readers.intake import MAX_SIZE
 from irflops.report.json_writer import encoded, error_row, write_json
-from irflops.report.output import prepare_streams, results_to, sign_of_life, silence
-from irflops.report.rules import rule_table, rule_text
-from irflops.report.sections import BY, Wish, summary_report, table_by, whole_report
-from irflops.report.summary import Model, model_of, model_table, short_path
-from irflops.report.table import Column, Table, arranged
+from irflops.report.output import prepare_streams, refuse_to_overwrite, results_to, sign_of_life, silence
+from irflops.report.rules import rule_table, rule_text, rules_line
+from irflops.report.sections import BY, Wish, selected, summary_report, table_by, whole_report
+from irflops.report.summary import Model, is_uncertain, model_of, model_table, short_path
+from irflops.report.table import Table, arranged
+from irflops.report.tables import line_table
 from irflops.report.text import write_csv, write_latex, write_markdown, write_markdown_report
-from irflops.signatures import is_op_type
+from irflops.signatures import op_types
 
 FINE, FOUND, BAD_INPUT, OUR_BUG, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes: FOUND is for findings, differences, and `--strict` with something unknown."""
@@ -50,6 +51,7 @@ class Program(click.Group):
 
 
 def _exit_code(run: Callable[[], int | None]) -> int:
+    stdout = sys.stdout
     try:
         code = run()
         sys.stdout.flush()
@@ -62,7 +64,9 @@ def _exit_code(run: Callable[[], int | None]) -> int:
         return BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except (BrokenPipeError, SystemExit):  # click's own answer to a closed pipe is SystemExit
+    except (BrokenPipeError, SystemExit) as end:
+        if isinstance(end, SystemExit) and sys.stdout is stdout:  # click answers a closed pipe with SystemExit too, and wraps the stream
+            raise
         silence(sys.stdout)
         return FINE
     except Exception:  # noqa: BLE001 - whatever it is, it is no fault of the user's
@@ -172,7 +176,7 @@ Examples:
 @click.option("--sort", metavar="COLUMN", help="Order by a column, numbers from the greatest down.")
 @click.option("--phase", type=click.Choice([phase.value for phase in Phase]), help="Only the operators of a phase.")
 @click.option("--module", metavar="PATTERN", help="Only modules that match, with all below: * is part of a level, ** any levels.")
-@click.option("--columns", callback=_names, default="", metavar="A,B,C", help="Columns to show; a wrong one lists those there are.")
+@click.option("--columns", callback=_names, default="", metavar="A,B,C", help="Columns of a table; a wrong one lists those there are.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="How to write the result.")
 @click.option("--without", callback=_parts, default="", metavar="PARTS", help="Parts to leave out of JSON: ops,modules,...")
 @OUTPUT_OPTION
@@ -209,7 +213,12 @@ def analyze(
         with sign_of_life(f"analyzing {short_path(path)}", quiet):
             return analyze_graph(load(path, graph, partial=partial, max_size=max_size))
 
+    if columns and format_ == "json":
+        raise click.UsageError("--columns is for tables: JSON has all columns, and --without leaves parts out.")
+    if without and format_ != "json":
+        raise click.UsageError("--without is for --format json.")
     files = expanded(paths)
+    refuse_to_overwrite(output, files)
     if len(files) > 1:
         if by not in (None, "summary") or phase or module:
             raise click.UsageError("--by, --phase and --module are for one PATH; of several, a row each is shown.")
@@ -219,7 +228,7 @@ def analyze(
         by = by or "module"
     with sign_of_life(f"writing {short_path(output or 'the result')}", quiet or output is None), results_to(output) as stream:
         if format_ == "json":
-            write_json(analysis, stream, without)
+            write_json(selected(analysis, wish), stream, without, {"phase": phase, "module": module} if phase or module else None)
         else:
             _write(analysis, by, wish, format_, stream)
     return FOUND if strict and is_uncertain(analysis) else FINE
@@ -227,18 +236,10 @@ def analyze(
 
 def _write(analysis: Analysis, by: str | None, wish: Wish, format_: str, stream: TextIO) -> None:
     """One table, or the whole report in a format that has one."""
-    if by is None and format_ in ("table", "markdown"):
-        report = whole_report(analysis, wish)
-    elif by == "summary" and format_ in ("table", "markdown") and not wish.columns:
-        report = summary_report(analysis, wish)
-    else:
-        by = by or "module"
-        if by == "summary":
-            table = arranged(model_table([model_of(analysis.graph.source.name, analysis)]), columns=wish.columns)
-        else:
-            table = table_by(analysis, by, wish, whole=format_ == "csv")
-        write_table(table, format_, stream)
+    if format_ not in ("table", "markdown") or by not in (None, "summary") or wish.columns:
+        write_table(table_by(analysis, by or "module", wish, whole=format_ == "csv"), format_, stream)
         return
+    report = whole_report(analysis, wish) if by is None else summary_report(analysis, wish)
     if format_ == "markdown":
         write_markdown_report(report, stream)
         return
@@ -294,11 +295,6 @@ def _several(
     return FOUND if strict and uncertain else FINE
 
 
-def is_uncertain(analysis: Analysis) -> bool:
-    """Whether anything that a figure counts is unknown."""
-    return bool(analysis.unknown) or analysis.total.missing != 0
-
-
 def expanded(paths: Sequence[str]) -> list[str]:
     """The files that are meant: patterns are expanded here too, since not every shell does it. A file of that very name comes first."""
     files: list[str] = []
@@ -322,12 +318,7 @@ def lines(path: str, format_: str, max_size: int) -> None:
             row = {"schema": "irflops.lines/1", "path": path, "lines": counts, "total": sum(counts.values())}
             stream.write(encoded(row) + "\n")
             return
-        columns = (
-            Column(name="kind", title="kind", get=lambda row: row[0], numeric=False),
-            Column(name="lines", title="lines", get=lambda row: row[1]),
-        )
-        rows = [*counts.items(), *([("total", sum(counts.values()))] if format_ == "table" else [])]
-        write_table(Table(name="lines", title="Lines by kind", columns=columns, items=rows, people=("kind", "lines")), format_, stream)
+        write_table(line_table(counts, total=format_ == "table"), format_, stream)
 
 
 @cli.command()
@@ -349,20 +340,24 @@ def schema(name: str | None) -> None:
 @OUTPUT_OPTION
 def ops(op_type: str | None, format_: str, output: str | None) -> None:
     """List the op types, or tell how TYPE is counted."""
+    known = sorted({*op_types(), *BY_TYPE})
     if op_type is None:
-        rows = [rule_row(name) for name in sorted(BY_TYPE)]
-    elif op_type in BY_TYPE or is_op_type(op_type):
+        rows = [rule_row(name) for name in known]
+    elif op_type in known:
         rows = [rule_row(op_type)]
     else:
-        near = difflib.get_close_matches(op_type, BY_TYPE, n=1)
+        near = difflib.get_close_matches(op_type, known, n=1)
         raise IrflopsError(f"OneFlow has no op type {op_type!r}", hint=f"did you mean {near[0]}?" if near else "irflops ops lists them")
     with results_to(output) as stream:
         if format_ == "json":
             stream.write('{"schema":"irflops.ops/1",\n"ops":[\n' + ",\n".join(map(encoded, rows)) + "\n]}\n")
         elif op_type is not None and format_ == "table":
             stream.write(rule_text(rows[0]))
-        else:
+        elif op_type is not None or format_ == "csv":
             write_table(rule_table(rows), format_, stream)
+        else:
+            write_table(rule_table([row for row in rows if row["type"] in BY_TYPE]), format_, stream)
+            stream.write(f"\n{rules_line(rows)}\n")
 
 
 def rule_row(op_type: str) -> dict[str, Any]:
@@ -370,7 +365,7 @@ def rule_row(op_type: str) -> dict[str, Any]:
     rule = BY_TYPE.get(op_type)
     if rule is None:
         unknown = dict.fromkeys(("summary", "formula", "ignores", "source"), "")
-        return {"type": op_type, "status": "unsupported", **unknown, "reason": "no rule", "view": False, "examples": []}
+        return {"type": op_type, "status": "unsupported", **unknown, "reason": "no rule yet", "view": False, "examples": []}
     return {
         "type": op_type,
         "status": "data_dependent" if rule.upper_bound else "ruled",

@@ -31,8 +31,11 @@ def select(analysis: Analysis, *, phase: str | None = None, module: str | None =
     ops = tuple(analysis.graph.ops[i] for i in kept)
     costs = tuple(analysis.costs[i] for i in kept)
     sums = fold(ops, costs, tree, partial=analysis.graph.partial)
+    names = {op.name for op in ops}
+    disagreements = tuple(found for found in analysis.inference.disagreements if found.op in names)
     return replace(
         analysis,
+        inference=replace(analysis.inference, disagreements=disagreements),
         graph=replace(analysis.graph, ops=ops),
         costs=costs,
         total=sums.total,

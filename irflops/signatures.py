@@ -40,6 +40,11 @@ def _table() -> dict[str, dict[str, object]]:
     return table
 
 
+def op_types() -> tuple[str, ...]:
+    """All op types that OneFlow defines, in the order of their names."""
+    return tuple(sorted(_table()))
+
+
 def is_op_type(name: str) -> bool:
     """Whether OneFlow has an op type of this name."""
     return name in _table()

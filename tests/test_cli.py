@@ -21,6 +21,7 @@ from click.testing import CliRunner, Result
 from irflops import analyze, cli
 from irflops.ops import BY_TYPE
 from irflops.report import output
+from irflops.signatures import op_types
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = "fixtures/basic_block.repr.txt.gz"
@@ -106,7 +107,11 @@ def test_damaged_graph_is_an_error_unless_partial(cut: Path) -> None:
         ["analyze", SMALL, "--max-size", "0"],
         ["analyze", SMALL, "--max-size", "many"],
         ["analyze", SMALL, "--max-size", "1K"],
-        ["analyze", SMALL, "--without", "totals"],
+        ["analyze", SMALL, "--format", "json", "--without", "totals"],
+        ["analyze", SMALL, "--without", "ops"],
+        ["analyze", SMALL, "--format", "csv", "--without", "ops"],
+        ["analyze", SMALL, "--format", "json", "--columns", "path,macs"],
+        ["analyze", SMALL, TRAINING, "--format", "json", "--columns", "path,macs"],
         ["analyze", SMALL, "--top", "0"],
         ["analyze", SMALL, "--graph", "NoSuchGraph"],
         ["analyze", SMALL, "--by", "op", "--sort", "colour"],
@@ -137,6 +142,15 @@ def test_our_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Traceback" in result.stderr
     assert "KeyError: 'a bug'" in result.stderr
     assert "bug of irflops" in result.stderr
+
+
+@pytest.mark.parametrize(("code", "seen"), [(0, 0), (None, 0), (7, 7)])
+def test_exit_of_another_is_its_own(code: int | None, seen: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leaving(_graph: object) -> None:
+        raise SystemExit(code)
+
+    monkeypatch.setattr(cli, "analyze_graph", leaving)
+    assert run("analyze", SMALL).exit_code == seen
 
 
 def test_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,6 +205,23 @@ def test_output_file(tmp_path: Path) -> None:
     assert run("analyze", SMALL, "-o", "-").stdout == run("analyze", SMALL).stdout
 
 
+def test_dump_is_never_overwritten(tmp_path: Path) -> None:
+    dump, link = tmp_path / "graph.txt", tmp_path / "link.txt"
+    dump.write_text(text(SMALL), encoding="utf-8")
+    link.symlink_to(dump)
+    for inputs, target in (([dump], dump), ([dump], link), ([link], dump), ([SMALL, dump], dump)):
+        result = run("analyze", *inputs, "-o", target)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "would overwrite the file it is made from" in result.stderr
+    with dump.open("rb") as stdin:
+        assert run_process("analyze", "-", "-o", dump, stdin=stdin).returncode == 2
+    assert dump.read_text(encoding="utf-8") == text(SMALL)
+    other = tmp_path / "other.txt"
+    other.write_text("old", encoding="utf-8")
+    assert run("analyze", dump, "-o", other).exit_code == 0
+    assert "MMACs" in other.read_text(encoding="utf-8")
+
+
 def test_failure_writes_no_file(tmp_path: Path) -> None:
     assert run("analyze", "no such file", "-o", tmp_path / "out.txt").exit_code == 2
     assert list(tmp_path.iterdir()) == []
@@ -220,56 +251,6 @@ def test_width_follows_the_environment() -> None:
     assert max(map(len, narrow.splitlines()[1:])) <= 70 < max(map(len, wide.splitlines()))
 
 
-# ------------------------------------------------------------------ several files
-
-
-def schema(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(run("schema", name).stdout)
-    return found
-
-
-def test_several_files_are_a_list_and_failures_are_in_it(cut: Path) -> None:
-    result = run("analyze", SMALL, cut, TRAINING, "--format", "json", "--without", "ops")
-    assert result.exit_code == 2
-    first, failed, last = rows = json.loads(result.stdout)
-    jsonschema.validate(rows, schema("analysis"), cls=jsonschema.Draft202012Validator)
-    assert (first["source"]["path"], last["source"]["path"]) == (SMALL, TRAINING)
-    assert failed["source"] == str(cut)
-    assert failed["error"].keys() == {"message", "line", "col", "hint"}
-    assert failed["error"]["message"] in result.stderr
-
-
-def test_several_files_are_a_row_each() -> None:
-    result = run("analyze", SMALL, "no such file", TRAINING, "--format", "csv")
-    assert result.exit_code == 2
-    rows = list(csv.DictReader(io.StringIO(result.stdout)))
-    assert [row["path"] for row in rows] == [SMALL, "no such file", TRAINING]
-    assert [row["flops"] for row in rows] == [str(analyze(SMALL).total.get("flops")), "", str(analyze(TRAINING).total.get("flops"))]
-    assert rows[1]["error"].startswith("cannot read the file")
-    table = run("analyze", SMALL, "no such file", TRAINING)
-    assert table.exit_code == 2
-    assert len(table.stdout.splitlines()) == 3 + 3
-    assert "cannot" in table.stdout
-    assert run("analyze", SMALL, TRAINING).exit_code == 0
-
-
-def test_strict_holds_for_each_of_several(unknown: Path) -> None:
-    assert run("analyze", SMALL, unknown, "--strict").exit_code == 1
-    assert run("analyze", SMALL, unknown).exit_code == 0
-    assert run("analyze", SMALL, unknown, "no such file", "--strict").exit_code == 2
-
-
-def test_patterns_are_expanded_without_a_shell(tmp_path: Path) -> None:
-    for name in ("b.txt", "a.txt", "c [1].txt"):
-        (tmp_path / name).write_text(text(SMALL), encoding="utf-8")
-    rows = json.loads(run("analyze", tmp_path / "*.txt", "--format", "json", "--without", "ops").stdout)
-    assert [Path(row["source"]["path"]).name for row in rows] == ["a.txt", "b.txt", "c [1].txt"]
-    assert json.loads(run("analyze", tmp_path / "c [1].txt", "--format", "json").stdout)["graph"]["operators"] > 0
-    nothing = run("analyze", tmp_path / "*.log")
-    assert nothing.exit_code == 2
-    assert "*.log: error:" in nothing.stderr
-
-
 # ------------------------------------------------------------------ options
 
 
@@ -293,6 +274,35 @@ def test_phase_and_module_hold_for_the_whole_report() -> None:
     assert flops == analyze(TRAINING).phases["backward"].get("flops")
     report = run("analyze", TRAINING, "--phase", "backward").stdout
     assert "selected     phase backward" in report
+
+
+def test_json_has_the_selection_alone() -> None:
+    whole, part = (json.loads(run("analyze", TRAINING, *args, "--format", "json").stdout) for args in ([], ["--phase", "backward"]))
+    jsonschema.validate(part, schema("analysis"), cls=jsonschema.Draft202012Validator)
+    assert part["selection"] == {"phase": "backward", "module": None}
+    assert "selection" not in whole
+    assert {op["phase"] for op in part["ops"]} == {"backward"}
+    assert part["phases"].keys() == whole["phases"].keys()
+    assert part["phases"]["backward"] == whole["phases"]["backward"]
+    assert part["totals"]["flops"] == part["modules"][0]["flops"] == whole["phases"]["backward"]["flops"]
+    assert not any(part["phases"]["forward"][name] for name in ("macs", "flops", "bytes_read"))
+
+    layer = json.loads(run("analyze", TRAINING, "--module", "model.*", "--format", "json").stdout)
+    jsonschema.validate(layer, schema("analysis"), cls=jsonschema.Draft202012Validator)
+    assert [module["path"] for module in layer["modules"]] == ["", "model.0", "model.1", "model.2"]
+    wanted = [module for module in whole["modules"] if module["path"].startswith("model.")]
+    assert layer["modules"][1:] == wanted
+    assert layer["totals"]["flops"] == sum(module["flops"] for module in wanted) == sum(op["flops"] for op in layer["ops"])
+    assert layer["totals"]["declared_params"] == layer["totals"]["params"]["trainable"]
+
+    ignored = ["--by", "op", "--top", "1", "--depth", "0", "--sort", "flops"]
+    assert run("analyze", TRAINING, *ignored, "--format", "json").stdout == run("analyze", TRAINING, "--format", "json").stdout
+
+
+def test_summary_in_a_table_is_of_the_selection() -> None:
+    result = run("analyze", TRAINING, "--by", "summary", "--phase", "backward", "--format", "csv")
+    (row,) = csv.DictReader(io.StringIO(result.stdout))
+    assert row["flops"] == str(analyze(TRAINING).phases["backward"].get("flops"))
 
 
 def test_graph_is_chosen_by_name_or_number(tmp_path: Path) -> None:
@@ -324,6 +334,11 @@ def test_size(given: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
 # ------------------------------------------------------------------ other commands
 
 
+def schema(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run("schema", name).stdout)
+    return found
+
+
 def test_lines_add_up_to_the_file() -> None:
     row = json.loads(run("lines", SMALL, "--format", "json").stdout)
     jsonschema.validate(row, schema("lines"), cls=jsonschema.Draft202012Validator)
@@ -339,11 +354,20 @@ def test_schemas_are_schemas(name: str) -> None:
     assert name in run("schema").stdout.splitlines()
 
 
-def test_ops_lists_every_rule() -> None:
+def test_ops_lists_every_op_type_and_says_which_have_a_rule() -> None:
     listed = json.loads(run("ops", "--format", "json").stdout)
     jsonschema.validate(listed, schema("ops"), cls=jsonschema.Draft202012Validator)
-    assert {row["type"] for row in listed["ops"]} == set(BY_TYPE)
-    assert {row["status"] for row in listed["ops"]} <= {"ruled", "data_dependent"}
+    rows = {row["type"]: row for row in listed["ops"]}
+    assert len(rows) == len(listed["ops"])
+    assert set(rows) == set(BY_TYPE) | set(op_types())
+    assert len(op_types()) > 700
+    ruled = {name for name, row in rows.items() if row["status"] in ("ruled", "data_dependent")}
+    assert ruled == set(BY_TYPE)
+    assert {(rows[name]["status"], rows[name]["reason"]) for name in rows.keys() - ruled} <= {("unsupported", "no rule yet")}
+    assert [row["type"] for row in csv.DictReader(io.StringIO(run("ops", "--format", "csv").stdout))] == list(rows)
+    *table, last = run("ops").stdout.splitlines()
+    assert last.startswith(f"{len(ruled)} of {len(rows)} op types have a rule")
+    assert len(table) == 3 + len(ruled) + 1
 
 
 def test_op_tells_how_it_is_counted() -> None:

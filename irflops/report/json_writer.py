@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TextIO
 
-from irflops.analysis import Analysis
+from irflops.analysis import Analysis, cost_row
+from irflops.cost import Cost
 from irflops.errors import IrflopsError
+from irflops.ir import Phase
 
 _BLOCK = 256
 """Rows that go to the stream in one piece."""
@@ -22,12 +24,15 @@ _BLOCK = 256
 _ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False)
 
 
-def write_json(analysis: Analysis, stream: TextIO, without: Iterable[str] = ()) -> None:
-    """Writes the object of contract `irflops.analysis/1`; `without` names members to leave out."""
+def write_json(analysis: Analysis, stream: TextIO, without: Iterable[str] = (), selection: Mapping[str, str | None] | None = None) -> None:
+    """Writes the object of contract `irflops.analysis/1`; `without` names members to leave out.
+
+    `selection` says by which phase and modules the analysis was selected, if it was.
+    """
     left_out = frozenset(without)
     write = stream.write
     lead = "{"
-    for name, value in analysis.parts():
+    for name, value in _members(analysis, selection):
         if name in left_out:
             continue
         write(f"{lead}{json.dumps(name)}:")
@@ -39,10 +44,21 @@ def write_json(analysis: Analysis, stream: TextIO, without: Iterable[str] = ()) 
     write("}\n" if lead != "{" else "{}\n")
 
 
+def _members(analysis: Analysis, selection: Mapping[str, str | None] | None) -> Iterator[tuple[str, Any]]:
+    """The members in order. Of a selection too every phase is there, those that were not selected with nothing in them."""
+    for name, value in analysis.parts():
+        if selection is not None and name == "phases":
+            yield name, {phase.value: cost_row(Cost()) for phase in Phase} | value
+            continue
+        yield name, value
+        if selection is not None and name == "graph":
+            yield "selection", dict(selection)
+
+
 def error_row(error: IrflopsError, path: str) -> dict[str, Any]:
     """What stands for a file that failed, among the objects of others."""
     return {
-        "source": error.path or path,
+        "source": {"path": error.path or path},
         "error": {"message": error.message, "line": error.line, "col": error.column, "hint": error.hint},
     }
 

@@ -35,8 +35,8 @@ class Ratio:
 def format_count(value: int | None, unit: str = "", certainty: str = "exact") -> str:
     """A count with its unit, scaled: `1.81 GMACs`, `>= 118.01 MFLOPs`, `11.69 M params`, `44.6 MiB`, `unknown`.
 
-    A unit that is an abbreviation takes the prefix (`GMACs`), a word is told apart from it (`M params`), `bytes` go by 1024. Nothing is
-    known where a lower bound is 0.
+    A unit that is an abbreviation takes the prefix (`GMACs`), a word is told apart from it (`M params`), `bytes` go by 1024; one of them is
+    singular. Nothing is known where a lower bound is 0.
 
     >>> format_count(1814073344, "MACs"), format_count(999_999, "FLOPs", "lower_bound"), format_count(46758048, "bytes")
     ('1.81 GMACs', '>= 1.00 MFLOPs', '44.6 MiB')
@@ -58,6 +58,15 @@ def format_exact(value: int | None, certainty: str = "exact") -> str:
     if value == 0 and certainty in ("lower_bound", "unbounded"):
         return UNKNOWN
     return f"{_SIGNS[certainty]}{value:,}"
+
+
+def format_things(number: int, thing: str) -> str:
+    """A number of things, by the name of one of them.
+
+    >>> format_things(1, "module"), format_things(1234, "module")
+    ('1 module', '1,234 modules')
+    """
+    return f"{number:,} {thing}{'s' if number != 1 else ''}"
 
 
 def format_share(ratio: Ratio) -> str:
@@ -135,7 +144,7 @@ def format_scaled(value: int | None, scale: Scale, certainty: str = "exact") -> 
         return format_exact(value, certainty)
     hundredths = (value * 200 + scale.divisor) // (2 * scale.divisor)
     if hundredths == 0:
-        return "<0.01" if certainty == "exact" else f"{_SIGNS[certainty]}0.00"
+        return f"{_SIGNS[certainty]}<0.01"
     if hundredths >= 10**17:
         return f"{_SIGNS[certainty]}{_scientific(value // scale.divisor)}"
     return f"{_SIGNS[certainty]}{hundredths // 100:,}.{hundredths % 100:02}"
@@ -144,7 +153,7 @@ def format_scaled(value: int | None, scale: Scale, certainty: str = "exact") -> 
 def _decimal(value: int, unit: str) -> str:
     joined = unit[:1].isupper()
     if value < 1000:
-        return f"{value} {unit}".rstrip()
+        return f"{value} {unit.removesuffix('s') if value == 1 else unit}".rstrip()
     for power, prefix in enumerate(_PREFIXES[1:], 1):
         hundredths = (value * 200 + 1000**power) // (2 * 1000**power)
         if hundredths < 100_000:
@@ -155,7 +164,7 @@ def _decimal(value: int, unit: str) -> str:
 
 def _binary(value: int) -> str:
     if value < 1024:
-        return f"{value} bytes"
+        return "1 byte" if value == 1 else f"{value} bytes"
     for power, unit in enumerate(_BINARY[1:], 1):
         tenths = (value * 20 + 1024**power) // (2 * 1024**power)
         if tenths < 10_240:

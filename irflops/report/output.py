@@ -7,7 +7,7 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -42,6 +42,20 @@ def results_to(path: str | None) -> Iterator[TextIO]:
         return
     with _readable_errors(path), Path(path).open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
         yield stream
+
+
+def refuse_to_overwrite(output: str | None, inputs: Iterable[str]) -> None:
+    """Errors: IrflopsError where the file for results is one of those that are read, under whatever name; `-` is standard input."""
+    if output is None or output == "-" or not Path(output).is_file():
+        return
+    there = Path(output).stat()
+    for path in inputs:
+        try:
+            read = os.fstat(0) if path == "-" else Path(path).stat()
+        except OSError:
+            continue  # what cannot be read has its own error, later
+        if os.path.samestat(there, read):
+            raise IrflopsError("the result would overwrite the file it is made from", path=output, hint="give -o another name")
 
 
 @contextmanager

@@ -34,6 +34,12 @@ def rule_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     return Table(name="ops", title="Op types", columns=columns, items=rows, people=("type", "status", "summary"))
 
 
+def rules_line(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How many op types have a rule, of all that there are."""
+    ruled = sum(row["status"] != "unsupported" for row in rows)
+    return f"{ruled:,} of {len(rows):,} op types have a rule; --format json lists the others too"
+
+
 def rule_text(row: Mapping[str, Any]) -> str:
     """All that is known of one op type, for people."""
     paragraphs = [("status", row["status"] if row["reason"] is None else f"{row['status']}: {row['reason']}")]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from irflops.analysis import Analysis
 from irflops.errors import IrflopsError
-from irflops.report.summary import facts, headline
+from irflops.report.summary import facts, headline, model_of, model_table
 from irflops.report.table import Table, arranged, printable
 from irflops.report.tables import (
     disagreement_table,
@@ -18,7 +18,8 @@ from irflops.report.tables import (
     type_table,
     unknown_table,
 )
-from irflops.selection import select
+from irflops.selection import matching_modules, select
+from irflops.tree import tree_of
 
 TOP = 20
 """Rows of a table of operators or op types unless the user says otherwise."""
@@ -84,10 +85,12 @@ def whole_report(analysis: Analysis, wish: Wish) -> Report:
 
 
 def table_by(analysis: Analysis, by: str, wish: Wish, *, whole: bool = False) -> Table:
-    """The table by op, module, type, phase or location; with `whole`, nothing is cut off that the user did not ask to be cut off."""
+    """The table that `--by` names; with `whole`, nothing is cut off that the user did not ask to be cut off."""
     part = select(analysis, phase=wish.phase, module=wish.module)
     top = wish.top
-    if by == "module":
+    if by == "summary":
+        table = model_table([model_of(analysis.graph.source.name, analysis, part)])
+    elif by == "module":
         table = module_table(part, 1 << 30 if whole and wish.depth is None else wish.depth, wish.module)
     elif by == "op":
         table, top = op_table(part), top or (None if whole else TOP)
@@ -100,6 +103,21 @@ def table_by(analysis: Analysis, by: str, wish: Wish, *, whole: bool = False) ->
     else:
         raise IrflopsError(f"there is no table by {by!r}", hint=f"--by takes {', '.join(BY)}")
     return arranged(table, sort=wish.sort, top=top, columns=wish.columns)
+
+
+def selected(analysis: Analysis, wish: Wish) -> Analysis:
+    """The operators that are meant, and of the modules those that are, with the graph itself: what JSON has of a selection."""
+    part = select(analysis, phase=wish.phase, module=wish.module)
+    if wish.module is None:
+        return part
+    tree = tree_of(analysis.modules)
+    inside = {path for top in matching_modules(analysis, wish.module) for path, _ in tree.walk(top)}
+    modules = [
+        module if module.path in inside else replace(module, parameters=())
+        for module in part.graph.modules
+        if module.path in inside or not module.path
+    ]
+    return replace(part, graph=replace(part.graph, modules=tuple(modules)))
 
 
 def _notes(analysis: Analysis) -> list[str]:

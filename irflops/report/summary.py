@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from irflops.analysis import Analysis
 from irflops.cost import KINDS, Cost
 from irflops.errors import IrflopsError
-from irflops.report.numbers import UNKNOWN, Ratio, format_count, format_exact, format_ratio
+from irflops.report.numbers import UNKNOWN, Ratio, format_count, format_exact, format_ratio, format_things
 from irflops.report.table import Column, Table, printable
 from irflops.report.tables import cost_columns, flops_per_byte
 
@@ -35,17 +36,18 @@ class Model:
     cost: Cost | None = None
 
 
-def model_of(path: str, analysis: Analysis) -> Model:
-    """What one row needs of an analysis, so that the graph itself can go."""
+def model_of(path: str, analysis: Analysis, part: Analysis | None = None) -> Model:
+    """What one row needs of an analysis, so that the graph itself can go. `part` is the selection that costs are of, if there is one."""
+    part = part or analysis
     graph = analysis.graph
     return Model(
         path,
         graph=graph.name,
         training=graph.training,
-        operators=_operators(analysis),
+        operators=_printed(part),
         batch=analysis.batch,
-        declared_params=analysis.declared_params,
-        cost=analysis.total,
+        declared_params=analysis.declared_params if part is analysis else None,
+        cost=part.total,
     )
 
 
@@ -65,7 +67,7 @@ def model_table(models: list[Model]) -> Table:
         Column(name="batch", title="batch", get=lambda model: model.batch),
         *cost_columns(lambda model: model.cost),
         Column(name="declared_params", title="declared", get=lambda model: model.declared_params),
-        text("error", "error", lambda model: model.error and model.error.message),
+        Column(name="error", title="error", get=lambda model: _in_one_line(model.error), numeric=False, cut_at_end=True),
     )
     failed = any(model.error for model in models)
     people = ("model", "operators", *(("error",) if failed else ("batch",)), "macs", "flops", "params", "bytes", "intensity")
@@ -95,11 +97,11 @@ def facts(analysis: Analysis, part: Analysis, selection: str = "") -> list[tuple
     found = [
         ("read from", f"{printable(graph.source.name)}{line}"),
         ("format", f"{form}{version}"),
-        ("size", f"{_operators(analysis):,} operators in {len(graph.modules) - 1:,} modules{batch}"),
+        ("size", f"{_operators(analysis, ',')} in {format_things(len(graph.modules) - 1, 'module')}{batch}"),
     ]
     if selection:
-        found.append(("selected", f"{printable(selection)}: {len(part.graph.ops):,} operators"))
-    found.append(("compute", ", ".join([_count(cost, "macs", "MACs"), _count(cost, "flops", "FLOPs"), *_special(cost)])))
+        found.append(("selected", f"{printable(selection)}: {_operators(part)}"))
+    found.append(("compute", _known([_count(cost, "macs", "MACs"), _count(cost, "flops", "FLOPs"), *_special(cost)])))
     if analysis.batch:
         per_sample = Ratio(cost.get("macs"), analysis.batch)
         macs = format_count((2 * per_sample.part + per_sample.whole) // (2 * per_sample.whole), "MACs", cost.certainty("macs"))
@@ -107,11 +109,12 @@ def facts(analysis: Analysis, part: Analysis, selection: str = "") -> list[tuple
     found += [(label, text) for label, text in zip(["parameters", "", "", ""], _variables(cost), strict=False)]
     if analysis.declared_params is not None and part is analysis and analysis.declared_params != _params(cost):
         found.append(("", f"{format_exact(analysis.declared_params)} declared by the modules' own lines"))
-    read, written = (_count(cost, name, "bytes") for name in ("bytes_read", "bytes_written"))
-    found.append(("traffic", f"{read} read, {written} written, without fusion"))
+    traffic = [_count(cost, name, "bytes") for name in ("bytes_read", "bytes_written")]
+    found.append(("traffic", _known(traffic, "{} read, {} written, without fusion")))
     found.append(("intensity", format_ratio(flops_per_byte(cost), "FLOP/byte")))
-    elements = format_exact(cost.get("activation_elements"), cost.certainty("activation_elements"))
-    found.append(("activations", f"{elements} elements, {_count(cost, 'activation_bytes', 'bytes')}, a sum and no peak"))
+    elements = cost.get("activation_elements")
+    held = [format_exact(elements, cost.certainty("activation_elements")), _count(cost, "activation_bytes", "bytes")]
+    found.append(("activations", _known(held, f"{{}} element{'s' if elements != 1 else ''}, {{}}, a sum and no peak")))
     found.append(("certainty", certainty(part)))
     return found
 
@@ -128,10 +131,17 @@ def certainty(analysis: Analysis) -> str:
     why = ["part of the graph was not read"] if analysis.graph.partial else []
     count = sum(len(unknown.ops) for unknown in analysis.unknown)
     if count:
-        why.append(f"something of {count:,} operator{'s' if count > 1 else ''} is unknown")
-    if analysis.inference.disagreements:
-        words += f", but {len(analysis.inference.disagreements):,} shapes in the file disagree with their operators"
+        why.append(f"something of {format_things(count, 'operator')} is unknown")
+    disagreeing = len(analysis.inference.disagreements)
+    if disagreeing:
+        verb = "disagrees with its operator" if disagreeing == 1 else "disagree with their operators"
+        words += f", but {format_things(disagreeing, 'shape')} in the file {verb}"
     return f"{words}: {', '.join(why)}" if why else words
+
+
+def is_uncertain(analysis: Analysis) -> bool:
+    """Whether anything that a figure counts is unknown."""
+    return bool(analysis.unknown) or analysis.total.missing != 0
 
 
 def reason(name: str) -> str:
@@ -144,8 +154,27 @@ def short_path(path: str) -> str:
     return posixpath.basename(path.replace("\\", "/")) or path
 
 
-def _operators(analysis: Analysis) -> int:
+def _printed(analysis: Analysis) -> int:
     return sum(op.span is not None for op in analysis.graph.ops)
+
+
+def _operators(analysis: Analysis, end: str = "") -> str:
+    """The operators in words. The dump does not print all that tables have: it shows some by what others read alone."""
+    printed = _printed(analysis)
+    hidden = len(analysis.graph.ops) - printed
+    more = f" and {hidden:,} that the dump does not print{end}" if hidden else ""
+    return format_things(printed, "operator") + more
+
+
+def _in_one_line(error: IrflopsError | None) -> str | None:
+    return None if error is None else " ".join(error.message.split())
+
+
+def _known(counts: Sequence[str], sentence: str | None = None) -> str:
+    """Counts in a sentence, or `unknown` once where none of them is known."""
+    if all(count == UNKNOWN for count in counts):
+        return UNKNOWN
+    return ", ".join(counts) if sentence is None else sentence.format(*counts)
 
 
 def _count(cost: Cost, name: str, unit: str) -> str:

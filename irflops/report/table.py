@@ -39,6 +39,10 @@ class Column:
     """Whether it is set flush right, and sorted from the greatest down."""
     exported: bool = True
     """Whether machines get it unless they choose columns."""
+    nothing: str = ""
+    """What people read where there is no value; machines get an empty cell."""
+    cut_at_end: bool = False
+    """Whether a text too long for the terminal loses its end; names lose their middle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,8 @@ class Table:
     """Level and label of an item where the first column is a path and the items stand in the order of a tree."""
     chosen: bool = False
     """Whether the user chose the columns."""
+    rest: Callable[[Any], bool] | None = None
+    """Whether an item stands for all that belongs to no other: it comes last, and is never left out."""
 
     def column(self, name: str) -> Column:
         """The column of that name. Errors: IrflopsError naming those that there are."""
@@ -78,8 +84,10 @@ class Table:
 
 
 def arranged(table: Table, *, sort: str | None = None, top: int | None = None, columns: Sequence[str] = ()) -> Table:
-    """The table with its items in order of a column, the first `top` of them, and these columns."""
-    items = table.items
+    """The table with its items in order of a column, the first `top` of them and what stands for the rest, and these columns."""
+    is_rest = table.rest or (lambda _: False)
+    rest = [item for item in table.items if is_rest(item)]
+    items: Sequence[Any] = [item for item in table.items if not is_rest(item)] if rest else table.items
     if sort is not None:
         by = table.column(sort)
         known = [item for item in items if _sort_key(by.get(item)) is not None]
@@ -87,11 +95,11 @@ def arranged(table: Table, *, sort: str | None = None, top: int | None = None, c
         items = [*sorted(known, key=lambda item: _sort_key(by.get(item)), reverse=by.numeric), *unknown]  # type: ignore[arg-type, return-value]  # None is excluded above
         table = replace(table, tree=None)
     if top is not None and len(items) > top:
-        table = replace(table, total=len(items))
+        table = replace(table, total=len(table.items))
         items = items[:top]
     if columns:
         table = replace(table, columns=tuple(table.column(name) for name in columns), chosen=True)
-    return replace(table, items=items)
+    return replace(table, items=[*items, *rest] if rest else items)
 
 
 def _sort_key(cell: Cell) -> str | int | tuple[int, int] | None:
@@ -141,7 +149,7 @@ def for_people(cell: Cell, column: Column) -> str:
         return "yes" if cell else "no"
     if isinstance(cell, int):
         return str(cell) if column.name == "line" else format_exact(cell)
-    return "" if cell is None else printable(cell)
+    return printable(cell) if cell else column.nothing
 
 
 def for_machines(cell: Cell) -> str | int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from irflops.analysis import Analysis
@@ -75,7 +75,7 @@ def module_table(analysis: Analysis, depth: int | None = None, pattern: str | No
         return level_of[path], (path if path in tops else tree.label(path)) or "(graph)"
 
     columns = (
-        _text("path", "module", lambda path: path),
+        _text("path", "module", lambda path: path, nothing="(graph)"),
         _text(
             "class",
             "class",
@@ -118,7 +118,7 @@ def location_table(analysis: Analysis) -> Table:
     """A row per line of the user's Python, the heaviest first; operators without one are a row of their own."""
     groups = analysis.locations
     columns = (
-        _text("file", "file", lambda at: at.file if at else "(not in the dump)"),
+        _text("file", "file", lambda at: at.file if at else None, nothing="(not in the dump)"),
         Column(name="line", title="line", get=lambda at: at.line if at else None),
         _text("function", "function", lambda at: at.function if at else None),
         Column(name="count", title="operators", get=lambda at: groups[at].count),
@@ -126,7 +126,7 @@ def location_table(analysis: Analysis) -> Table:
     )
     order = sorted(groups, key=lambda at: (at is None, -groups[at].cost.get("flops")))
     people = ("file", "line", "function", "count", *_WORK, "bytes")
-    return Table(name="location", title="Lines of Python", columns=columns, items=order, people=people)
+    return Table(name="location", title="Lines of Python", columns=columns, items=order, people=people, rest=lambda at: at is None)
 
 
 def unknown_table(analysis: Analysis) -> Table:
@@ -138,6 +138,16 @@ def unknown_table(analysis: Analysis) -> Table:
         _text("ops", "for example", lambda u: u.ops[0]),
     )
     return Table(name="unknown", title="Unknown", columns=columns, items=analysis.unknown, people=tuple(c.name for c in columns))
+
+
+def line_table(counts: Mapping[str, int], *, total: bool) -> Table:
+    """A row per kind of line in a file, and where it is wanted their sum."""
+    columns = (
+        _text("kind", "kind", lambda row: row[0]),
+        Column(name="lines", title="lines", get=lambda row: row[1]),
+    )
+    items = [*counts.items(), *([("total", sum(counts.values()))] if total else [])]
+    return Table(name="lines", title="Lines by kind", columns=columns, items=items, people=("kind", "lines"))
 
 
 def disagreement_table(analysis: Analysis) -> Table:
@@ -237,8 +247,8 @@ def _share(name: str, get: Callable[[Any], Ratio | None]) -> Column:
     return Column(name=f"{name}_share", title="share", get=get, exported=False)
 
 
-def _text(name: str, title: str, get: Callable[[Any], str | None]) -> Column:
-    return Column(name=name, title=title, get=get, numeric=False)
+def _text(name: str, title: str, get: Callable[[Any], str | None], nothing: str = "") -> Column:
+    return Column(name=name, title=title, get=get, numeric=False, nothing=nothing)
 
 
 def _depth_that_fits(levels: list[int]) -> int:

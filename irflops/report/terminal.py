@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TextIO
 
@@ -23,8 +24,20 @@ _INDENT = " "
 _LABEL = 13
 _LEAST = 14
 """Columns that a text keeps, however narrow the terminal."""
+_LONGEST = 400
+"""Characters of a cell's text that are ever looked at: a damaged dump has names of megabytes, and to measure those takes minutes."""
+_LONGEST_LINE = 2000
+"""The same of a fact or a note, which is not a cell."""
 _BAR = 8
 _EIGHTHS = "▏▎▍▌▋▊▉"
+
+
+class _Console(Console):
+    """A console that leaves it to the program what to do when nobody reads on; rich itself would end the process with 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Errors: BrokenPipeError always."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 class Terminal:
@@ -32,17 +45,17 @@ class Terminal:
 
     def __init__(self, stream: TextIO) -> None:
         width = None if stream.isatty() or "COLUMNS" in os.environ else WIDTH
-        self._console = Console(file=stream, width=width, highlight=False, emoji=False, markup=False)
+        self._console = _Console(file=stream, width=width, highlight=False, emoji=False, markup=False)
         encoding = getattr(stream, "encoding", None) or "utf-8"
         self._unicode = encoding.lower().startswith("utf")
         self._ellipsis, self._rule = ("…", "─") if self._unicode else ("...", "-")
 
     def report(self, report: Report) -> None:
         """The whole report."""
-        self._line(Text(report.headline, style="bold"))
+        self._line(Text(self._clipped(report.headline), style="bold"))
         self._line(Text())
         for label, text in report.facts:
-            self._line(Text.assemble(_INDENT, (label.ljust(_LABEL), "dim"), text))
+            self._line(Text.assemble(_INDENT, (label.ljust(_LABEL), "dim"), self._clipped(text, _LONGEST_LINE)))
         for table in report.tables:
             self._line(Text())
             self.table(table)
@@ -50,7 +63,7 @@ class Terminal:
             self._line(Text())
             self._line(Text("Notes", style="bold"))
             for note in report.notes:
-                for number, part in enumerate(Text(note).wrap(self._console, max(20, self._console.width - 4))):
+                for number, part in enumerate(self._wrapped(note)):
                     self._line(Text.assemble("   " if number else f"{_INDENT}- ", part))
 
     def table(self, table: Table) -> None:
@@ -79,12 +92,16 @@ class Terminal:
     def _row(self, cells: Sequence[Text]) -> None:
         self._line(Text(_GAP).join([Text.assemble(_INDENT, cells[0]), *cells[1:]]))
 
+    def _wrapped(self, note: str) -> Iterable[Text]:
+        return Text(self._clipped(note, _LONGEST_LINE)).wrap(self._console, max(20, self._console.width - 4))
+
     def _prepared(self, table: Table) -> list[Drawn]:
         """The columns with what a terminal adds: the indent of a tree, and the bars of shares where no text is cut for them."""
         columns = drawn(table)
         if table.tree is not None:
             places = [table.tree(item) for item in table.items]
             columns[0] = replace(columns[0], texts=["  " * level + printable(label) for level, label in places])
+        columns = [replace(column, texts=[self._clipped(text) for text in column.texts]) for column in columns]
         barred = [_with_bars(column) if column.column.name.endswith("_share") else column for column in columns]
         return barred if self._unicode and self._room(barred) >= 0 else columns
 
@@ -105,15 +122,24 @@ class Terminal:
             widest = max(range(len(widths)), key=lambda n: (widths[n] > least[n], widths[n]))
             widths[widest] -= widths[widest] > least[widest]
         return [
-            replace(column, texts=[self._cut(text, width) for text in column.texts]) if width < _width(column) else column
+            replace(column, texts=[self._cut(text, width, column.column.cut_at_end) for text in column.texts])
+            if width < _width(column)
+            else column
             for column, width in zip(columns, widths, strict=True)
         ], hidden
 
-    def _cut(self, text: str, width: int) -> str:
-        """A text with its middle left out, so that it takes `width` columns at most."""
+    def _clipped(self, text: str, longest: int = _LONGEST) -> str:
+        """A text with its middle left out where it has more characters than any terminal shows."""
+        longest = max(longest, self._console.width)
+        return text if len(text) <= longest else text[: longest // 2] + self._ellipsis + text[-(longest // 2) :]
+
+    def _cut(self, text: str, width: int, at_end: bool) -> str:
+        """A text with its middle or its end left out, so that it takes `width` columns at most."""
         if cell_len(text) <= width:
             return text
         room = max(1, width - len(self._ellipsis))
+        if at_end:
+            return set_cell_size(text, room).rstrip() + self._ellipsis
         indent = len(text) - len(text.lstrip(" "))
         front = set_cell_size(text, min(room, max(indent + 1, room * 2 // 5)))
         return front + self._ellipsis + set_cell_size(text[::-1], room - cell_len(front))[::-1]

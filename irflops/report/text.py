@@ -73,11 +73,8 @@ def write_latex(table: Table, stream: TextIO) -> None:
 
 
 def _rows(table: Table, columns: Sequence[Drawn]) -> Iterator[list[str]]:
-    for number, item in enumerate(table.items):
-        cells = [column.texts[number] for column in columns]
-        if table.tree is not None and not cells[0]:
-            cells[0] = table.tree(item)[1]
-        yield cells
+    for number in range(len(table.items)):
+        yield [column.texts[number] for column in columns]
 
 
 def _markdown(text: str) -> str:

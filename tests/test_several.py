@@ -1,0 +1,125 @@
+"""Several files at once: a row or an object a model, and those that fail beside the others."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import inspect
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]  # it ships no types
+import pytest
+from click.testing import CliRunner, Result
+
+from irflops import analyze, cli
+from irflops.cost import KINDS, Cost
+from irflops.errors import IrflopsError
+from irflops.report.summary import Model, model_table
+from irflops.report.table import drawn
+from irflops.report.terminal import print_table
+from irflops.report.text import write_csv
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = "fixtures/basic_block.repr.txt.gz"
+TRAINING = "fixtures/mlp_train.repr.txt.gz"
+
+
+@pytest.fixture(autouse=True)
+def _at_the_top(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def run(*args: str | Path) -> Result:
+    # Before click 8.2 the runner has to be told to keep the streams apart.
+    apart: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
+    return CliRunner(**apart).invoke(cli.cli, [str(arg) for arg in args])
+
+
+def text(fixture: str) -> str:
+    return gzip.decompress((ROOT / fixture).read_bytes()).decode("utf-8")
+
+
+@pytest.fixture
+def unknown(tmp_path: Path) -> Path:
+    """A graph with an operator that nobody knows."""
+    path = tmp_path / "unknown.txt"
+    path.write_text(text(SMALL).replace("model.relu-relu-2", "model.relu-frobnicate-2"), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def cut(tmp_path: Path) -> Path:
+    """A graph that ends in its middle, between two lines."""
+    lines = text(SMALL).splitlines(keepends=True)
+    path = tmp_path / "cut.txt"
+    path.write_text("".join(lines[: len(lines) // 2]), encoding="utf-8")
+    return path
+
+
+def test_several_files_are_a_list_and_failures_are_in_it(cut: Path) -> None:
+    result = run("analyze", SMALL, cut, TRAINING, "--format", "json", "--without", "ops")
+    assert result.exit_code == 2
+    first, failed, last = rows = json.loads(result.stdout)
+    jsonschema.validate(rows, json.loads(run("schema", "analysis").stdout), cls=jsonschema.Draft202012Validator)
+    assert (first["source"]["path"], last["source"]["path"]) == (SMALL, TRAINING)
+    assert failed["source"] == {"path": str(cut)}
+    assert failed["error"].keys() == {"message", "line", "col", "hint"}
+    assert failed["error"]["message"] in result.stderr
+
+
+def test_several_files_are_a_row_each() -> None:
+    result = run("analyze", SMALL, "no such file", TRAINING, "--format", "csv")
+    assert result.exit_code == 2
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [row["path"] for row in rows] == [SMALL, "no such file", TRAINING]
+    assert [row["flops"] for row in rows] == [str(analyze(SMALL).total.get("flops")), "", str(analyze(TRAINING).total.get("flops"))]
+    assert rows[1]["error"].startswith("cannot read the file")
+    table = run("analyze", SMALL, "no such file", TRAINING)
+    assert table.exit_code == 2
+    assert len(table.stdout.splitlines()) == 3 + 3
+    assert "cannot" in table.stdout
+    assert run("analyze", SMALL, TRAINING).exit_code == 0
+
+
+def test_strict_holds_for_each_of_several(unknown: Path) -> None:
+    assert run("analyze", SMALL, unknown, "--strict").exit_code == 1
+    assert run("analyze", SMALL, unknown).exit_code == 0
+    assert run("analyze", SMALL, unknown, "no such file", "--strict").exit_code == 2
+
+
+def test_patterns_are_expanded_without_a_shell(tmp_path: Path) -> None:
+    for name in ("b.txt", "a.txt", "c [1].txt"):
+        (tmp_path / name).write_text(text(SMALL), encoding="utf-8")
+    rows = json.loads(run("analyze", tmp_path / "*.txt", "--format", "json", "--without", "ops").stdout)
+    assert [Path(row["source"]["path"]).name for row in rows] == ["a.txt", "b.txt", "c [1].txt"]
+    assert json.loads(run("analyze", tmp_path / "c [1].txt", "--format", "json").stdout)["graph"]["operators"] > 0
+    nothing = run("analyze", tmp_path / "*.log")
+    assert nothing.exit_code == 2
+    assert "*.log: error:" in nothing.stderr
+
+
+def test_error_keeps_its_beginning_and_one_line() -> None:
+    message = "cannot read the file:\n\tthe archive ends " + "in the middle of a member " * 9
+    table = model_table([Model("a.txt", error=IrflopsError(message))])
+    shown, written = io.StringIO(), io.StringIO()
+    print_table(table, shown)
+    write_csv(table, written)
+    (row,) = csv.DictReader(io.StringIO(written.getvalue()))
+    assert row["error"] == " ".join(message.split())
+    assert len(written.getvalue().splitlines()) == 2
+    cell = shown.getvalue().splitlines()[3]
+    assert "cannot read the file: the archive" in cell
+    assert cell.rstrip().endswith("…")
+
+
+def test_little_beside_much_is_more_than_nothing() -> None:
+    def model(macs: int, missing: int) -> Model:
+        return Model(f"{macs}.txt", operators=1, cost=Cost((macs, *[0] * 6), (0,) * len(KINDS), (0,) * len(KINDS), missing))
+
+    table = model_table([model(10**9, 0), model(4896, 0), model(4896, 1), model(0, 0), model(0, 1)])
+    (macs,) = (column for column in drawn(table) if column.column.name == "macs")
+    assert macs.heading == "MMACs"
+    assert macs.texts == ["1,000.00", "<0.01", ">= <0.01", "0", "unknown"]
