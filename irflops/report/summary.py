@@ -75,9 +75,14 @@ def model_table(models: list[Model]) -> Table:
 
 
 def _short_names(paths: list[str]) -> dict[str, str]:
-    """Names of files without their folders, where that tells them apart."""
-    names = {path: short_path(path) for path in paths}
-    return names if len(set(names.values())) == len(names) else {path: path for path in paths}
+    """Names of files without their folders and endings, as far as that tells them apart."""
+    files = {path: short_path(path) for path in paths}
+    stems = {path: name.partition(".")[0] or name for path, name in files.items()}
+    with_folders = {path: path[: len(path) - len(name)] + stems[path] for path, name in files.items()}
+    for names in (stems, files, with_folders):
+        if len(set(names.values())) == len(names):
+            return names
+    return {path: path for path in paths}
 
 
 def headline(analysis: Analysis) -> str:
