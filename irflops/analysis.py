@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import html
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from irflops import notebook
 from irflops.cost import COST_NAMES, FIGURES, KINDS, Cost, CostTable, OpCost
 from irflops.fold import UNTYPED, Group, Unknown, bounded, fold, grouped
 from irflops.infer import Disagreement, Inference, infer
@@ -138,11 +137,11 @@ class Analysis:
 
     def _repr_html_(self) -> str:
         """The totals and the upper levels of the module tree, as a notebook shows them."""
-        rows = [row for row in self._module_rows() if row["path"].count(".") < HTML_LEVELS]
-        left_out = len(self.graph.modules) - len(rows[:HTML_ROWS])
+        rows = [row for row in self._module_rows() if row["path"].count(".") < notebook.LEVELS]
+        left_out = len(self.graph.modules) - len(rows[: notebook.ROWS])
         kind = "training" if self.graph.training else "inference"
         caption = f"{self.graph.name}, {kind}: {self.total.worst.replace('_', ' ')}" + (f"; {left_out} modules below" if left_out else "")
-        return _html_table(caption, rows[:HTML_ROWS])
+        return notebook.html_table(caption, rows[: notebook.ROWS])
 
     def _type_rows(self) -> list[Row]:
         return [
@@ -262,32 +261,6 @@ def flat(row: Row) -> Row:
         else:
             result[name] = value
     return result
-
-
-HTML_LEVELS = 2
-"""Levels of the module tree below the model that a notebook shows."""
-
-HTML_ROWS = 50
-"""Modules that a notebook shows at most."""
-
-
-def _html_table(caption: str, rows: list[Row]) -> str:
-    """Rows of modules as an HTML table; every text is escaped."""
-    names = ("module", "class", "MACs", "FLOPs", "params", "bytes read", "bytes written")
-    heads = "".join(f"<th>{name}</th>" for name in names)
-    lines = []
-    for row in rows:
-        texts = (row["path"] or "(graph)", row["class"] or "")
-        params = row["params"]["trainable"] + row["params"]["frozen"]
-        numbers = (row["macs"], row["flops"], params, row["bytes_read"], row["bytes_written"])
-        cells = "".join(f'<td style="text-align:left">{html.escape(text)}</td>' for text in texts)
-        lines.append(f"<tr>{cells}{''.join(f'<td>{_grouped_digits(number)}</td>' for number in numbers)}</tr>")
-    return f"<table><caption>{html.escape(caption)}</caption><thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-
-
-def _grouped_digits(number: int) -> str:
-    """An integer in groups of three digits, only its size where it has too many."""
-    return f"{number:,}" if number < 10**30 else f"10^{math.floor(math.log10(number))} and more"
 
 
 def _list(shape: tuple[int | None, ...] | None) -> list[int | None] | None:
