@@ -87,7 +87,10 @@ def explain(error: lark.UnexpectedInput, text: str) -> SyntaxProblem:
 
 def _expected(error: lark.UnexpectedInput) -> str:
     if isinstance(error, lark.UnexpectedToken):
-        names = set(error.accepts or error.expected)
+        try:
+            names = set(error.accepts or error.expected)
+        except RecursionError:  # older Larks copy all values read so far to find out, however deep they are
+            names = set(error.expected)
     elif isinstance(error, lark.UnexpectedCharacters):
         names = set(error.allowed or ())
     else:
