@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from irflops.errors import Span
 from irflops.ir import Graph, Op, Operand, Shape, TensorType
 from irflops.ops import BY_TYPE
 from irflops.ops.rule import OpView, Unknowable
+from irflops.order import run_order
 
 MISFIT = (ValueError, LookupError, ArithmeticError)
 """What a rule raises on operands that cannot go together: by name, or by running out of dimensions."""
@@ -145,19 +145,5 @@ def _ask(op: Op, types: Mapping[str, TensorType], answers: dict[object, _Answer]
 def _in_order(graph: Graph) -> Iterator[Op]:
     """Producers before consumers, else in file order."""
     maker = {result.lbn: index for index, op in enumerate(graph.ops) for result in op.outputs}
-    waiting = [0] * len(graph.ops)
-    consumers: list[list[int]] = [[] for _ in graph.ops]
-    for index, op in enumerate(graph.ops):
-        for operand in op.inputs:
-            producer = maker.get(operand.lbn)
-            if producer is not None:
-                waiting[index] += 1
-                consumers[producer].append(index)
-    ready = [index for index, count in enumerate(waiting) if not count]
-    while ready:
-        index = heapq.heappop(ready)
-        yield graph.ops[index]
-        for consumer in consumers[index]:
-            waiting[consumer] -= 1
-            if not waiting[consumer]:
-                heapq.heappush(ready, consumer)
+    producers = [[maker[operand.lbn] for operand in op.inputs if operand.lbn in maker] for op in graph.ops]
+    return (graph.ops[index] for index in run_order(producers))

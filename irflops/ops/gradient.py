@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from irflops.ir import DType, TensorType
-from irflops.ops.rule import Example, Inferred, MissingAttribute, OpRule, OpView, Traffic, Work, moves, results_like, touch_all
+from irflops.ops.rule import (
+    Example,
+    Inferred,
+    MissingAttribute,
+    OpRule,
+    OpView,
+    Traffic,
+    Work,
+    moves,
+    no_result_shape,
+    results_like,
+    touch_all,
+)
 
 
 def scalar_like_shape(op: OpView) -> Inferred:
@@ -24,11 +36,6 @@ def count_shape(_op: OpView) -> Inferred:
 def clip_shape(op: OpView) -> Inferred:
     """The norm, a scalar."""
     return {"out": TensorType((), op.inputs("model_diff")[0].dtype)}
-
-
-def no_result_shape(_op: OpView) -> Inferred:
-    """It updates operands in place and gives out nothing."""
-    return {}
 
 
 def cast_scale_shape(op: OpView) -> Inferred:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from irflops.ir import DType, TensorType
-from irflops.ops.rule import Example, Inferred, OpRule, OpView, Traffic, TrafficRule, Work, WorkRule, touch_all
+from irflops.ops.rule import Example, Inferred, OpRule, OpView, Traffic, TrafficRule, Work, WorkRule, no_result_shape, touch_all
 
 SOURCE = "OneFlow's model_update_kernel_util.h"
 IGNORES = "the scale, l1 and l2 that OneFlow can fuse into an update as attributes; that skip_if may skip it"
@@ -82,11 +82,6 @@ def update_traffic(update: Update) -> TrafficRule:
         return Traffic(reads=reads, writes={arg: op.nbytes(arg) for arg in op.input_args if arg in written})
 
     return rule
-
-
-def no_result_shape(_op: OpView) -> Inferred:
-    """It updates operands in place and gives out nothing."""
-    return {}
 
 
 def factor_shape(_op: OpView) -> Inferred:

@@ -304,6 +304,11 @@ def no_work(_op: OpView) -> Work:
     return Work()
 
 
+def no_result_shape(_op: OpView) -> Inferred:
+    """A shape rule: the op updates operands in place and gives out nothing."""
+    return {}
+
+
 def results_like(arg: str, *results: str) -> ShapeRule:
     """A shape rule: the named results that are present have the type of an operand."""
 
@@ -349,6 +354,7 @@ __all__ = [
     "broadcast_shapes",
     "known",
     "moves",
+    "no_result_shape",
     "no_work",
     "normal_axis",
     "results_like",

@@ -16,10 +16,9 @@ from irflops.ops.optimizer import (
     SGD_STEPS,
     SOURCE,
     Update,
-    no_result_shape,
     update_cost,
 )
-from irflops.ops.rule import Example, Inferred, OpRule, OpView, Traffic, TrafficRule, touch_all
+from irflops.ops.rule import Example, Inferred, OpRule, OpView, Traffic, TrafficRule, no_result_shape, touch_all
 
 
 def sparse_traffic(update: Update) -> TrafficRule:

@@ -11,6 +11,7 @@ from irflops.ops.rule import (
     Traffic,
     Work,
     moves,
+    no_result_shape,
     no_work,
     results_like,
     touch_all,
@@ -32,11 +33,6 @@ def learning_rate_shape(_op: OpView) -> Inferred:
 def learning_rate_traffic(op: OpView) -> Traffic:
     """The step, one i64 whether the form shows it or not, and the rate."""
     return Traffic(reads={"train_step": DType.INT64.nbytes(1)}, writes={"out": op.nbytes("out")})
-
-
-def no_result_shape(_op: OpView) -> Inferred:
-    """It updates an operand in place and gives out nothing."""
-    return {}
 
 
 def tick_signal_shape(op: OpView) -> Inferred:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Mapping
 
 from irflops.errors import GraphError, Source, Span, error_at, quoted
 from irflops.ir import Note, Op, Operand, VariableKind
+from irflops.order import run_order
 from irflops.readers.draft import Draft, Links
 from irflops.readers.phase import assign_phases
 from irflops.readers.resolve import resolve
@@ -73,18 +73,9 @@ def link(drafts: list[Draft], source: Source) -> Links:
             if producer is not None:
                 links.producers[index].append(producer)
                 links.consumers[producer].append(index)
-    waiting = [len(producers) for producers in links.producers]
-    ready = [index for index, count in enumerate(waiting) if not count]
-    heapq.heapify(ready)
-    while ready:
-        index = heapq.heappop(ready)
-        links.order.append(index)
-        for consumer in links.consumers[index]:
-            waiting[consumer] -= 1
-            if not waiting[consumer]:
-                heapq.heappush(ready, consumer)
+    links.order = run_order(links.producers)
     if len(links.order) < len(drafts):
-        raise _cycle(drafts, links, waiting, source)
+        raise _cycle(drafts, links, source)
     return links
 
 
@@ -115,8 +106,8 @@ def _name_span(draft: Draft, source: Source) -> Span:
     return Span(start, start + 1) if at < 0 else Span(at, at + len(draft.name))
 
 
-def _cycle(drafts: list[Draft], links: Links, waiting: list[int], source: Source) -> Exception:
-    stuck = {index for index, count in enumerate(waiting) if count}
+def _cycle(drafts: list[Draft], links: Links, source: Source) -> Exception:
+    stuck = set(range(len(drafts))).difference(links.order)
     # Each stuck operator has a stuck producer: walking back from any of them runs into a cycle.
     at, seen = min(stuck), {}
     path: list[int] = []

@@ -13,7 +13,7 @@ from irflops.readers.draft import Draft
 from irflops.readers.module_text import ModuleTexts
 from irflops.readers.module_tree import Level, frozen_modules, name_lost_modules
 from irflops.readers.operators import UNPLACED, draft_of, user_frame
-from irflops.readers.statement import BYTES_PER_TEXT, MAX_TEXTS, RawOp, Statements
+from irflops.readers.statement import BYTES_PER_TEXT, MAX_TEXTS, Statements
 from irflops.readers.syntax import SyntaxProblem
 from irflops.readers.updates import LOOKS_LIKE_LARS
 from irflops.readers.values import MAX_DEPTH
@@ -38,7 +38,6 @@ class _Reader:
         self.statements = Statements(text.end - text.start)
         self.module_texts = ModuleTexts(self.statements)
         self.drafts: list[Draft] = []
-        self.raw: list[RawOp] = []
         self.levels: list[Level] = []
         self.modules: list[Level] = []
         self.notes: list[Note] = []
@@ -137,7 +136,6 @@ class _Reader:
         if len(self.levels) >= MAX_DEPTH:
             raise SyntaxProblem(0, len(text), f"modules nested deeper than {MAX_DEPTH} levels")
         if level is not self.levels[-1]:
-            level.order = len(self.modules)
             self.modules.append(level)
         if not text.rstrip().endswith(")"):
             self.levels.append(level)

@@ -27,7 +27,6 @@ class Level:
     parameters: list[Parameter] = field(default_factory=list)
     unnamed: list[Parameter] = field(default_factory=list)
     drafts: list[Draft] = field(default_factory=list)
-    order: int = 0
 
 
 def name_lost_modules(modules: Sequence[Level]) -> None:
