@@ -19,6 +19,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from irflops import analyze, cli
+from irflops.cli import analyze as analyze_command
+from irflops.cli import lines as lines_command
+from irflops.cli.schema import SCHEMAS
 from irflops.ops import BY_TYPE
 from irflops.report import output
 from irflops.signatures import op_types
@@ -136,7 +139,7 @@ def test_our_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_graph: object) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr(cli, "analyze_graph", broken)
+    monkeypatch.setattr(analyze_command, "analyze_graph", broken)
     result = run("analyze", SMALL)
     assert (result.exit_code, result.stdout) == (3, "")
     assert "Traceback" in result.stderr
@@ -149,7 +152,7 @@ def test_exit_of_another_is_its_own(code: int | None, seen: int, monkeypatch: py
     def leaving(_graph: object) -> None:
         raise SystemExit(code)
 
-    monkeypatch.setattr(cli, "analyze_graph", leaving)
+    monkeypatch.setattr(analyze_command, "analyze_graph", leaving)
     assert run("analyze", SMALL).exit_code == seen
 
 
@@ -157,7 +160,7 @@ def test_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_graph: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "analyze_graph", interrupted)
+    monkeypatch.setattr(analyze_command, "analyze_graph", interrupted)
     result = run("analyze", SMALL)
     assert (result.exit_code, result.stdout, result.stderr.strip()) == (130, "", "")
 
@@ -326,7 +329,7 @@ def test_size(given: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
         seen.append(max_size)
         return {}
 
-    monkeypatch.setattr(cli, "count_lines", count)
+    monkeypatch.setattr(lines_command, "count_lines", count)
     assert run("lines", SMALL, "--max-size", given).exit_code == 0
     assert seen == [size]
 
@@ -348,7 +351,7 @@ def test_lines_add_up_to_the_file() -> None:
     assert [line.split()[1] for line in table.splitlines() if "operator" in line] == [str(row["lines"]["operator"])]
 
 
-@pytest.mark.parametrize("name", cli.SCHEMAS)
+@pytest.mark.parametrize("name", SCHEMAS)
 def test_schemas_are_schemas(name: str) -> None:
     jsonschema.Draft202012Validator.check_schema(schema(name))
     assert name in run("schema").stdout.splitlines()
@@ -380,10 +383,12 @@ def test_op_tells_how_it_is_counted() -> None:
 
 
 def test_help_is_for_people() -> None:
-    for args in ([], ["analyze"], ["lines"], ["ops"], ["schema"]):
+    for args in ([], *([name] for name in cli.COMMANDS)):
         result = run(*args, "--help")
         assert result.exit_code == 0
         assert "..." not in result.stdout.partition("Commands:")[2]
+    listed = [line.split() for line in run("--help").stdout.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()]
+    assert [name for name, *words in listed if words] == list(cli.COMMANDS)
     assert "Examples:" in run("analyze", "-h").stdout
     assert run("--version").stdout.startswith("irflops ")
 
@@ -405,7 +410,9 @@ print(*sys.modules)
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
     )
-    assert not absent & set(done.stdout.split())
+    imported = set(done.stdout.split())
+    assert not absent & imported
+    assert {name for name in cli.COMMANDS if f"irflops.cli.{name}" in imported} == {"analyze"}
 
 
 class _Terminal(io.StringIO):

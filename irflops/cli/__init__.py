@@ -1,0 +1,94 @@
+"""The command line: arguments, exit codes, and nothing else. A command is a file and a name in COMMANDS."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import click
+
+from irflops.cli.exit_codes import BAD_INPUT, FINE, INTERRUPTED, OUR_BUG
+from irflops.errors import IrflopsError
+from irflops.report.output import prepare_streams, silence
+
+COMMANDS = ("analyze", "capture", "formats", "lines", "ops", "scale", "schema")
+"""In the order of the help. Each is the function of that name in the file of that name."""
+
+
+class Program(click.Group):
+    """Commands whose exit codes are the contract's, however they end."""
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]  # ends the process always
+        prepare_streams()
+        extra |= {"standalone_mode": False, "windows_expand_args": False}
+        sys.exit(_exit_code(lambda: super(Program, self).main(args, prog_name or "irflops", **extra)))
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of COMMANDS."""
+        return [*COMMANDS, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports the one command that runs, since the others may need what is slow to import."""
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(importlib.import_module(f"irflops.cli.{cmd_name}"), cmd_name)
+        return command
+
+
+def _exit_code(run: Callable[[], int | None]) -> int:
+    stdout = sys.stdout
+    try:
+        code = run()
+        sys.stdout.flush()
+        return code or FINE
+    except IrflopsError as error:
+        click.echo(str(error), err=True)
+        return BAD_INPUT
+    except click.ClickException as error:
+        error.show()
+        return BAD_INPUT
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except (BrokenPipeError, SystemExit) as end:
+        if isinstance(end, SystemExit) and sys.stdout is stdout:  # click answers a closed pipe with SystemExit too, and wraps the stream
+            raise
+        silence(sys.stdout)
+        return FINE
+    except Exception:  # noqa: BLE001 - whatever it is, it is no fault of the user's
+        traceback.print_exc()
+        click.echo("This is a bug of irflops, not of your file. Please report it with the lines above.", err=True)
+        return OUR_BUG
+
+
+def _print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    from importlib import metadata  # here for start-up time: only this option asks
+
+    try:
+        version = metadata.version("irflops")
+    except metadata.PackageNotFoundError:
+        version = "(not installed)"
+    click.echo(f"irflops {version}")
+    ctx.exit()
+
+
+@click.group(
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with: irflops analyze graph.txt",
+)
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version, help="Show the version and exit.")
+def cli() -> None:
+    """What a OneFlow graph costs, and where: from a printed graph alone, without OneFlow."""
+
+
+def main() -> NoReturn:
+    """The installed command."""
+    # A graph is many objects that live to the end: seldom looking for cycles among them saves a tenth of the time.
+    gc.set_threshold(100_000, 20, 100)
+    cli.main()

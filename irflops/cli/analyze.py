@@ -1,0 +1,180 @@
+"""`irflops analyze`: what a graph costs, or several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TextIO
+
+import click
+
+from irflops.analysis import Analysis, analyze_graph
+from irflops.cli.exit_codes import BAD_INPUT, FINE, FOUND
+from irflops.cli.inputs import BATCH_OPTION, DTYPE_OPTION, shapes_of
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, expanded, names_of
+from irflops.cli.tables import write_table
+from irflops.errors import IrflopsError
+from irflops.ir import Phase
+from irflops.readers import load
+from irflops.report.json_writer import encoded, error_row, write_json
+from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
+from irflops.report.sections import BY, Wish, selected, summary_report, table_by, whole_report
+from irflops.report.summary import Model, is_uncertain, model_of, model_table, short_path
+from irflops.report.table import arranged
+from irflops.report.text import write_markdown_report
+from irflops.whatif import changed
+
+FORMATS = ("table", "json", "csv", "markdown", "latex")
+PARTS = ("phases", "by_type", "modules", "ops", "unknown", "shape_disagreements", "notes")
+
+
+def _parts(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, ...]:
+    found = names_of(ctx, param, value)
+    for name in found:
+        if name not in PARTS:
+            raise click.BadParameter(f"{name!r} is none of {', '.join(PARTS)}")
+    return found
+
+
+EPILOG = """\b
+Examples:
+  irflops analyze graph.txt                       the whole report
+  irflops analyze train.log.gz --graph 2          the second graph in a log
+  irflops analyze graph.txt --by module --depth 4
+  irflops analyze graph.txt --by op --sort bytes --top 50
+  irflops analyze graph.txt --by type --phase backward
+  irflops analyze graph.txt --module "model.layer*" --columns path,macs,params
+  irflops analyze graph.txt --format json -o graph.json
+  irflops analyze graph.txt --batch 64 --dtype float16
+  irflops analyze dumps/*.txt --format csv        one row a model
+"""
+
+
+@click.command(cls=Grouped, epilog=EPILOG)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--by", type=click.Choice(BY), help="Show one table alone.  [default: the whole report; csv and latex: module]")
+@click.option("--depth", type=click.IntRange(min=0), metavar="N", help="Levels of the module tree.  [default: what fits]")
+@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Rows of a table by op, type or location.  [default: 20; csv: all]")
+@click.option("--sort", metavar="COLUMN", help="Order by a column, numbers from the greatest down.")
+@click.option("--phase", type=click.Choice([phase.value for phase in Phase]), help="Only the operators of a phase.")
+@click.option("--module", metavar="PATTERN", help="Only modules that match, with all below: * is part of a level, ** any levels.")
+@click.option("--columns", callback=names_of, default="", metavar="A,B,C", help="Columns of a table; a wrong one lists those there are.")
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="How to write the result.")
+@click.option("--without", callback=_parts, default="", metavar="PARTS", help="Parts to leave out of JSON: ops,modules,...")
+@OUTPUT_OPTION
+@click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
+@click.option("--partial", is_flag=True, help="Analyze what is readable of a damaged graph; totals are lower bounds.")
+@MAX_SIZE_OPTION
+@BATCH_OPTION
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    callback=shapes_of,
+    metavar="[NAME=]SHAPE",
+    help="As if captured with this input: 2x3x384x384. NAME where there are several.",
+)
+@DTYPE_OPTION
+@click.option("--strict", is_flag=True, help="Exit with 1 if any cost is unknown.")
+@click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
+def analyze(
+    paths: tuple[str, ...],
+    by: str | None,
+    depth: int | None,
+    top: int | None,
+    sort: str | None,
+    phase: str | None,
+    module: str | None,
+    columns: tuple[str, ...],
+    format_: str,
+    without: tuple[str, ...],
+    output: str | None,
+    graph: str | None,
+    partial: bool,
+    batch: int | None,
+    inputs: dict[str | None, tuple[int, ...]],
+    dtype: str | None,
+    strict: bool,
+    max_size: int,
+    quiet: bool,
+) -> int:
+    """Tell what the graph in PATH costs, and where.
+
+    PATH is a file with print(graph) in it, also a log, also compressed; - is standard input. Several PATHs give a row a model.
+    """
+    wish = Wish(depth=depth, top=top, sort=sort, phase=phase, module=module, columns=columns)
+
+    def analyzed(path: str) -> Analysis:
+        with sign_of_life(f"analyzing {short_path(path)}", quiet):
+            found = load(path, graph, partial=partial, max_size=max_size)
+            return analyze_graph(changed(found, batch=batch, inputs=inputs or None, dtype=dtype))
+
+    if columns and format_ == "json":
+        raise click.UsageError("--columns is for tables: JSON has all columns, and --without leaves parts out.")
+    if without and format_ != "json":
+        raise click.UsageError("--without is for --format json.")
+    files = expanded(paths)
+    refuse_to_overwrite(output, files)
+    if len(files) > 1:
+        if by not in (None, "summary") or phase or module:
+            raise click.UsageError("--by, --phase and --module are for one PATH; of several, a row each is shown.")
+        return _several(files, analyzed, wish, format_, without, output, strict)
+    analysis = analyzed(files[0])
+    if sort or columns:
+        by = by or "module"
+    with sign_of_life(f"writing {short_path(output or 'the result')}", quiet or output is None), results_to(output) as stream:
+        if format_ == "json":
+            write_json(selected(analysis, wish), stream, without, {"phase": phase, "module": module} if phase or module else None)
+        else:
+            _write(analysis, by, wish, format_, stream)
+    return FOUND if strict and is_uncertain(analysis) else FINE
+
+
+def _write(analysis: Analysis, by: str | None, wish: Wish, format_: str, stream: TextIO) -> None:
+    """One table, or the whole report in a format that has one."""
+    if format_ not in ("table", "markdown") or by not in (None, "summary") or wish.columns:
+        write_table(table_by(analysis, by or "module", wish, whole=format_ == "csv"), format_, stream)
+        return
+    report = whole_report(analysis, wish) if by is None else summary_report(analysis, wish)
+    if format_ == "markdown":
+        write_markdown_report(report, stream)
+        return
+    from irflops.report.terminal import print_report  # here for start-up time: rich, which no other format needs
+
+    print_report(report, stream)
+
+
+def _several(
+    files: list[str],
+    analyzed: Callable[[str], Analysis],
+    wish: Wish,
+    format_: str,
+    without: tuple[str, ...],
+    output: str | None,
+    strict: bool,
+) -> int:
+    """A row or an object a model; those that fail say why, and do not keep the others from being there."""
+    models: list[Model] = []
+    uncertain = False
+    with results_to(output) as stream:
+        for number, path in enumerate(files):
+            if format_ == "json":
+                stream.write(",\n" if number else "[\n")
+            try:
+                analysis = analyzed(path)
+            except IrflopsError as error:
+                click.echo(str(error), err=True)
+                models.append(Model(path, error=error))
+                if format_ == "json":
+                    stream.write(encoded(error_row(error, path)) + "\n")
+                continue
+            uncertain |= is_uncertain(analysis)
+            models.append(model_of(path, analysis))
+            if format_ == "json":
+                write_json(analysis, stream, without)
+        if format_ == "json":
+            stream.write("]\n")
+        else:
+            write_table(arranged(model_table(models), sort=wish.sort, top=wish.top, columns=wish.columns), format_, stream)
+    if any(model.error for model in models):
+        return BAD_INPUT
+    return FOUND if strict and uncertain else FINE

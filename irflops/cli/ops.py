@@ -1,0 +1,63 @@
+"""`irflops ops`: the op types, and how each is counted."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from irflops.cli.options import OUTPUT_OPTION
+from irflops.cli.tables import write_table
+from irflops.errors import IrflopsError
+from irflops.ops import BY_TYPE
+from irflops.report.json_writer import encoded
+from irflops.report.output import results_to
+from irflops.report.rules import rule_table, rule_text, rules_line
+from irflops.signatures import op_types
+
+
+@click.command()
+@click.argument("op_type", required=False, metavar="[TYPE]")
+@click.option("--format", "format_", type=click.Choice(("table", "json", "csv", "markdown")), default="table", show_default=True)
+@OUTPUT_OPTION
+def ops(op_type: str | None, format_: str, output: str | None) -> None:
+    """List the op types, or tell how TYPE is counted."""
+    known = sorted({*op_types(), *BY_TYPE})
+    if op_type is None:
+        rows = [rule_row(name) for name in known]
+    elif op_type in known:
+        rows = [rule_row(op_type)]
+    else:
+        near = difflib.get_close_matches(op_type, known, n=1)
+        raise IrflopsError(f"OneFlow has no op type {op_type!r}", hint=f"did you mean {near[0]}?" if near else "irflops ops lists them")
+    with results_to(output) as stream:
+        if format_ == "json":
+            stream.write('{"schema":"irflops.ops/1",\n"ops":[\n' + ",\n".join(map(encoded, rows)) + "\n]}\n")
+        elif op_type is not None and format_ == "table":
+            stream.write(rule_text(rows[0]))
+        elif op_type is not None or format_ == "csv":
+            write_table(rule_table(rows), format_, stream)
+        else:
+            write_table(rule_table([row for row in rows if row["type"] in BY_TYPE]), format_, stream)
+            stream.write(f"\n{rules_line(rows)}\n")
+
+
+def rule_row(op_type: str) -> dict[str, Any]:
+    """What is known of an op type, as plain data."""
+    rule = BY_TYPE.get(op_type)
+    if rule is None:
+        unknown = dict.fromkeys(("summary", "formula", "ignores", "source"), "")
+        return {"type": op_type, "status": "unsupported", **unknown, "reason": "no rule yet", "view": False, "examples": []}
+    return {
+        "type": op_type,
+        "status": "data_dependent" if rule.upper_bound else "ruled",
+        "summary": rule.summary,
+        "formula": rule.formula,
+        "ignores": rule.ignores,
+        "source": rule.source,
+        "reason": "the work depends on the data; counted at its most" if rule.upper_bound else None,
+        "view": rule.view,
+        "examples": [asdict(example) for example in rule.examples],
+    }

@@ -1,0 +1,74 @@
+"""Options and arguments that several commands share, and how they are read."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Sequence
+
+import click
+
+from irflops.readers.intake import MAX_SIZE
+
+
+def size_of(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
+    """Bytes of `500M`, `2G`, `2GiB`; the letters go by 1024."""
+    match = re.fullmatch(r"(\d{1,18})\s*([kKmMgGtT]?)(?:i?[bB])?", value.strip())
+    if match is None or not int(match[1]):
+        raise click.BadParameter(f"{value!r} is no size; write 500M or 2G")
+    return int(match[1]) << 10 * " KMGT".index(match[2].upper() or " ")
+
+
+def names_of(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[str, ...]:
+    """Names with commas between them, each once."""
+    return tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+
+
+MAX_SIZE_OPTION = click.option(
+    "--max-size",
+    callback=size_of,
+    default=f"{MAX_SIZE >> 30}G",
+    show_default=True,
+    metavar="SIZE",
+    help="Most bytes to read, decompressed: 500M, 2G.",
+)
+OUTPUT_OPTION = click.option("-o", "--output", metavar="FILE", help="Write the result to FILE, as UTF-8.")
+
+
+class Grouped(click.Command):
+    """A command whose options stand in groups, by the first of each."""
+
+    groups: tuple[tuple[str, str], ...] = (
+        ("by", "What to show"),
+        ("format_", "How to write it"),
+        ("graph", "What to read"),
+        ("batch", "What if"),
+        ("strict", "Other options"),
+    )
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the options under the titles of their groups."""
+        titles = dict(self.groups)
+        sections: list[tuple[str, list[tuple[str, str]]]] = []
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is None or not isinstance(param, click.Option):
+                continue
+            if param.name in titles or not sections:
+                sections.append((titles.get(param.name or "", "Options"), []))
+            sections[-1][1].append(record)
+        for title, records in sections:
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def expanded(paths: Sequence[str]) -> list[str]:
+    """The files that are meant: patterns are expanded here too, since not every shell does it. A file of that very name comes first."""
+    files: list[str] = []
+    for path in paths:
+        if path == "-" or os.path.lexists(path) or not glob.has_magic(path):
+            files.append(path)
+            continue
+        files += sorted(glob.glob(path, recursive=True)) or [path]  # noqa: PTH207 - Path.glob takes no absolute pattern
+    return files
