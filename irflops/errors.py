@@ -127,7 +127,9 @@ class GraphError(IrflopsError):
 
 
 def error_at(kind: type[IrflopsError], source: Source, span: Span, message: str, hint: str | None = None) -> IrflopsError:
-    """The error of a kind at a span of a source, with its line as excerpt."""
+    """The error of a kind at a span of a source, with its line as excerpt; a source without text (a binary one) has no lines."""
+    if not source.text:
+        return kind(message, path=source.name, hint=hint)
     start = span.start
     while start < span.end - 1 and source.text[start : start + 1] in (" ", "\t"):
         start += 1  # people look at the text, not at its indentation

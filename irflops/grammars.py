@@ -19,6 +19,7 @@ from lark.lexer import TerminalDef
 
 START: dict[str, tuple[str, ...]] = {
     "graph_repr": ("operator", "level", "tensor_line", "config", "arguments", "call", "frames"),
+    "job_text": ("message",),
     "op_signature": ("call",),
 }
 """Start rules by grammar."""

@@ -43,6 +43,18 @@ def tree_of(paths: Iterable[str]) -> Tree:
     return Tree(parents, {path: tuple(below) for path, below in children.items()})
 
 
+def with_parents(paths: Iterable[str]) -> tuple[str, ...]:
+    """Paths and all above them, the root `""` first, those above before those below."""
+    known: dict[str, None] = {"": None}
+    for path in paths:
+        above: list[str] = []
+        while path and path not in known and len(above) < _LEVELS_AT_MOST:
+            above.append(path)
+            path = path.rpartition(".")[0]  # noqa: PLW2901 - upwards, level by level
+        known.update(dict.fromkeys(reversed(above)))
+    return tuple(known)
+
+
 def nearest(path: str, known: Container[str]) -> str:
     """The path itself if it is a known module, else the nearest known one above it."""
     for _ in range(_LEVELS_AT_MOST):

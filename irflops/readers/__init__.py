@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from os import PathLike, fspath
+from pathlib import Path
 
 from irflops.errors import ChoiceError, NotAGraphError, Source, Span, error_at
 from irflops.ir import Graph, Note
+from irflops.readers.detect import JOB_BINARY, JOB_TEXT, MLIR, ZIP, form_of
 from irflops.readers.graph_repr import read_graph
 from irflops.readers.intake import MAX_SIZE, decompress, display_name, read_bytes, source_of
 from irflops.readers.log import INPUT, KINDS, OPERATOR, GraphText, Scan, scan, statements
@@ -23,12 +25,16 @@ _NAME = re.compile(r"GRAPH\s*:?\s*([^:()\n]*)(?::([^()\n]*))?")
 
 
 def load(path: str | PathLike[str], graph: str | int | None = None, *, partial: bool = False, max_size: int = MAX_SIZE) -> Graph:
-    """The graph in a file, `-` for standard input; compressed files and logs are read as they are.
+    """The graph in a file, `-` for standard input, or in the folder that `oneflow.save(graph, DIR)` writes.
 
-    `graph` chooses by name or by 1-based position where a file holds several different ones. With `partial`, a graph that is cut off or
+    The form is told by the content, never by the name; compressed files and logs are read as they are. `graph` chooses by name or by 1-based position where a file holds several different ones. With `partial`, a graph that is cut off or
     interrupted is read as far as it goes, and marked so. Errors: IrflopsError with path, line, column and hint.
     """
     name = fspath(path)
+    if Path(name).is_dir():
+        from irflops.readers.saved_folder import read_folder  # for start-up time, as the other readers
+
+        return _only(read_folder(name, max_size), graph)
     return _read(read_bytes(name, max_size), display_name(name), graph, partial)
 
 
@@ -41,11 +47,52 @@ def loads(data: str | bytes, graph: str | int | None = None, *, name: str = "<st
 def count_lines(path: str | PathLike[str], max_size: int = MAX_SIZE) -> dict[str, int]:
     """How many lines of each kind a file has; they add up to the file. Lines outside any graph are foreign."""
     name = fspath(path)
-    counts = scan(source_of(read_bytes(name, max_size), display_name(name))).line_counts
+    data = read_bytes(name, max_size)
+    if form_of(data) is not None:
+        raise NotAGraphError("this is no printed graph: only the lines of one have kinds", path=display_name(name))
+    counts = scan(source_of(data, display_name(name))).line_counts
     return {kind: counts.get(kind, 0) for kind in KINDS}
 
 
 def _read(data: bytes, name: str, choice: str | int | None, partial: bool) -> Graph:
+    graph = _read_serialized(data, name)
+    return _read_print(data, name, choice, partial) if graph is None else _only(graph, choice)
+
+
+def _read_serialized(data: bytes, name: str) -> Graph | None:
+    """The graph of a form that holds nothing else; None where a printed graph may stand somewhere in a text.
+
+    Each reader is imported where it is needed, for start-up time: together with the protobuf library they take as long as all the rest.
+    """
+    form = form_of(data)
+    if form == JOB_TEXT:
+        from irflops.readers.job import read_job_text
+
+        return read_job_text(source_of(data, name))
+    if form == JOB_BINARY:
+        from irflops.readers.job import read_job_binary
+
+        return read_job_binary(data, name)
+    if form == MLIR:
+        from irflops.readers.saved_mlir import read_mlir
+
+        return read_mlir(source_of(data, name))
+    if form == ZIP:
+        from irflops.readers.archive import is_capture
+        from irflops.readers.captured import read_capture
+
+        return read_capture(data, name) if is_capture(data) else None
+    return None
+
+
+def _only(graph: Graph, choice: str | int | None) -> Graph:
+    """The graph of a form that holds one alone. Errors: ChoiceError where another was asked for."""
+    if choice is not None and str(choice) not in (graph.name, "1"):
+        raise ChoiceError(f"no graph {str(choice)!r} in this file: it holds {graph.name!r} alone", path=graph.source.name)
+    return graph
+
+
+def _read_print(data: bytes, name: str, choice: str | int | None, partial: bool) -> Graph:
     source = source_of(data, name)
     found: Scan = scan(source)
     if not found.graphs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from irflops.errors import GraphError, Source, Span, error_at, quoted
 from irflops.ir import Note, Op, Operand, VariableKind
@@ -124,15 +124,25 @@ def _cycle(drafts: list[Draft], links: Links, source: Source) -> Exception:
     return error_at(GraphError, source, _name_span(first, source), message)
 
 
-def complete(drafts: list[Draft], source: Source, training: bool, declared: Mapping[str, VariableKind], notes: list[Note]) -> None:
-    """Links the drafts and sets their kinds, phases and runs. Appends hidden sources to `drafts`, and to `notes` what cannot be told."""
+def complete(
+    drafts: list[Draft],
+    source: Source,
+    training: bool,
+    declared: Mapping[str, VariableKind],
+    notes: list[Note],
+    seeds: Collection[str] = (),
+) -> None:
+    """Links the drafts and sets their kinds, phases and runs.
+
+    `seeds` names the operators that begin the backward pass, where the form says so. Appends hidden sources to `drafts`, and to `notes` what cannot be told.
+    """
     unprinted = add_hidden_sources(drafts, declared)
     if unprinted:
         text = f"no operator line makes {', '.join(unprinted[:3])}{' and others' if len(unprinted) > 3 else ''}, which other lines read"
         notes.append(Note("unprinted-variable", f"{text}: taken from the parameters' own lines"))
     links = link(drafts, source)
     assign_kinds(drafts, links, declared)
-    if not assign_phases(drafts, links, training):
+    if not assign_phases(drafts, links, training, seeds):
         text = "no gradient seed (a root ones_like of a scalar loss) was found: forward and backward cannot be told apart"
         notes.append(Note("no-seed", text))
     known = assign_runs(drafts, links)

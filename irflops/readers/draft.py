@@ -25,6 +25,8 @@ class Draft:
     candidates: tuple[str, ...] = ()
     number: int | None = None
     recompute: bool = False
+    trainable: bool | None = None
+    """What the form says of a variable by itself, None where it says nothing."""
     kind: VariableKind | None = None
     kind_source: str | None = None
     phase: Phase | None = None

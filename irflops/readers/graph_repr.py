@@ -11,7 +11,7 @@ from irflops.readers import log
 from irflops.readers.assemble import complete, freeze, result_operand
 from irflops.readers.draft import Draft
 from irflops.readers.module_text import ModuleTexts
-from irflops.readers.module_tree import Level, frozen_modules, name_lost_modules
+from irflops.readers.module_tree import Level, frozen_modules, name_lost_modules, tensors_of
 from irflops.readers.operators import UNPLACED, draft_of, user_frame
 from irflops.readers.statement import BYTES_PER_TEXT, MAX_TEXTS, Statements
 from irflops.readers.syntax import SyntaxProblem
@@ -115,9 +115,8 @@ class _Reader:
             self._operator(text, start, end)
         elif kind in (log.INPUT, log.OUTPUT):
             line = self.statements.tensor_line(text)
-            if line.type is not None:
-                level = self.levels[-1]
-                (level.inputs if kind == log.INPUT else level.outputs).append(line.type)
+            level = self.levels[-1]
+            (level.inputs if kind == log.INPUT else level.outputs).append((line.name, line.type))
         elif kind in (log.PARAMETER, log.BUFFER):
             self._parameter(kind, text)
         elif kind == log.MODULE:
@@ -173,6 +172,7 @@ class _Reader:
         self._type_interface(root)
         if self.statements.untyped:
             self._type_operands()
+        self._tell_likes()
         declared = {p.name: p.kind for level in self.modules for p in level.parameters}
         name, _, class_name = self.header.partition(":")
         complete(self.drafts, self.source, self.training, declared, self.notes)
@@ -246,7 +246,7 @@ class _Reader:
             if not draft.outputs and draft.type not in ("input", "output"):
                 draft.outputs = tuple(result_operand(o.lbn, o.lbn.partition("/")[2], o) for o in by_maker.get(draft.name, ()))
         inputs = [d for d in self.drafts if d.type == "input" and not d.outputs]
-        for draft, type_ in zip(inputs, [*root.inputs, *([TensorType()] * len(inputs))], strict=False):
+        for draft, type_ in zip(inputs, [*tensors_of(root.inputs), *([TensorType()] * len(inputs))], strict=False):
             lbn = f"{draft.name}/out"
             seen = used.get(lbn)
             draft.outputs = (Operand("out", 0, lbn, seen.type if seen else type_, seen.nd_sbp if seen else None),)
@@ -254,12 +254,21 @@ class _Reader:
         unread: dict[TensorType, list[Operand]] = {}
         for result in (result for draft in self.drafts for result in draft.outputs if result.lbn not in used):
             unread.setdefault(result.type, []).append(result)
-        for draft, type_ in zip(outputs, [*root.outputs, *([TensorType()] * len(outputs))], strict=False):
+        for draft, type_ in zip(outputs, [*tensors_of(root.outputs), *([TensorType()] * len(outputs))], strict=False):
             draft.outputs = (Operand("out", 0, f"{draft.name}/out", type_),)
             fits = unread.get(type_, [])
             draft.elided = len(fits) != 1
             if not draft.elided:
                 draft.inputs = (Operand("in", 0, fits[0].lbn, fits[0].type, fits[0].nd_sbp),)
+
+    def _tell_likes(self) -> None:
+        """Fills the elided operand of a loss scale: it is made like the gradient that its one reader multiplies with it."""
+        elided = {f"{draft.name}/out": draft for draft in self.drafts if draft.type == "constant_like" and not draft.inputs}
+        for reader in self.drafts if elided else ():
+            scale = next((elided[operand.lbn] for operand in reader.inputs if operand.lbn in elided), None)
+            others = [operand for operand in reader.inputs if operand.lbn not in elided]
+            if scale is not None and len(others) == 1:
+                scale.inputs = (replace(others[0], arg="like", index=0),)
 
     def _type_operands(self) -> None:
         """Gives operands that their line shows without a type the one that their producer's line has."""

@@ -34,8 +34,8 @@ _PLAN = _Form(
     "a OneFlow Plan: the compiled tasks of each device, from which the logical graph cannot be told",
     f"dump the graph itself: {_AFTER_CALL}",
 )
-_JOB = _Form("a OneFlow job, which this version does not read yet", f"print the graph: {_AFTER_CALL}")
-_MLIR = _Form("a saved graph's MLIR, which this version does not read yet", f"print the graph: {_AFTER_CALL}")
+_JOB = _Form("a text with a OneFlow job somewhere in it", "keep the job alone, from its line 'net {' on")
+_MLIR = _Form("a text with a saved graph's MLIR somewhere in it", "keep the module alone, from its line 'module {' on")
 _MODULE = _Form(
     "the print of a module: it has no operators and no shapes", "wrap the module in a oneflow.nn.Graph and call it: " + _AFTER_CALL
 )
@@ -75,14 +75,14 @@ def _is_text(head: bytes) -> bool:
 
 
 def _binary_message(head: bytes) -> _Form | None:
-    """Tells the binary protobufs apart by their first fields: a Job holds a net of ops with names, a Plan holds tasks with a type."""
+    """A binary Plan, by its first field: it holds tasks, and those begin with their type."""
     at = 1
     while at < 11 and at < len(head) and head[at] & 0x80:
         at += 1
     first = head[at + 1 : at + 2]
     if first == b"\x08":
         return _PLAN
-    return _JOB if first == b"\x0a" else None
+    return None
 
 
 def not_a_graph(data: bytes, name: str) -> NotAGraphError:

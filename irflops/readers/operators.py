@@ -50,11 +50,11 @@ def draft_of(raw: RawOp) -> Draft:
         recompute=resolved.recompute,
         elided=raw.inputs is None and op_type not in _NEEDS_NO_OPERANDS,
     )
-    draft.module = _named_module(raw.name, op_type, resolved)
+    draft.module = named_module(raw.name, op_type, resolved)
     return draft
 
 
-def _named_module(name: str, op_type: str | None, resolved: Resolved) -> str:
+def named_module(name: str, op_type: str | None, resolved: Resolved) -> str:
     """The module path that a name claims, or UNPLACED where it claims none."""
     if op_type == "variable":
         free = free_tensor_module(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import cache
 
 from irflops.ir import Phase, VariableKind
@@ -26,7 +27,7 @@ def is_update(op_type: str | None) -> bool:
     return found is not None and any(arg.name == "model" for arg in found.inputs)
 
 
-def assign_phases(drafts: list[Draft], links: Links, training: bool) -> bool:
+def assign_phases(drafts: list[Draft], links: Links, training: bool, declared_seeds: Collection[str] = ()) -> bool:
     """Sets every draft's phase. Returns False where a training graph shows no seed, so that forward and backward cannot be told apart.
 
     The rules are those of the cost definitions ("Phases"), the first that matches: recompute, optimizer, system, backward, forward;
@@ -35,7 +36,9 @@ def assign_phases(drafts: list[Draft], links: Links, training: bool) -> bool:
     training = training or any(_updates(draft) or (draft.type or "").endswith("_grad") for draft in drafts)
     for draft in drafts:
         draft.phase = _named_phase(draft)
-    seed = _seed(drafts, links) if training else None
+    seed = _declared_seed(drafts, declared_seeds)
+    if seed is None and training:
+        seed = _seed(drafts, links)
     if training and seed is None:
         return False
     if seed is not None:
@@ -64,6 +67,12 @@ def _named_phase(draft: Draft) -> Phase | None:
 def _updates(draft: Draft) -> bool:
     """Whether an operator updates a variable, by its type or, where its operands fit no known one, by its name."""
     return is_update(draft.type) or (draft.type is None and not draft.outputs and is_update_name(draft.name))
+
+
+def _declared_seed(drafts: list[Draft], names: Collection[str]) -> int | None:
+    """The first root ones_like among the operators that the form names as gradients of a loss."""
+    seeds = [(draft.number, index) for index, draft in enumerate(drafts) if draft.name in names and _SEED.match(draft.name)]
+    return min((seed for seed in seeds if seed[0] is not None), default=(0, None))[1]
 
 
 def _seed(drafts: list[Draft], links: Links) -> int | None:
@@ -128,12 +137,25 @@ def _mark_unnumbered(drafts: list[Draft], links: Links) -> None:
         draft.phase = next((phase for phase in latest if phase in fed), None)
 
 
+def _real_consumers(drafts: list[Draft], links: Links, index: int) -> list[int]:
+    """The operators that read a result, boxing identities looked through: no form but the printed one shows them."""
+    found: list[int] = []
+    waiting = list(links.consumers[index])
+    while waiting:
+        consumer = waiting.pop()
+        if _BOXING_NAME.search(drafts[consumer].name):
+            waiting += links.consumers[consumer]
+        else:
+            found.append(consumer)
+    return found
+
+
 def _mark_variables(drafts: list[Draft], links: Links) -> None:
     """A variable takes the phase of the consumer that was made first; one that nothing reads is forward."""
     for index, draft in enumerate(drafts):
         if draft.phase is not None:
             continue
-        consumers = links.consumers[index]
+        consumers = _real_consumers(drafts, links, index)
         if not consumers:
             draft.phase = Phase.FORWARD
             continue

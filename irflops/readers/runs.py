@@ -20,7 +20,20 @@ def assign_runs(drafts: list[Draft], links: Links) -> bool:
         elif draft.type != "pack":
             fed = [drafts[producer] for producer in links.producers[index]]
             draft.runs = max((p.runs for p in fed if p.type not in ("acc", "pack")), default=1)
+    _run_sources(drafts, links)
     return True
+
+
+def _run_sources(drafts: list[Draft], links: Links) -> None:
+    """A constant and what is computed from constants alone run as often as what reads them: OneFlow ticks them so, in edges of control."""
+    free = bytearray(len(drafts))
+    for index in links.order:
+        fixed = drafts[index].type in ("unpack", "repeat", "acc", "pack", "variable", "input")
+        free[index] = not fixed and all(free[producer] for producer in links.producers[index])
+    for index in reversed(links.order):
+        if free[index]:
+            readers = (drafts[consumer] for consumer in links.consumers[index])
+            drafts[index].runs = max((reader.runs for reader in readers if reader.type != "pack"), default=1)
 
 
 def _times(draft: Draft) -> int | None:

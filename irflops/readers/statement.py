@@ -340,8 +340,10 @@ class Statements:
         return self._placements[text]
 
     def _located(self, token: lark.Token) -> tuple[Location, ...]:
+        return self.frames(token[token.index("location=(") + len("location=(") : -1])
+
+    def frames(self, text: str) -> tuple[Location, ...]:
         """Python frames, outermost first; none where the text reads in no known way, for it is only extra."""
-        text = token[token.index("location=(") + len("location=(") : -1]
         if text not in self._frames:
             try:
                 self._frames[text] = self._parse(text, "frames")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from irflops.ir import VariableKind
 from irflops.readers.draft import Draft, Links
 from irflops.readers.phase import is_update
+from irflops.readers.resolve import free_tensor_module
 from irflops.readers.updates import is_update_name, state_suffix
 
 _WEIGHT_ARGS = frozenset({"weight", "bias", "gamma", "beta"})
@@ -23,8 +24,10 @@ def assign_kinds(drafts: list[Draft], links: Links, declared: Mapping[str, Varia
             continue
         if draft.name in declared:
             draft.kind, draft.kind_source = declared[draft.name], "declared"
-        else:
-            draft.kind, draft.kind_source = _inferred_kind(drafts, links, index, bool(weights[index])), "inferred"
+            continue
+        draft.kind, draft.kind_source = _inferred_kind(drafts, links, index, bool(weights[index])), "inferred"
+        if draft.trainable and draft.kind is not VariableKind.OPTIMIZER_STATE and free_tensor_module(draft.name) is None:
+            draft.kind, draft.kind_source = VariableKind.TRAINABLE, "declared"
 
 
 def _inferred_kind(drafts: list[Draft], links: Links, index: int, is_weight: bool) -> VariableKind:

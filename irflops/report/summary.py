@@ -14,7 +14,14 @@ from irflops.report.numbers import UNKNOWN, Ratio, format_count, format_exact, f
 from irflops.report.table import Column, Table, printable
 from irflops.report.tables import cost_columns, flops_per_byte
 
-_FORMATS = {"repr": "printed graph"}
+_FORMATS = {
+    "repr": "printed graph",
+    "job_text": "job, protobuf text",
+    "job_binary": "job, binary",
+    "mlir": "saved graph's MLIR",
+    "saved_graph": "saved graph",
+    "capture": "capture",
+}
 _REASONS = {
     "no_rule": "irflops has no rule for the type",
     "missing_shape": "a shape is not known",

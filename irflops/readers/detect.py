@@ -1,0 +1,54 @@
+"""Which serialized form a content is, told by its first bytes and never by its file's name."""
+
+from __future__ import annotations
+
+import re
+
+from irflops.readers.intake import decode
+from irflops.readers.job_schema import messages
+
+JOB_TEXT, JOB_BINARY, MLIR, ZIP = "job_text", "job_binary", "mlir", "zip"
+
+HEAD_BYTES = 65536
+"""How much of a content is looked at."""
+
+_FIELDS = "|".join(sorted(messages()["Job"]))
+_BLANK = r"\s*(?:#[^\n]*\n\s*)*"
+_JOB_TEXT = re.compile(rf"{_BLANK}(?:{_FIELDS})(?:{_BLANK}:)?{_BLANK}[{{<\[]")
+_MLIR = re.compile(r'\s*(?://[^\n]*\n\s*)*(?:#\w+\s*=[^\n]*\n\s*)*(?:module\b[^\n]*\{|"builtin\.module"|oneflow\.job\b|"oneflow\.)')
+
+
+def form_of(data: bytes) -> str | None:
+    """JOB_TEXT, JOB_BINARY, MLIR or ZIP; None where a printed graph may stand somewhere in it, or nothing at all."""
+    head = data[:HEAD_BYTES]
+    if head.startswith(b"PK\x03\x04"):
+        return ZIP
+    if not is_text(head):
+        return JOB_BINARY if _is_job(head) else None
+    text = decode(head)
+    if _JOB_TEXT.match(text):
+        return JOB_TEXT
+    return MLIR if _MLIR.match(text) else None
+
+
+def is_text(head: bytes) -> bool:
+    """Whether the first bytes are a text's: UTF-16 holds zeros, but begins with its mark or has a zero in every other place."""
+    start = head[:256]
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True
+    if len(start) >= 8 and max(start[1::2].count(0), start[::2].count(0)) > len(start) * 3 // 8:
+        return True
+    return not any(byte < 9 or 13 < byte < 27 for byte in start)
+
+
+def _is_job(head: bytes) -> bool:
+    """A Job begins with its net, and that with an operator, and that with its name: three fields 1, one in another, each with a size."""
+    at = 0
+    for _ in range(3):
+        if head[at : at + 1] != b"\x0a":
+            return False
+        at += 1
+        while at < len(head) and head[at] & 0x80:
+            at += 1
+        at += 1
+    return True

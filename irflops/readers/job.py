@@ -1,0 +1,310 @@
+"""From the statements of a job to a graph: the same for its text and its binary form."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from irflops.errors import GraphSyntaxError, IrflopsError, NotAGraphError, Source, Span, error_at, quoted
+from irflops.ir import UNKNOWN_TENSOR, Attrs, AttrValue, Graph, Module, NdSbp, Note, Operand, Placement, Sbp, TensorType
+from irflops.readers import job_text, job_wire
+from irflops.readers.assemble import complete, freeze
+from irflops.readers.draft import Draft
+from irflops.readers.job_schema import DTYPE_BY_NUMBER, SECTIONS, Message, Statement
+from irflops.readers.operators import UNPLACED, named_module, user_frame
+from irflops.readers.placement import MAX_DEVICES, placement_of_devices
+from irflops.readers.resolve import resolve
+from irflops.readers.statement import Statements
+from irflops.readers.values import MAX_RANK
+from irflops.tree import nearest, with_parents
+
+_RESULT_FIELDS = frozenset({"out", "out_0", "y", "acc"})
+"""Fields of OneFlow's own operators that name a blob of theirs; their other texts with a slash are operands."""
+
+_LEVELS = 1000
+_MAX_PATHS = 200_000_000
+"""Characters that the modules above all modules may have; a graph of 100 MB has a tenth."""
+
+_NO_TENSORS = frozenset({"job_name", "model_name", "nd_sbp"})
+_TICK = "UserSourceOpTickInput"
+"""The argument by which OneFlow's passes say when a source runs: a control edge, not a tensor that is read."""
+
+
+def read_job_text(source: Source) -> Graph:
+    """The graph of a job in protobuf's text format. Errors: GraphSyntaxError, GraphError; NotAGraphError where it has no operators."""
+    return _Job(source, len(source.text)).read(job_text.job_statements(source), "job_text")
+
+
+def read_job_binary(data: bytes, name: str) -> Graph:
+    """The graph of a serialized job. Errors: GraphSyntaxError with the byte, GraphError; NotAGraphError where it has no operators."""
+    return _Job(Source(name, ""), len(data)).read(job_wire.job_statements(data, name), "job_binary")
+
+
+class _Job:
+    """A job under construction."""
+
+    def __init__(self, source: Source, size: int) -> None:
+        self.source = source
+        self.size = size
+        self.statements = Statements(size)
+        self.confs: list[tuple[Message, Span | None, tuple[str, ...]]] = []
+        self.config: Message | None = None
+        self.types: dict[str, TensorType] = {}
+        self.placements: dict[str, Placement] = {}
+        self.devices = 0
+        self.nd_sbps: dict[str, Mapping[str, NdSbp]] = {}
+        self.owners: dict[str, str] = {}
+        self.paths: list[str] = []
+        self.unknown: Counter[str] = Counter()
+        self.shared: dict[Any, Any] = {}
+
+    def read(self, statements: Iterable[Statement], form: str) -> Graph:
+        sbp_of_1d: list[Statement] = []
+        for statement in _spread(statements):
+            self.unknown.update(statement.unknown)
+            if statement.field == "op":
+                self.confs += [(conf, statement.span, statement.unknown) for conf in statement.value()]
+            elif statement.field == "lbn2logical_blob_desc":
+                self._describe(statement.value(), statement.span)
+            elif statement.field == "placement_group":
+                self._place(statement.value(), statement.span)
+            elif statement.field == "op_name2nd_sbp_signature_conf":
+                self._sign(statement.value())
+            elif statement.field == "op_name2sbp_signature_conf":
+                sbp_of_1d.append(statement)
+            elif statement.field == "job_conf":
+                self.config = (self.config or {}) | statement.value()
+            elif statement.field == "module_name2module_conf":
+                self._own(statement.value())
+        if not self.nd_sbps:
+            for statement in sbp_of_1d:
+                self._sign(statement.value())
+        if not self.confs:
+            raise NotAGraphError("the job has no operators", path=self.source.name, hint="dump it after the graph was called once")
+        if self.config is None:
+            message = "the job is cut off: its job_conf is missing, which every job has"
+            if self.source.text:
+                end = len(self.source.text.rstrip())
+                raise error_at(GraphSyntaxError, self.source, Span(end, end + 1), message)
+            raise GraphSyntaxError(f"{message}; {self.size} bytes are here", path=self.source.name)
+        return self._graph(form, self.config)
+
+    def _describe(self, entries: Iterable[Message], span: Span | None) -> None:
+        for entry in entries:
+            blob = entry.get("value", {})
+            self.types[entry.get("key", "")] = self._type(blob, span)
+
+    def _type(self, blob: Message, span: Span | None) -> TensorType:
+        """The type in a message with `shape` and `data_type`."""
+        dims = tuple(blob["shape"].get("dim", ())) if "shape" in blob else None
+        if dims is not None and len(dims) > MAX_RANK:
+            raise self._error(span, f"a tensor of {len(dims)} dimensions; OneFlow has at most 20")
+        shape = tuple(None if dim < 0 else dim for dim in dims) if dims is not None else None
+        type_: TensorType = self._shared(TensorType(shape, DTYPE_BY_NUMBER.get(blob.get("data_type", 0))))
+        return type_
+
+    def _shared(self, value: Any) -> Any:
+        """The one object that stands for all equal values."""
+        return self.shared.setdefault(value, value)
+
+    def _error(self, span: Span | None, message: str) -> IrflopsError:
+        return error_at(GraphSyntaxError, self.source, span if span is not None else Span(0, 1), message)
+
+    def _place(self, groups: Iterable[Message], span: Span | None) -> None:
+        for group in groups:
+            conf = group.get("parallel_conf", {})
+            hierarchy = tuple(conf.get("hierarchy", {}).get("dim", ()))
+            placement = placement_of_devices(conf.get("device_tag", "cpu"), conf.get("device_name", ()), hierarchy)
+            if placement is not None:
+                self.devices += len(placement.ranks)
+                if self.devices > MAX_DEVICES:
+                    raise self._error(span, f"placements of more than {MAX_DEVICES} devices in all")
+                self.placements.update(dict.fromkeys(group.get("op_set", {}).get("op_name", ()), placement))
+
+    def _sign(self, entries: Iterable[Message]) -> None:
+        for entry in entries:
+            signature = entry.get("value", {})
+            blobs = {pair.get("key", ""): self._nd_sbp(pair.get("value", {})) for pair in signature.get("bn_in_op2nd_sbp", ())}
+            blobs |= {
+                pair.get("key", ""): self._shared((_sbp(pair.get("value", {})),)) for pair in signature.get("bn_in_op2sbp_parallel", ())
+            }
+            self.nd_sbps[entry.get("key", "")] = blobs
+
+    def _nd_sbp(self, message: Message) -> NdSbp:
+        nd_sbp: NdSbp = self._shared(tuple(map(_sbp, message.get("sbp_parallel", ()))))
+        return nd_sbp
+
+    def _own(self, entries: Iterable[Message]) -> None:
+        for entry in entries:
+            path = entry.get("key", "")
+            self.paths.append(path)
+            self.owners.update(dict.fromkeys(entry.get("value", {}).get("ops", ()), path))
+
+    # The graph
+
+    def _graph(self, form: str, config: Message) -> Graph:
+        name = config.get("job_name", "")
+        training = "train_conf" in config
+        nameless = next((number for number, (conf, *_) in enumerate(self.confs, 1) if not conf.get("name")), None)
+        if nameless is not None:
+            raise self._error(self.confs[nameless - 1][1], f"operator {nameless} of the job has no name")
+        drafts = [self._draft(*conf) for conf in self.confs]
+        modules = self._modules(drafts, name)
+        self._type_operands(drafts)
+        notes: list[Note] = []
+        seeds = {lbn.partition("/")[0] for lbn in config.get("train_conf", {}).get("loss_grad_lbn", ())}
+        complete(drafts, self.source, training, {}, notes, seeds)
+        notes += self._oddities(config)
+        return Graph(
+            name=name,
+            class_name=None,
+            training=training,
+            ops=tuple(map(freeze, drafts)),
+            modules=modules,
+            format=form,
+            source=self.source,
+            notes=tuple(notes),
+        )
+
+    def _draft(self, conf: Message, span: Span | None, unknown: tuple[str, ...]) -> Draft:
+        name = conf.get("name", "")
+        resolved = resolve(name, 0)
+        kind = next((key for key in conf if key.endswith("_conf")), None)
+        body = conf[kind] if kind is not None else {}
+        signature = self.nd_sbps.get(name, {})
+        if kind == "user_conf":
+            op_type: str | None = body.get("op_type_name") or None
+            inputs = self._user_tensors(body.get("input", ()), body.get("input_order", ()), signature)
+            outputs = self._user_tensors(body.get("output", ()), body.get("output_order", ()), signature)
+        else:
+            stem = kind if kind is not None else next((field for field in unknown if field.endswith("_conf")), None)
+            op_type = stem.removesuffix("_conf") if stem is not None else None
+            inputs, outputs = self._system_tensors(name, body, signature, span)
+        draft = Draft(
+            name, op_type, inputs, outputs, placement=self.placements.get(name), number=resolved.number, recompute=resolved.recompute
+        )
+        draft.candidates = resolved.types if op_type is None else ()
+        draft.elided = kind is None
+        draft.module = named_module(name, op_type, resolved)
+        draft.attrs = self._shared(Attrs({pair.get("key", ""): _attr(pair.get("value", {})) for pair in body.get("attr", ())}))
+        if op_type == "variable":
+            draft.trainable = body.get("trainable", True)
+        if span is not None:
+            draft.start, draft.end = span.start, span.end
+        frames = self.statements.frames(conf["loc"]) if conf.get("loc") else ()
+        if frames:
+            draft.location = self._shared(user_frame(frames))
+        return draft
+
+    def _user_tensors(self, entries: Iterable[Message], order: Iterable[str], signature: Mapping[str, NdSbp]) -> tuple[Operand, ...]:
+        """Operands or results of a user operator, in the order in which they were given."""
+        lbns = {entry.get("key", ""): entry.get("value", {}).get("s", ()) for entry in entries}
+        lbns.pop(_TICK, None)
+        args = [arg for arg in dict.fromkeys([*order, *lbns]) if arg != _TICK]
+        return tuple(
+            Operand(arg, index, lbn, self.types.get(lbn, UNKNOWN_TENSOR), signature.get(f"{arg}_{index}"))
+            for arg in args
+            for index, lbn in enumerate(lbns.get(arg, ()))
+        )
+
+    def _system_tensors(
+        self, name: str, body: Message, signature: Mapping[str, NdSbp], span: Span | None
+    ) -> tuple[tuple[Operand, ...], tuple[Operand, ...]]:
+        """Operands and results of one of OneFlow's own operators: fields that hold an lbn, and fields that name a blob."""
+        inputs: list[Operand] = []
+        outputs: list[Operand] = []
+        blob = body.get("blob_conf", body)
+        stated = self._type(blob, span) if "shape" in blob else UNKNOWN_TENSOR
+        for field, value in body.items():
+            if field in _NO_TENSORS:
+                continue
+            texts = value if isinstance(value, list) else [value]
+            for index, text in enumerate(texts):
+                if not isinstance(text, str):
+                    continue
+                if field in _RESULT_FIELDS:
+                    lbn = f"{name}/{text}"
+                    type_ = self.types.get(lbn, stated)
+                    outputs.append(Operand(field, index, lbn, type_, signature.get(text, signature.get(field))))
+                elif "/" in text:
+                    inputs.append(Operand(field, index, text, self.types.get(text, UNKNOWN_TENSOR), signature.get(field)))
+        return tuple(inputs), tuple(outputs)
+
+    def _type_operands(self, drafts: list[Draft]) -> None:
+        """Gives operands the types that variables, inputs and outputs state, where the job describes no blobs."""
+        made = {result.lbn: result.type for draft in drafts for result in draft.outputs if result.lbn not in self.types}
+        if not made:
+            return
+        for draft in drafts:
+            draft.inputs = tuple(
+                Operand(o.arg, o.index, o.lbn, made[o.lbn], o.nd_sbp) if o.type is UNKNOWN_TENSOR and o.lbn in made else o
+                for o in draft.inputs
+            )
+
+    def _modules(self, drafts: list[Draft], graph: str) -> tuple[Module, ...]:
+        """The modules that own operators and those above them, and each operator's own. A job has no classes."""
+        paths = self.paths or [draft.module for draft in drafts if draft.module != UNPLACED]
+        if sum(len(path) * min(path.count("."), _LEVELS) for path in set(paths)) > _MAX_PATHS:
+            raise GraphSyntaxError("module paths longer and deeper than those of any model", path=self.source.name)
+        known = dict.fromkeys(with_parents("" if path == graph else path for path in paths))
+        for draft in drafts:
+            if draft.module in known:
+                continue
+            if draft.type == "variable" and draft.module != UNPLACED:
+                draft.module = nearest(draft.module, known)
+            else:
+                owner = self.owners.get(draft.name, graph)
+                draft.module = "" if owner == graph else nearest(owner, known)
+        return tuple(Module(path, None, None) for path in known)
+
+    def _oddities(self, config: Message) -> Iterator[Note]:
+        if config.get("enable_auto_mixed_precision"):
+            text = "automatic mixed precision is on, and a graph captured without a GPU shows none of its casts"
+            yield Note("mixed-precision", f"{text}: figures are as the file has them")
+        if self.unknown:
+            names = ", ".join(map(quoted, sorted(self.unknown)[:5])) + (" and others" if len(self.unknown) > 5 else "")
+            count = self.unknown.total()
+            fields = "1 field of the job is" if count == 1 else f"{count} fields of the job are"
+            yield Note("unknown-fields", f"{fields} not known here ({names}): kept out of the figures")
+
+
+def _spread(statements: Iterable[Statement]) -> Iterator[Statement]:
+    """Statements of whole sections as those of their fields."""
+    for statement in statements:
+        if statement.section or statement.field not in SECTIONS:
+            yield statement
+            continue
+        unknown = statement.unknown
+        for field, value in (statement.value() or {"": None}).items():
+            yield Statement(statement.field, field, lambda value=value: value, statement.span, unknown)  # type: ignore[misc]  # a constant
+            unknown = ()
+
+
+def _sbp(message: Message) -> Sbp:
+    if "split_parallel" in message:
+        return Sbp("S", message["split_parallel"].get("axis", 0))
+    return Sbp("P") if "partial_sum_parallel" in message else Sbp("B")
+
+
+def _attr(value: Message) -> AttrValue:
+    """The value of a user operator's attribute, by the one of AttrValue's fields that is set."""
+    for field, content in value.items():
+        if field == "at_data_type":
+            return _dtype_word(content)
+        if field == "at_list_data_type":
+            return tuple(map(_dtype_word, content.get("val", ())))
+        if field in ("at_shape", "at_stride"):
+            return tuple(content.get("dim", ()))
+        if field in ("at_list_shape", "at_list_stride"):
+            return tuple(tuple(element.get("dim", ())) for element in content.get("val", ()))
+        if field.startswith("at_list_"):
+            return tuple(content.get("val", ()))
+        scalar: AttrValue = content
+        return scalar
+    return None
+
+
+def _dtype_word(number: int) -> str:
+    dtype = DTYPE_BY_NUMBER.get(number)
+    return dtype.value[0] if dtype is not None else f"data type {number}"

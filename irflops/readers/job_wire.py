@@ -1,0 +1,209 @@
+"""The binary form of a job: read by the protobuf library, with descriptors built from the job's schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache, partial
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
+from google.protobuf.message import Message as Wire
+
+from irflops.errors import GraphSyntaxError
+from irflops.readers.job_schema import DATA_TYPES, SECTIONS, Field, Message, Statement, fields_of, is_whole, messages, single
+
+_PACKAGE = "irflops.job"
+_OPAQUE = "Opaque"
+_ENUM = "DataType"
+_TYPES = {"string": 12, "int32": 5, "int64": 3, "bool": 8, "float": 2, "double": 1, "enum": 14}
+"""Numbers of the field types in descriptor.proto. Strings are read as bytes, for OneFlow does not promise that they are UTF-8."""
+
+_WIRE_TYPES = {"string": 2, "int32": 0, "int64": 0, "bool": 0, "float": 5, "double": 1, "enum": 0}
+_MESSAGE_TYPE = 11
+_OPTIONAL, _REPEATED = 1, 3
+MAX_DEPTH = 100
+"""Levels of messages, as in protobuf's own parsers."""
+
+
+@cache
+def _job_class() -> type[Wire]:
+    file = descriptor_pb2.FileDescriptorProto(name="irflops_job.proto", package=_PACKAGE, syntax="proto2")
+    file.message_type.add(name=_OPAQUE)
+    enum = file.enum_type.add(name=_ENUM)
+    for number, word, _ in DATA_TYPES:
+        enum.value.add(name=word, number=number)
+    for name, fields in messages().items():
+        message = file.message_type.add(name=_flat(name))
+        for field in fields.values():
+            entry = message.field.add(name=field.name, number=field.number, label=_REPEATED if field.repeated else _OPTIONAL)
+            if field.kind in _TYPES:
+                entry.type = _TYPES[field.kind]
+                if field.kind == "enum":
+                    entry.type_name = f".{_PACKAGE}.{_ENUM}"
+            else:
+                entry.type = _MESSAGE_TYPE
+                entry.type_name = f".{_PACKAGE}.{_flat(field.kind) if fields_of(field.kind) is not None else _OPAQUE}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    descriptor = pool.FindMessageTypeByName(f"{_PACKAGE}.Job")
+    get_class = getattr(message_factory, "GetMessageClass", None)
+    if get_class is None:  # protobuf before 4.22; OneFlow itself asks for one before 4
+        get_class = message_factory.MessageFactory(pool).GetPrototype
+    job_class: type[Wire] = get_class(descriptor)
+    return job_class
+
+
+def _flat(name: str) -> str:
+    return name.replace(".", "_")
+
+
+def job_statements(data: bytes, name: str) -> Iterator[Statement]:
+    """The statements of a binary job. Errors: GraphSyntaxError with the byte where it breaks off or contradicts itself."""
+    job = _job_class()()
+    try:
+        job.ParseFromString(data)
+    except (DecodeError, RuntimeError):
+        raise _fault(data, name) from None
+    for descriptor, value in job.ListFields():
+        section = descriptor.name
+        message = SECTIONS.get(section)
+        fields = fields_of(message or "Job") or {}
+        if message is None:
+            field = fields[section]
+            unknown = tuple(name for element in (value if field.repeated else (value,)) for name in _unknown(element, field.kind))
+            yield Statement("", section, partial(_plain, "Job", section, value), None, unknown)
+            continue
+        for inner, content in value.ListFields():
+            field = fields[inner.name]
+            for element in content if field.repeated else (content,):
+                yield Statement(section, inner.name, partial(_one, field, element), None, _unknown(element, field.kind))
+        yield Statement("", "", dict, None, _unknown(value, message))
+    yield Statement("", "", dict, None, _unknown(job, "Job"))
+
+
+def _unknown(wire: Wire, message: str) -> tuple[str, ...]:
+    """The fields of a message, and of those within, that their descriptions lack: by number, for nothing else is known. They are dropped."""
+    data = wire.SerializeToString()
+    wire.DiscardUnknownFields()
+    if wire.ByteSize() == len(data):
+        return ()
+    return tuple(f"field {number}" for number in _unknown_numbers(data, message, 0, len(data)))
+
+
+def _plain(message: str, name: str, value: Any) -> Any:
+    """A field's value as plain data, a list if it repeats."""
+    field = (fields_of(message) or {})[name]
+    return [_element(field.kind, element) for element in value] if field.repeated else _element(field.kind, value)
+
+
+def _one(field: Field, element: Any) -> Any:
+    """One element of a field, as a statement gives it: in a list if the field repeats."""
+    value = _element(field.kind, element)
+    return [value] if field.repeated else value
+
+
+def _element(kind: str, value: Any) -> Any:
+    if kind == "string":
+        return value.decode("utf-8", errors="replace")
+    if kind in _TYPES:
+        return single(value) if kind == "float" else value
+    return _message(kind, value)
+
+
+def _message(name: str, wire: Wire) -> Message:
+    """A message as plain data; an opaque one is empty."""
+    if fields_of(name) is None:
+        return {}
+    return {descriptor.name: _plain(name, descriptor.name, value) for descriptor, value in wire.ListFields()}
+
+
+# The wire format, by hand: where the library only says that something is wrong.
+
+
+class _BrokenAt(Exception):
+    """A place where bytes are no message, and why."""
+
+    def __init__(self, offset: int, message: str) -> None:
+        super().__init__(message)
+        self.offset = offset
+
+
+def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
+    """An integer of the wire format and the offset behind it."""
+    value = shift = 0
+    start = at
+    while at < end and shift < 70:
+        byte = data[at]
+        value |= (byte & 127) << shift
+        at += 1
+        if byte < 128:
+            return value, at
+        shift += 7
+    raise _BrokenAt(start, "a number without an end")
+
+
+def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """The fields between two offsets: number, wire type, and where the content begins and ends. Of a group (type 3) nothing within."""
+    groups: list[int] = []
+    while at < end:
+        tag_at = at
+        tag, at = _varint(data, at, end)
+        number, wire_type = tag >> 3, tag & 7
+        start = at
+        if wire_type == 0:
+            _, at = _varint(data, at, end)
+        elif wire_type in (1, 5):
+            at += 8 if wire_type == 1 else 4
+        elif wire_type == 2:
+            size, start = _varint(data, at, end)
+            at = start + size
+        if not 0 < number < 1 << 29 or wire_type > 5 or (wire_type == 4 and (not groups or groups.pop() != number)):
+            raise _BrokenAt(tag_at, "no field of a message begins here")
+        if at > end:
+            raise _BrokenAt(tag_at, f"a field claims {at - start} bytes, and {max(0, end - start)} are left")
+        if not groups and wire_type != 4:
+            yield number, wire_type, start, at
+        if wire_type == 3:
+            groups.append(number)
+            if len(groups) > MAX_DEPTH:
+                raise _BrokenAt(tag_at, f"messages nested deeper than {MAX_DEPTH} levels")
+    if groups:
+        raise _BrokenAt(end, "a group of fields has no end")
+
+
+def _unknown_numbers(data: bytes, message: str, start: int, end: int) -> Iterator[int]:
+    """Numbers of fields that no description has, or has of another wire type."""
+    by_number = {field.number: field for field in (fields_of(message) or {}).values()}
+    for number, wire_type, first, last in _fields(data, start, end):
+        field = by_number.get(number)
+        if field is None or wire_type not in (_WIRE_TYPES.get(field.kind, 2), 2 if field.repeated else -1):
+            if is_whole(message):
+                yield number
+        elif field.kind not in _TYPES:
+            yield from _unknown_numbers(data, field.kind, first, last)
+
+
+def _fault(data: bytes, name: str) -> GraphSyntaxError:
+    """The error for bytes that the library refuses: the first place where they break off or contradict themselves."""
+    waiting = [("Job", 0, len(data), 1)]
+    faults = []
+    while waiting:
+        message, start, end, depth = waiting.pop()
+        by_number = {field.number: field for field in (fields_of(message) or {}).values()}
+        if depth > MAX_DEPTH:
+            faults.append((start, f"messages nested deeper than {MAX_DEPTH} levels"))
+            continue
+        try:
+            for number, wire_type, first, last in _fields(data, start, end):
+                field = by_number.get(number)
+                if wire_type == 2 and field is not None and field.kind not in _TYPES:
+                    waiting.append((field.kind, first, last, depth + 1))
+        except _BrokenAt as broken:
+            faults.append((broken.offset, str(broken)))
+    offset, reason = min(faults, default=(len(data), "it contradicts itself"))
+    return GraphSyntaxError(
+        f"the binary job does not read: at byte {offset} of {len(data)}, {reason}",
+        path=name,
+        hint="it may be cut off, or copied as text: write it as open(path, 'wb').write(graph._full_graph_proto.SerializeToString())",
+    )

@@ -1,0 +1,43 @@
+"""Devices and sbp as the serialized forms write them: `"@0:0"`, `"S(0)"`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from irflops.ir import Placement, Sbp
+
+MAX_DEVICES = 1 << 20
+"""Devices of one placement that are believed; the largest clusters have some ten thousand."""
+
+_DEVICES = re.compile(r"@?(\d{1,9}):(\d{1,9})(?:-(\d{1,9}))?\Z")
+_SPLIT = re.compile(r"S\((\d{1,3})\)\Z")
+
+
+def placement_of_devices(device: str, names: Iterable[str], hierarchy: tuple[int, ...]) -> Placement | None:
+    """A placement from device names, None where they read in no known way.
+
+    `@2:0` is the device of rank 2; `1:0-3` are four devices of machine 1, whose ranks count on from the machine before.
+    """
+    ranks: list[int] = []
+    for name in names:
+        match = _DEVICES.match(name)
+        if match is None:
+            return None
+        machine, first = int(match[1]), int(match[2])
+        if match[3] is None:
+            ranks.append(machine if name.startswith("@") else machine + first)
+            continue
+        width = int(match[3]) - first + 1
+        if not 0 < width <= MAX_DEVICES - len(ranks):
+            return None
+        ranks.extend(range(machine * width, (machine + 1) * width))
+    return Placement(device, tuple(ranks), hierarchy or (len(ranks),)) if ranks else None
+
+
+def sbp_of_text(text: str) -> Sbp | None:
+    """One of `B`, `P`, `S(0)`; None for anything else."""
+    match = _SPLIT.match(text)
+    if match is not None:
+        return Sbp("S", int(match[1]))
+    return Sbp(text) if text in ("B", "P") else None
