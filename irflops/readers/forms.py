@@ -1,0 +1,72 @@
+"""Every serialized form that is read: what it is called, how to make it from a graph that was called once, what it holds and lacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """A serialized form."""
+
+    name: str
+    """As in `Graph.format`; forms of one syntax share it."""
+    title: str
+    make: str
+    """The line of Python that makes it, of a `graph` that was called once, with `oneflow` and `irflops` imported."""
+    holds: str
+    lacks: str
+
+
+FORMS = (
+    Form(
+        name="capture",
+        title="capture",
+        make='irflops.capture(graph, "graph.zip")',
+        holds="the full job and the printed graph: attributes and all shapes of the one, classes and declared parameters of the other",
+        lacks="the values of variables; the boxing operators of the print are left out",
+    ),
+    Form(
+        name="repr",
+        title="printed graph",
+        make='print(graph, file=open("graph.txt", "w"))',
+        holds="modules with class and text, declared parameters and buffers, operators up to the optimizer's, all shapes, sbp, placement",
+        lacks="attributes, and op types but in names: both are recovered where shapes, names or the modules' texts tell",
+    ),
+    Form(
+        name="job_text",
+        title="full job, text",
+        make='print(graph._full_graph_proto, file=open("graph.job.txt", "w"))',
+        holds="operators up to the optimizer's with type and attributes, all shapes, sbp, placement, lines of Python",
+        lacks="classes and texts of modules, which variables are buffers and which are frozen, boxing operators",
+    ),
+    Form(
+        name="job_binary",
+        title="full job, binary",
+        make='open("graph.job.pb", "wb").write(graph._full_graph_proto.SerializeToString())',
+        holds="the same in protobuf's wire format",
+        lacks="the same",
+    ),
+    Form(
+        name="job_text",
+        title="forward job, text",
+        make='print(graph._graph_proto, file=open("graph.forward.txt", "w"))',
+        holds="operators with type and attributes, of a training graph forward and backward; shapes of inputs and variables",
+        lacks="what a full job lacks, shapes of computed tensors (inference supplies them), the optimizer",
+    ),
+    Form(
+        name="saved_graph",
+        title="saved graph, the folder",
+        make='oneflow.save(graph, "graph")',
+        holds="the graph as MLIR, operators with type and attributes, all shapes; beside it the variables, of which their shapes are read",
+        lacks="what a full job lacks, the sbp that consumers want, operators whose results nobody uses",
+    ),
+    Form(
+        name="mlir",
+        title="saved graph, its model.mlir",
+        make='oneflow.save(graph, "graph")',
+        holds="the same from that file alone, without the folders of the variables",
+        lacks="the same",
+    ),
+)
+"""In the order of what they tell, forms of one kind together."""
