@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from irflops.ir import DType, TensorType
+from irflops.ops.readings import spatial_sizes
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, Work, moves, results_like, touch_all
 from irflops.ops.window import with_extents
 
@@ -64,6 +65,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Mean over windows that divide the data evenly.",
         formula=f"flops = elements of all windows (k - 1 additions and a division for each); {_WINDOWS}",
         shape=adaptive_pool_shape,
+        readings=spatial_sizes,
         cost=adaptive_avg_pool_cost,
         traffic=touch_all,
         source="docs/definitions.md; windows as in OneFlow's adaptive_pool_kernel_util.h",
@@ -105,6 +107,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Maximum over windows that divide the data evenly, and its position.",
         formula=f"flops = elements of all windows - numel(y), k - 1 comparisons for each; {_WINDOWS}",
         shape=adaptive_pool_shape,
+        readings=spatial_sizes,
         cost=adaptive_max_pool_cost,
         traffic=touch_all,
         source="docs/definitions.md; windows as in OneFlow's adaptive_pool_kernel_util.h",

@@ -153,6 +153,7 @@ _SUMS_AND_COPIES = (
         cost=sum_cost,
         traffic=touch_all,
         source="docs/definitions.md",
+        unequal="broadcast_add",
         examples=(
             Example(
                 call="add_n(in: [f32[2,3], f32[2,3], f32[2,3]]) -> out: f32[2,3]",

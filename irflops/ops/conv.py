@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from irflops.ir import TensorType
+from irflops.ops.readings import convolutions, filter_gradients, transposed_convolutions
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, Work, moves, results_like, touch_all
 from irflops.ops.window import channel_axis, spatial_axes, window_count, with_extents
 
@@ -94,6 +95,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Direct convolution; padded positions count as work.",
         formula="macs = numel(out) * in_channels/groups * prod(kernel); flops = 2 * macs, + numel(out) for a bias or _add_to_output",
         shape=conv_shape,
+        readings=convolutions,
         cost=conv_cost,
         traffic=touch_all,
         ignores="whether a kernel takes a faster algorithm (Winograd, FFT)",
@@ -140,6 +142,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Transposed convolution: the data gradient of a convolution, used forward.",
         formula="macs = numel(in) * out_channels/groups * prod(kernel); flops = 2 * macs; products that padding cuts off count",
         shape=deconv_shape,
+        readings=transposed_convolutions,
         cost=deconv_cost,
         traffic=touch_all,
         source="docs/definitions.md",
@@ -202,6 +205,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Gradient of a convolution for its filter; of a transposed one with dy and x exchanged.",
         formula="macs = numel(dy) * x_channels/groups * prod(kernel), the forward op's; flops = 2 * macs",
         shape=conv_filter_grad_shape,
+        readings=filter_gradients,
         cost=conv_filter_grad_cost,
         traffic=touch_all,
         source="docs/definitions.md",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 from irflops.ir import TensorType
+from irflops.ops.readings import axis_of, segments
+from irflops.ops.resize import baked
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, ShapeRule, Traffic, Work, WorkRule, moves, no_work, normal_axis
 from irflops.ops.source import dtype_attr
 
@@ -103,6 +105,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Entries of an axis, looked up by index.",
         formula=_GATHER,
         shape=gather_shape,
+        readings=axis_of("axis", "in"),
         cost=no_work,
         traffic=moves(sized_as={"in": "out"}),
         examples=(
@@ -238,6 +241,8 @@ RULES: tuple[OpRule, ...] = (
         summary="Rows summed by segment.",
         formula="flops = numel(data), one addition per element; reads data and segment_ids, writes out whole",
         shape=segment_sum_shape,
+        readings=segments,
+        resized=baked("num_segments"),
         cost=one_per_element("data"),
         traffic=moves(),
         examples=(
@@ -255,6 +260,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Rows summed by segment in each sample: the gradient of batch_gather.",
         formula="flops = numel(data), one addition per element; reads data and segment_ids, writes out whole",
         shape=batch_segment_sum_shape,
+        resized=baked("num_segments"),
         cost=one_per_element("data"),
         traffic=moves(),
         examples=(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from irflops.ir import TensorType
+from irflops.ops.readings import flags
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, Work, broadcast_shapes, touch_all
 
 
@@ -121,6 +122,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Matrix product, of equal batch.",
         formula=f"macs = numel(out) * k; flops = 2 * macs, + numel(out) for _add_to_output; {_K}",
         shape=matmul_shape,
+        readings=flags("transpose_a", "transpose_b"),
         cost=matmul_cost,
         traffic=touch_all,
         ignores="the coefficient alpha",
@@ -177,6 +179,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Matrix product whose batches broadcast.",
         formula=f"macs = numel(out) * k; flops = 2 * macs, + numel(out) for _add_to_output; {_K}",
         shape=broadcast_matmul_shape,
+        readings=flags("transpose_a", "transpose_b"),
         cost=matmul_cost,
         traffic=touch_all,
         ignores="the coefficient alpha",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from irflops.ir import TensorType
+from irflops.ops.readings import axis_of, permutations, result_extent, result_shape
+from irflops.ops.resize import baked, expanded, like_operand
 from irflops.ops.rule import (
     Example,
     Inferred,
@@ -112,6 +114,7 @@ RULES: tuple[OpRule, ...] = (
         summary="The axes in another order, copied.",
         formula=_COPY,
         shape=transpose_shape,
+        readings=permutations,
         cost=no_work,
         traffic=touch_all,
         examples=(
@@ -137,6 +140,8 @@ RULES: tuple[OpRule, ...] = (
         summary="Axes of extent 1 repeated, copied.",
         formula="no arithmetic; reads in at its own size, writes out",
         shape=expand_shape,
+        readings=result_shape("expand_shape"),
+        resized=expanded,
         cost=no_work,
         traffic=touch_all,
         examples=(
@@ -160,6 +165,8 @@ RULES: tuple[OpRule, ...] = (
         summary="The gradient of expand: the repeated axes summed.",
         formula="flops = numel(in) - numel(out) additions; reads in, writes out",
         shape=expand_grad_shape,
+        readings=result_shape("logical_out_shape"),
+        resized=like_operand("logical_out_shape", "in"),
         cost=expand_grad_cost,
         traffic=touch_all,
         examples=(
@@ -177,6 +184,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Tensors joined along an axis.",
         formula=_COPY,
         shape=concat_shape,
+        readings=axis_of("axis", "in"),
         cost=no_work,
         traffic=touch_all,
         examples=(
@@ -201,6 +209,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Tensors joined along a new axis.",
         formula=_COPY,
         shape=stack_shape,
+        readings=axis_of("axis", "in", more=1),
         cost=no_work,
         traffic=touch_all,
         examples=(
@@ -287,6 +296,8 @@ RULES: tuple[OpRule, ...] = (
         summary="Each element repeated a number of times of its own.",
         formula="no arithmetic; reads in and the running sum of the repetitions, writes out",
         shape=repeat_interleave_shape,
+        readings=result_extent("repeat_num"),
+        resized=baked("repeat_num"),
         cost=no_work,
         traffic=touch_all,
         examples=(

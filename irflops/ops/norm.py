@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from irflops.ir import TensorType
 from irflops.ops.batch_norm import statistics_type
+from irflops.ops.readings import axis_of
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, ShapeRule, Work, WorkRule, normal_axis, results_like, touch_all
 
 
@@ -138,6 +139,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Normalization over the last axes.",
         formula=_FORWARD,
         shape=layer_norm_shape,
+        readings=axis_of("begin_norm_axis", "x"),
         cost=norm_cost(statistic="mean", centred=True),
         traffic=touch_all,
         source="Ba, Kiros and Hinton, arXiv 1607.06450",
@@ -200,6 +202,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Gradients of layer normalization for gamma and beta.",
         formula=_PARAMS,
         shape=layer_norm_param_grad_shape,
+        readings=axis_of("begin_params_axis", "dy"),
         cost=param_grad_cost(beta_diff=1, gamma_diff=4),
         traffic=touch_all,
         examples=(

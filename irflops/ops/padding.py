@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 
 from irflops.ir import TensorType
+from irflops.ops.readings import padded, spatially_padded
+from irflops.ops.resize import baked
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, ShapeRule, Traffic, Work, WorkRule, moves, no_work, touch_all
 
 _PAD = "no arithmetic; reads x, writes y"
@@ -110,6 +112,7 @@ RULES: tuple[OpRule, ...] = (
         summary="A tensor set into a larger one of a constant; negative widths cut.",
         formula=f"{_PAD}; x is read as far as y can hold it",
         shape=pad_shape,
+        readings=padded,
         cost=no_work,
         traffic=pad_traffic,
         examples=(
@@ -133,6 +136,7 @@ RULES: tuple[OpRule, ...] = (
         summary="The gradient of pad: the part inside.",
         formula="no arithmetic; reads and writes numel(dx) elements",
         shape=pad_grad_shape,
+        readings=padded,
         cost=no_work,
         traffic=moves(sized_as={"dy": "dx"}),
         examples=(
@@ -158,6 +162,7 @@ RULES: tuple[OpRule, ...] = (
         summary="The spatial axes widened by a constant, by the mirror image or by the border.",
         formula=_PAD,
         shape=spatial_pad_shape,
+        readings=spatially_padded("x", "y"),
         cost=no_work,
         traffic=touch_all,
         examples=(
@@ -176,6 +181,7 @@ RULES: tuple[OpRule, ...] = (
         summary="The gradient of constant padding: the part inside.",
         formula="no arithmetic; reads and writes numel(dx) elements",
         shape=spatial_pad_grad_shape,
+        readings=spatially_padded("dx", "dy"),
         cost=no_work,
         traffic=moves(sized_as={"dy": "dx"}),
         examples=(
@@ -193,6 +199,7 @@ RULES: tuple[OpRule, ...] = (
         summary="The gradient of mirrored or border padding: each element adds to where it came from.",
         formula="flops = numel(dy), one addition per element; reads dy, writes dx",
         shape=spatial_pad_grad_shape,
+        readings=spatially_padded("dx", "dy"),
         cost=_adds_each("dy"),
         traffic=touch_all,
         examples=(
@@ -263,6 +270,7 @@ RULES: tuple[OpRule, ...] = (
         summary="An image from its windows; where they overlap they add up.",
         formula="flops = numel(x), one addition per element; reads x, writes y",
         shape=fold_shape,
+        resized=baked("output_size"),
         cost=_adds_each("x"),
         traffic=touch_all,
         examples=(

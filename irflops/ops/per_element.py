@@ -79,6 +79,15 @@ def counts_text(arithmetic: int, transcendentals: int, per: str) -> str:
     return ", ".join(f"{name} = {'' if n == 1 else f'{n} * '}{per}" for name, n in terms if n) or "flops = 0"
 
 
+_UNEQUAL = {
+    "elementwise_maximum": "broadcast_maximum",
+    "elementwise_minimum": "broadcast_minimum",
+    "multiply": "broadcast_mul",
+    "pow": "broadcast_pow",
+}
+"""OneFlow's functions for two tensors that ask first whether these are of one shape, by what they take then."""
+
+
 def elementwise(
     signature: str,
     definitions: Mapping[str, Definition],
@@ -114,6 +123,7 @@ def elementwise(
             cost=per_element(arithmetic, transcendentals),
             traffic=touch_all,
             source=source,
+            unequal=_UNEQUAL.get(op_type, ""),
             examples=(made, *(examples or {}).get(op_type, ())),
         )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 from irflops.ir import DType, TensorType
+from irflops.ops.readings import pools
+from irflops.ops.resize import unpooled
 from irflops.ops.rule import Example, Inferred, MissingAttribute, OpRule, OpView, Work, WorkRule, moves, no_work, results_like, touch_all
 from irflops.ops.window import spatial_axes, window_count, with_extents
 
@@ -90,6 +92,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Maximum of a sliding window, and its position.",
         formula="flops = numel(y) * (k - 1) comparisons for a window of k; padded taps count; unknown where the form lacks the kernel",
         shape=pool_shape,
+        readings=pools,
         cost=pool_cost("y", beyond=-1),
         traffic=touch_all,
         source="docs/definitions.md; shapes as in OneFlow's max_pool_kernel_util.cpp and operator_util.cpp",
@@ -158,6 +161,7 @@ RULES: tuple[OpRule, ...] = (
         formula="flops = numel(y) * k for a window of k: k - 1 additions and a division; padded taps count; unknown where the form lacks "
         "the kernel",
         shape=pool_shape,
+        readings=pools,
         cost=pool_cost("y", beyond=0),
         traffic=touch_all,
         ignores="that a divisor without the padding differs at the border",
@@ -258,6 +262,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Each value back to where the maximum was, zeros elsewhere.",
         formula="no arithmetic: copies",
         shape=max_unpool_shape,
+        resized=unpooled,
         cost=no_work,
         traffic=touch_all,
         examples=(

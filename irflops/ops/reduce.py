@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from irflops.ir import DType, TensorType
+from irflops.ops.readings import reduced
 from irflops.ops.rule import (
     Example,
     Inferred,
@@ -115,6 +116,7 @@ def _reduction(op_types: tuple[str, ...], summary: str, *examples: Example, dtyp
         summary=summary,
         formula="flops = numel(input_tensor) - numel(output_tensor): n - 1 for n to 1",
         shape=_reduction_shape("axis", "keepdims", dtype),
+        readings=reduced("axis", "keepdims"),
         cost=_fold_cost(),
         traffic=touch_all,
         source="docs/definitions.md",
@@ -177,6 +179,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Sum over axes that takes NaN for 0.",
         formula="flops = 2 * numel(input_tensor) + numel(input_tensor) - numel(output_tensor): select(isnan(x), 0, x), then the sum",
         shape=_reduction_shape("axis", "keepdims"),
+        readings=reduced("axis", "keepdims"),
         cost=_fold_cost(before=2),
         traffic=touch_all,
         source="the op's definition",
@@ -212,6 +215,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Variance over axes, in two passes: the mean, then the mean of the squared differences.",
         formula="flops = 4 * numel(input): for n to 1, n - 1 additions, 1 division, n subtractions, n squares, n - 1 additions, 1 division",
         shape=_reduction_shape("dim", "keepdim"),
+        readings=reduced("dim", "keepdim"),
         cost=var_cost,
         traffic=touch_all,
         ignores="the subtraction in the divisor n - 1 of the unbiased variance, known beforehand",

@@ -5,7 +5,7 @@ A rule sees an `OpView` and nothing else: no reader, no graph, no total.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from irflops.ir import NO_ATTRS, Attrs, AttrValue, DType, TensorType
@@ -203,6 +203,25 @@ TrafficRule = Callable[[OpView], Traffic]
 """The bytes that one run moves."""
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Extents that a what-if changes, as pairs of old and new."""
+
+    roots: frozenset[tuple[int, int]]
+    """Of the graph's inputs."""
+    seen: frozenset[tuple[int, int]]
+    """Of tensors on the way."""
+
+
+Readings = Callable[[OpView, OpView], Iterable[Mapping[str, AttrValue]]]
+"""Values for attributes that a form lacks, from the op as captured and as changed (its operands alone): every set that could be meant.
+Sets that do not give the captured results are weeded out by the caller. MissingAttribute where they cannot be listed."""
+
+Resized = Callable[[OpView, OpView, Changes], Iterable[Mapping[str, AttrValue]]]
+"""New values for attributes that hold logical sizes, from the op as captured, with all attributes, and as changed: every one that could be
+meant. Those that do not go with the new operands are weeded out by the caller."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
     """A call with known figures, worked out by hand: test, documentation and proof of a rule at once.
@@ -247,6 +266,12 @@ class OpRule:
     """Where the formula comes from: a paper, a file of OneFlow, a peer."""
     upper_bound: bool = False
     """Whether the work depends on the data and the counts are the most it can be."""
+    unequal: str = ""
+    """The op type that OneFlow takes in this one's place where the two operands are not of one shape."""
+    readings: Readings | None = None
+    """What a form that lacks attributes of `shape` leaves open."""
+    resized: Resized | None = None
+    """Which attributes hold logical sizes, and what becomes of them where an operand, or the graph's input, changes its size."""
 
     def __post_init__(self) -> None:
         for name in ("op_types", "summary", "formula", "examples"):
@@ -341,12 +366,15 @@ def normal_axis(axis: int, rank: int) -> int:
 __all__ = [
     "FMA",
     "UNKNOWN_WORK",
+    "Changes",
     "Example",
     "Inferred",
     "MissingAttribute",
     "MissingShape",
     "OpRule",
     "OpView",
+    "Readings",
+    "Resized",
     "ShapeRule",
     "Traffic",
     "Unknowable",

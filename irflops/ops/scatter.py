@@ -6,6 +6,8 @@ import math
 
 from irflops.ir import DType, TensorType
 from irflops.ops.embedding import one_per_element, shaped_like
+from irflops.ops.readings import result_shape
+from irflops.ops.resize import baked
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, Work, moves, no_work, touch_all
 
 _TOUCHED = "reads the updates and the indices, writes as many elements as there are updates; the rest stays where it is"
@@ -54,6 +56,8 @@ RULES: tuple[OpRule, ...] = (
         summary="Updates added into zeros at positions of several axes.",
         formula="flops = numel(updates), one addition per element; reads updates and indices, writes out whole",
         shape=scatter_nd_shape,
+        readings=result_shape("shape"),
+        resized=baked("shape"),
         cost=one_per_element("updates"),
         traffic=moves(),
         examples=(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from irflops.ir import TensorType
+from irflops.ops.readings import narrowings, result_shape, slices
+from irflops.ops.resize import fixed, narrowed, slice_undone, sliced, sliced_from
 from irflops.ops.rule import (
     Example,
     Inferred,
@@ -127,6 +129,8 @@ RULES: tuple[OpRule, ...] = (
         summary="A run of entries of one axis.",
         formula=_CUT,
         shape=narrow_shape,
+        readings=narrowings,
+        resized=narrowed,
         cost=no_work,
         traffic=moves(sized_as={"in": "out"}),
         examples=(
@@ -169,6 +173,8 @@ RULES: tuple[OpRule, ...] = (
         summary="The entries from start to stop by step, on every axis.",
         formula=_CUT,
         shape=slice_shape,
+        readings=slices,
+        resized=sliced,
         cost=no_work,
         traffic=moves(sized_as={"x": "y"}),
         examples=(
@@ -193,6 +199,8 @@ RULES: tuple[OpRule, ...] = (
         summary="The gradient of slice: dy in its place among zeros.",
         formula=_PUT_BACK,
         shape=slice_grad_shape,
+        readings=result_shape("like_shape", "dx"),
+        resized=slice_undone,
         cost=no_work,
         traffic=touch_all,
         examples=(
@@ -210,6 +218,7 @@ RULES: tuple[OpRule, ...] = (
         summary="A tensor whose slice takes new values.",
         formula="no arithmetic; reads value, writes as many elements of y; the rest of ref stays where it is",
         shape=slice_update_shape,
+        resized=sliced_from("ref"),
         cost=no_work,
         traffic=moves(like=("ref",), sized_as={"y": "value"}),
         examples=(
@@ -295,6 +304,8 @@ RULES: tuple[OpRule, ...] = (
         summary="A tensor laid over the operand's storage by strides, copied.",
         formula=_CUT,
         shape=as_strided_shape,
+        readings=result_shape("size", "output"),
+        resized=fixed,
         cost=no_work,
         traffic=moves(sized_as={"input": "output"}),
         examples=(

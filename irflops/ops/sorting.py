@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from irflops.ir import DType, TensorType
+from irflops.ops.readings import result_extent
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, Work, touch_all
 from irflops.ops.source import dtype_attr
 
@@ -126,6 +127,7 @@ RULES: tuple[OpRule, ...] = (
         summary="The positions of the k largest entries of the last axis.",
         formula=f"flops = {_MERGE_SORT}, whatever k is; reads in, writes out",
         shape=top_k_shape,
+        readings=result_extent("k"),
         cost=sort_cost,
         traffic=touch_all,
         upper_bound=True,

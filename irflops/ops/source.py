@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 from irflops.ir import DType, TensorType
+from irflops.ops.readings import ranges, result_extent, result_shape, rows_and_columns
+from irflops.ops.resize import baked
 from irflops.ops.rule import (
     Example,
     Inferred,
@@ -108,6 +110,8 @@ RULES: tuple[OpRule, ...] = (
         summary="A tensor filled with one number.",
         formula=_WRITES,
         shape=declared(),
+        readings=result_shape("shape"),
+        resized=baked("shape"),
         cost=no_work,
         traffic=touch_all,
         examples=(
@@ -144,6 +148,8 @@ RULES: tuple[OpRule, ...] = (
         summary="A tensor that is not filled.",
         formula="no arithmetic; no bytes: nothing is written",
         shape=declared(),
+        readings=result_shape("shape"),
+        resized=baked("shape"),
         cost=no_work,
         traffic=touch_nothing,
         examples=(
@@ -156,6 +162,8 @@ RULES: tuple[OpRule, ...] = (
         summary="Evenly spaced numbers from start up to limit, which is left out.",
         formula=f"{_WRITES}; a position's number is indexing",
         shape=arange_shape,
+        readings=ranges,
+        resized=baked("integer_limit"),
         cost=no_work,
         traffic=touch_all,
         examples=(
@@ -183,6 +191,8 @@ RULES: tuple[OpRule, ...] = (
         summary="Ones on the diagonal, zeros elsewhere.",
         formula=_WRITES,
         shape=eye_shape,
+        readings=rows_and_columns,
+        resized=baked("rows", "cols"),
         cost=no_work,
         traffic=touch_all,
         examples=(Example(call='eye(rows=2, cols=3, dtype="float32") -> out: f32[2,3]', because="6 floats", flops=0, bytes_written=24),),
@@ -192,6 +202,8 @@ RULES: tuple[OpRule, ...] = (
         summary="Random numbers of a distribution.",
         formula=_RANDOM,
         shape=declared(),
+        readings=result_shape("shape"),
+        resized=baked("shape"),
         cost=no_work,
         traffic=touch_all,
         examples=(
@@ -204,6 +216,8 @@ RULES: tuple[OpRule, ...] = (
         summary="Random numbers of the exponential distribution.",
         formula=_RANDOM,
         shape=declared("out_shape"),
+        readings=result_shape("out_shape"),
+        resized=baked("out_shape"),
         cost=no_work,
         traffic=touch_all,
         examples=(
@@ -215,6 +229,8 @@ RULES: tuple[OpRule, ...] = (
         summary="A random permutation of n positions.",
         formula=_RANDOM,
         shape=randperm_shape,
+        readings=result_extent("n"),
+        resized=baked("n"),
         cost=no_work,
         traffic=touch_all,
         examples=(Example(call="randperm(n=6) -> out: i32[6]", because="6 of 4 bytes", flops=0, bytes_written=24),),
@@ -241,6 +257,8 @@ RULES: tuple[OpRule, ...] = (
         summary="A random flag per sample.",
         formula=_RANDOM,
         shape=coin_flip_shape,
+        readings=result_extent("batch_size"),
+        resized=baked("batch_size"),
         cost=no_work,
         traffic=touch_all,
         examples=(Example(call="coin_flip(batch_size=32) -> out: i8[32]", because="32 bytes", flops=0, bytes_written=32),),
@@ -250,6 +268,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Class numbers drawn at random by their weights.",
         formula="no arithmetic: drawing is not counted; reads weights and prefix sums, writes out",
         shape=multinomial_shape,
+        readings=result_extent("num_samples"),
         cost=no_work,
         traffic=touch_all,
         examples=(
@@ -267,6 +286,7 @@ RULES: tuple[OpRule, ...] = (
         summary="A batch read from files.",
         formula=f"{_WRITES}; the file itself is not memory traffic",
         shape=raw_reader_shape,
+        resized=baked("batch_size"),
         cost=no_work,
         traffic=touch_all,
         examples=(
@@ -283,6 +303,7 @@ RULES: tuple[OpRule, ...] = (
         summary="A batch of token rows read from a mapped file.",
         formula=f"{_WRITES}; the file itself is not memory traffic",
         shape=token_reader_shape,
+        resized=baked("batch_size", "seq_length"),
         cost=no_work,
         traffic=touch_all,
         examples=(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from irflops.ir import DType, TensorType
+from irflops.ops.readings import parts
 from irflops.ops.rule import (
     Example,
     Inferred,
@@ -129,6 +130,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Gradient accumulation: the next of N micro-batches of the operand.",
         formula="no arithmetic; reads and writes numel(out) elements; it runs N times",
         shape=unpack_shape,
+        readings=parts("unpack_num", "in", "out"),
         cost=no_work,
         traffic=moves(sized_as={"in": "out"}),
         examples=(
@@ -154,6 +156,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Gradient accumulation: the results of N micro-batches put together.",
         formula="no arithmetic; reads and writes numel(out) elements, once per step",
         shape=pack_shape,
+        readings=parts("pack_num", "out", "in"),
         cost=no_work,
         traffic=moves(sized_as={"in": "out"}),
         examples=(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from irflops.ir import TensorType
+from irflops.ops.readings import interpolations
+from irflops.ops.resize import baked
 from irflops.ops.rule import Example, Inferred, MissingAttribute, OpRule, OpView, Work, moves, results_like, touch_all
 
 _SCALES = {3: ("scale_factor",), 4: ("height_scale", "width_scale"), 5: ("depth_scale", "height_scale", "width_scale")}
@@ -79,6 +81,8 @@ RULES: tuple[OpRule, ...] = (
         "dimensions, "
         "bicubic 35; nearest copies: 0",
         shape=upsample_shape,
+        readings=interpolations,
+        resized=baked("output_size"),
         cost=upsample_cost,
         traffic=touch_all,
         ignores="the positions and weights, which depend on one coordinate each",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 from irflops.ir import TensorType
+from irflops.ops.readings import axes_of_one, axis_of, result_shape, runs_of_axes
+from irflops.ops.resize import reshaped
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, no_work, normal_axis, touch_nothing
 
 NO_COST = "no arithmetic; no bytes: the result shares its operand's storage"
@@ -76,6 +78,8 @@ RULES: tuple[OpRule, ...] = (
         summary="The same elements under another shape.",
         formula=NO_COST,
         shape=reshape_shape,
+        readings=result_shape("shape"),
+        resized=reshaped("shape", "in"),
         cost=no_work,
         traffic=touch_nothing,
         view=True,
@@ -120,6 +124,7 @@ RULES: tuple[OpRule, ...] = (
         summary="A run of axes made one.",
         formula=NO_COST,
         shape=flatten_shape,
+        readings=runs_of_axes,
         cost=no_work,
         traffic=touch_nothing,
         view=True,
@@ -138,6 +143,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Axes of extent 1 taken away.",
         formula=NO_COST,
         shape=squeeze_shape,
+        readings=axes_of_one,
         cost=no_work,
         traffic=touch_nothing,
         view=True,
@@ -150,6 +156,7 @@ RULES: tuple[OpRule, ...] = (
         summary="An axis of extent 1 put in.",
         formula=NO_COST,
         shape=expand_dims_shape,
+        readings=axis_of("axis", "in", more=1),
         cost=no_work,
         traffic=touch_nothing,
         view=True,

@@ -1,0 +1,274 @@
+"""Attributes that hold logical sizes: which values can take their place where an operand, or the graph's input, gets another size.
+
+OneFlow works out -1 and `x.shape[0]` before it writes a job: a target says 1, not whether the 1 is the batch. A function here gives every
+value that could have been meant; shape rules, here and downstream, tell which of them fit.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
+
+from irflops.ir import AttrValue
+from irflops.ops.rule import Changes, OpView, Resized, normal_axis
+
+Ints = tuple[int, ...]
+
+MOST_COMBINATIONS = 4096
+"""Combinations of extents of one attribute that are tried; an attribute with more is left as it is."""
+
+
+def reshaped(attr: str, operand: str) -> Resized:
+    """The target of a reshape."""
+
+    def values(old: OpView, new: OpView, changes: Changes) -> Iterator[Mapping[str, AttrValue]]:
+        target = old.ints(attr)
+        before, after = old.shape(operand), new.shape(operand)
+        given = _filled(target, math.prod(before))
+        found = reshape_targets(before, after, given, changes)
+        if -1 in target:
+            literal = _filled(target, math.prod(after))
+            if literal in found or not found:
+                yield {}
+                return
+        yield from ({attr: value} for value in found)
+
+    return values
+
+
+def _filled(target: Ints, numel: int) -> Ints:
+    rest = math.prod(extent for extent in target if extent != -1)
+    return tuple((numel // rest if rest else 0) if extent == -1 else extent for extent in target)
+
+
+def reshape_targets(before: Ints, after: Ints, target: Ints, changes: Changes) -> list[Ints]:
+    """What a reshape of `before` to `target` can become where its operand is `after`.
+
+    Elements keep their order in memory. So each axis that changed lies somewhere in the target: inside one axis, which scales along; or
+    spread over several, of which those scale whose extents changed elsewhere in the same way, or any one.
+    """
+    if before == after:
+        return [target]
+    if len(before) != len(after) or 0 in before or 0 in target:
+        return [target] if math.prod(after) == math.prod(target) else []
+    moved = [axis for axis, extent in enumerate(before) if extent != after[axis]]
+    found: dict[Ints, None] = {}
+    for factors in itertools.product(*(_places(before, after, target, axis, changes) for axis in moved)):
+        extents = [Fraction(extent) for extent in target]
+        for by_axis in factors:
+            for axis, factor in by_axis.items():
+                extents[axis] *= factor
+        if all(extent.denominator == 1 for extent in extents) and math.prod(extents) == math.prod(after):
+            found[tuple(map(int, extents))] = None
+    return list(found)
+
+
+def _reach(shape: Ints) -> list[tuple[int, int]]:
+    """By axis, the elements below it and with it: the range of strides that it covers."""
+    reach, inner = [], 1
+    for extent in reversed(shape):
+        reach.append((inner, inner * extent))
+        inner *= extent
+    return reach[::-1]
+
+
+def _places(before: Ints, after: Ints, target: Ints, axis: int, changes: Changes) -> list[dict[int, Fraction]]:
+    """Where in the target a changed axis of the operand can lie: factors by target axis."""
+    ratio = Fraction(after[axis], before[axis])
+    own, reach = _reach(before), _reach(target)
+    inner, outer = own[axis]
+    if before[axis] == 1:
+        ones = [k for k, extent in enumerate(target) if extent == 1 and reach[k][0] == inner]
+        own_ones = [k for k, extent in enumerate(before) if extent == 1 and own[k][0] == inner]
+        if len(ones) >= len(own_ones):
+            return [{ones[own_ones.index(axis)]: ratio}]
+        beside = [k for k, extent in enumerate(target) if extent > 1 and reach[k][0] <= inner <= reach[k][1]]
+        return [{k: ratio} for k in ones or beside]
+    holders = [k for k, (low, high) in enumerate(reach) if low <= inner and outer <= high and inner % low == 0 and high % outer == 0]
+    if holders:
+        # The batch may have been 1 and have gone in, and may come out again as an axis of 1 beside the rest.
+        ones = [
+            k
+            for k, extent in enumerate(target)
+            if extent == 1 and reach[k][0] in (inner, outer) and any(old == 1 and new == ratio for old, new in changes.roots)
+        ]
+        return [{k: ratio} for k in holders[:1] + ones]
+    return _spread(target, reach, (inner, outer), ratio, changes)
+
+
+def _spread(
+    target: Ints, reach: Sequence[tuple[int, int]], own: tuple[int, int], ratio: Fraction, changes: Changes
+) -> list[dict[int, Fraction]]:
+    """Factors for a changed axis that several target axes share."""
+    inner, outer = own
+    shared = [k for k, (low, high) in enumerate(reach) if (low < outer and high > inner if target[k] > 1 else inner <= low <= outer)]
+    for pairs in (changes.roots, changes.roots | changes.seen):
+        found = _known_changes(target, shared, ratio, pairs)
+        if found:
+            break
+    else:
+        found = []
+    wide = [k for k in shared if target[k] > 1]
+    if not any(min(factors) <= wide[0] for factors in found):
+        found += [{k: ratio} for k in wide]
+    return found
+
+
+def _known_changes(target: Ints, shared: Sequence[int], ratio: Fraction, pairs: frozenset[tuple[int, int]]) -> list[dict[int, Fraction]]:
+    """Every way in which extents that changed elsewhere make the elements fit."""
+    options = [[Fraction(1), *sorted(Fraction(new, old) for old, new in pairs if old == target[k] != 0)] for k in shared]
+    if math.prod(map(len, options)) > MOST_COMBINATIONS:
+        return []
+    return [
+        {k: factor for k, factor in zip(shared, factors, strict=True) if factor != 1}
+        for factors in itertools.product(*options)
+        if math.prod(factors) == ratio
+    ]
+
+
+def expanded(old: OpView, new: OpView, changes: Changes) -> Iterator[Mapping[str, AttrValue]]:
+    """The target of an expansion: an axis that the operand fills follows it, one that is repeated may have been the batch."""
+    attr = "logical_expand_shape" if "logical_expand_shape" in old.attrs else "expand_shape"
+    target, before, after = old.ints(attr), old.shape("in"), new.shape("in")
+    lead = len(target) - len(before)
+    if lead < 0 or len(after) != len(before):
+        yield {}
+        return
+    options: list[list[int]] = []
+    for extent, have, got in zip(target, (1,) * lead + before, (1,) * lead + after, strict=True):
+        if extent == -1 or (have == got != 1):
+            options.append([extent])
+        elif have != got and have == extent:
+            options.append([got])
+        else:
+            options.append(_kept_or_changed(extent, changes))
+    yield from ({attr: value} for value in itertools.product(*options))
+
+
+def _kept_or_changed(extent: int, changes: Changes) -> list[int]:
+    """The extent itself and what became of equal ones: of the graph's inputs, or else of tensors on the way."""
+    for pairs in (changes.roots, changes.seen):
+        others = sorted(new for old, new in pairs if old == extent)
+        if others:
+            return [extent, *others]
+    return [extent]
+
+
+def baked(*attrs: str) -> Resized:
+    """Attributes that hold extents, one or a list: each is what it was, or changes like the equal extents of the graph's inputs."""
+
+    def values(old: OpView, _new: OpView, changes: Changes) -> Iterator[Mapping[str, AttrValue]]:
+        names = [name for name in attrs if old.attrs.get(name) not in (None, ())]
+        options: list[list[AttrValue]] = []
+        for name in names:
+            value = old.attrs[name]
+            if isinstance(value, tuple):
+                each = [_kept_or_changed(extent, changes) for extent in old.ints(name)]
+                combinations = itertools.product(*each) if math.prod(map(len, each)) <= MOST_COMBINATIONS else (value,)
+                options.append(list(combinations))
+            else:
+                options.append(list(_kept_or_changed(old.integer(name), changes)))
+        yield from (dict(zip(names, chosen, strict=True)) for chosen in itertools.product(*options))
+
+    return values
+
+
+def like_operand(attr: str, operand: str) -> Resized:
+    """A result shape of its own that an operand fills but for some axes, aligned from the right: those it fills follow it."""
+
+    def values(old: OpView, new: OpView, changes: Changes) -> Iterator[Mapping[str, AttrValue]]:
+        shape, before, after = old.ints(attr), old.shape(operand), new.shape(operand)
+        lead = len(shape) - len(before)
+        options = []
+        for axis, extent in enumerate(shape):
+            at = axis - lead
+            follows = at >= 0 and before[at] == extent
+            options.append([after[at]] if follows else _kept_or_changed(extent, changes))
+        yield from ({attr: value} for value in itertools.product(*options))
+
+    return values
+
+
+def unpooled(old: OpView, new: OpView, changes: Changes) -> Iterable[Mapping[str, AttrValue]]:
+    """The size that an unpooling was given, if it was given one."""
+    return like_operand("output_size", "x")(old, new, changes) if old.attrs.get("has_output_size") else ({},)
+
+
+def cuts(before: int, after: int, start: int, stop: int, step: int) -> list[tuple[int, int]]:
+    """Starts and stops that a cut of an axis can have meant, where the axis has another extent.
+
+    A cut to the very end goes on to the end; any other counts from the start, or from the end, or takes its share.
+    """
+    grown = after - before
+    found = [(start, stop)]
+    if stop == before:
+        found = [(start, after)]
+        if start:
+            found.append((start + grown, after))
+    elif grown:
+        found += [(start, stop + grown), (start + grown, stop + grown)]
+        if start * after % before == 0 and stop * after % before == 0:
+            found.append((start * after // before, stop * after // before))
+    return [(first, last) for first, last in dict.fromkeys(found) if 0 <= first <= last <= after or step < 0]
+
+
+def sliced_from(operand: str) -> Resized:
+    """Start and stop of a slice of an operand, on the axes that changed."""
+
+    def values(old: OpView, new: OpView, _changes: Changes) -> Iterator[Mapping[str, AttrValue]]:
+        if not all(name in old.attrs for name in ("start", "stop", "step")):
+            yield {}
+            return
+        before, after = old.shape(operand), new.shape(operand)
+        start, stop, step = old.ints("start"), old.ints("stop"), old.ints("step")
+        if not len(before) == len(after) == len(start) == len(stop) == len(step):
+            yield {}
+            return
+        each = [
+            cuts(was, now, first, last, by) if was != now else [(first, last)]
+            for was, now, first, last, by in zip(before, after, start, stop, step, strict=True)
+        ]
+        for chosen in itertools.product(*each):
+            yield {"start": tuple(first for first, _ in chosen), "stop": tuple(last for _, last in chosen)}
+
+    return values
+
+
+sliced = sliced_from("x")
+
+
+def narrowed(old: OpView, new: OpView, _changes: Changes) -> Iterator[Mapping[str, AttrValue]]:
+    """Start and length of a narrowed axis, if it is that one that changed."""
+    before, after = old.shape("in"), new.shape("in")
+    axis, start, length = normal_axis(old.integer("dim"), len(before)), old.integer("start"), old.integer("length")
+    if len(before) != len(after) or before[axis] == after[axis]:
+        yield {}
+        return
+    length = min(length, before[axis] - start)
+    for first, last in cuts(before[axis], after[axis], start, start + length, 1):
+        yield {"start": first, "length": last - first}
+
+
+CUTS: tuple[Resized, ...] = (sliced, narrowed)
+"""Of ops that take a part of one axis: parts that make up the whole axis must still do so."""
+
+
+def slice_undone(old: OpView, new: OpView, changes: Changes) -> Iterator[Mapping[str, AttrValue]]:
+    """The shape from before a slice: an axis that was taken whole follows dy, with its stop."""
+    start, stop = old.attrs.get("start"), old.attrs.get("stop")
+    for value in like_operand("like_shape", "dy")(old, new, changes):
+        shape = value["like_shape"]
+        if isinstance(start, tuple) and isinstance(stop, tuple) and isinstance(shape, tuple) and len(stop) == len(shape):
+            whole = [first == 0 and last == was for first, last, was in zip(start, stop, old.ints("like_shape"), strict=True)]
+            stops = tuple(now if all_of_it else last for now, all_of_it, last in zip(shape, whole, stop, strict=True))
+            yield {**value, "stop": stops}
+        else:
+            yield value
+
+
+def fixed(old: OpView, new: OpView, _changes: Changes) -> Iterable[Mapping[str, AttrValue]]:
+    """Sizes and strides that describe the storage of one operand: for another there is no value to take."""
+    same = all(old.inputs(arg) == new.inputs(arg) for arg in old.input_args)
+    return ({},) if same else ()

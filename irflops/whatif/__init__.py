@@ -1,0 +1,120 @@
+"""What a captured graph would be with other inputs: at another batch, another size, another float type. No figures, no format."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+from irflops.errors import IrflopsError, quoted
+from irflops.infer import infer
+from irflops.ir import Attrs, AttrValue, DType, Graph, Module, ModuleCall, Note, Op, Operand, Shape, TensorType, VariableKind
+from irflops.whatif.alternatives import recast
+from irflops.whatif.request import Asked, Inputs, asked, dtype_of, text
+from irflops.whatif.worlds import Outcome, carried
+
+LISTED = 3
+"""Operators that a note names."""
+
+
+def changed(graph: Graph, *, batch: int | None = None, inputs: Inputs | None = None, dtype: str | DType | None = None) -> Graph:
+    """The graph with other inputs, every shape inferred anew.
+
+    `batch` sets axis 0 of the first input, and of every other with the same extent there. `inputs` gives shapes by the name of an input; a
+    shape alone is that of the one input there is. `dtype` takes the place of the commonest float type, in tensors, variables and the
+    attributes that name it; optimizer states keep theirs. A note says what changed. Errors: IrflopsError, at the operator that cannot take
+    the new sizes, or whose attributes could mean several things.
+    """
+    if batch is None and inputs is None and dtype is None:
+        return graph
+    types = dict(infer(graph).types)
+    wanted = asked(graph, types, batch, inputs) if batch is not None or inputs is not None else ()
+    outcome = carried(graph, types, wanted) if wanted else Outcome({}, {}, {}, ())
+    swap = _swap(types, dtype)
+    kept = {result.lbn for op in graph.ops if op.kind is VariableKind.OPTIMIZER_STATE for result in op.outputs}
+    after = {lbn: _after(lbn, type_, outcome.shapes, {} if lbn in kept else swap) for lbn, type_ in types.items()}
+    return replace(
+        graph,
+        ops=tuple(_op(op, after, outcome, swap) for op in graph.ops),
+        modules=tuple(_module(module, swap, whole=not wanted) for module in graph.modules),
+        notes=(*graph.notes, *_notes(wanted, outcome, swap)),
+    )
+
+
+def _swap(types: Mapping[str, TensorType], dtype: str | DType | None) -> dict[DType, DType]:
+    """The commonest float type and what takes its place, nothing where no other is asked for."""
+    if dtype is None:
+        return {}
+    wanted = dtype_of(dtype)
+    floats = Counter(type_.dtype for type_ in types.values() if type_.dtype is not None and type_.dtype.is_float)
+    if not floats:
+        raise IrflopsError("the graph has no tensor of a float type")
+    commonest = floats.most_common(1)[0][0]
+    return {} if commonest is wanted else {commonest: wanted}
+
+
+def _after(lbn: str, type_: TensorType, shapes: Mapping[str, Shape | None], swap: Mapping[DType, DType]) -> TensorType:
+    return TensorType(shapes.get(lbn, type_.shape), swap.get(type_.dtype, type_.dtype) if type_.dtype is not None else None)
+
+
+def _op(op: Op, types: Mapping[str, TensorType], outcome: Outcome, swap: Mapping[DType, DType]) -> Op:
+    if op.name in outcome.op_types:
+        op = recast(op, outcome.op_types[op.name])
+    inputs = tuple(_operand(operand, types) for operand in op.inputs)
+    outputs = tuple(_operand(result, types) for result in op.outputs)
+    attrs = _attrs(op, outcome, swap)
+    if inputs == op.inputs and outputs == op.outputs and attrs is op.attrs:
+        return op
+    return replace(op, inputs=inputs, outputs=outputs, attrs=attrs)
+
+
+def _operand(operand: Operand, types: Mapping[str, TensorType]) -> Operand:
+    type_ = types.get(operand.lbn)
+    return operand if type_ is None or type_ == operand.type else replace(operand, type=type_)
+
+
+def _attrs(op: Op, outcome: Outcome, swap: Mapping[DType, DType]) -> Attrs:
+    """Attributes with their sizes and dtypes as they are now; the very same object where nothing differs."""
+    new: dict[str, AttrValue] = dict(outcome.sizes.get(op.name, {}))
+    if op.type in ("input", "output") and "shape" in op.attrs and op.outputs:
+        shape = outcome.shapes.get(op.outputs[0].lbn)
+        extents = tuple(extent for extent in shape or () if extent is not None)
+        if shape is not None and len(extents) == len(shape):
+            new["shape"] = extents
+    if op.kind is not VariableKind.OPTIMIZER_STATE:
+        names = {old.value[0]: now.value[0] for old, now in swap.items()}
+        new |= {name: names[value] for name, value in op.attrs.items() if isinstance(value, str) and value in names}
+    return Attrs({**op.attrs, **new}) if new else op.attrs
+
+
+def _module(module: Module, swap: Mapping[DType, DType], *, whole: bool) -> Module:
+    """The module with its parameters' types; what went in and came out is known no more under other shapes."""
+    parameters = tuple(replace(parameter, type=_after("", parameter.type, {}, swap)) for parameter in module.parameters)
+    if whole:
+        through = {
+            name: tuple(_after("", type_, {}, swap) for type_ in tensors)
+            for name, tensors in (("inputs", module.inputs), ("outputs", module.outputs))
+        }
+        return replace(module, parameters=parameters, inputs=through["inputs"], outputs=through["outputs"])
+    calls = (ModuleCall((), ()),) * len(module.calls)
+    return replace(module, parameters=parameters, inputs=(), outputs=(), calls=calls)
+
+
+def _notes(wanted: tuple[Asked, ...], outcome: Outcome, swap: Mapping[DType, DType]) -> list[Note]:
+    parts = [f"input {quoted(ask.op.name)} {text(ask.before)} -> {text(ask.after)}" for ask in wanted]
+    parts += [f"{old.value[0]} -> {new.value[0]}, integers and optimizer states as they were" for old, new in swap.items()]
+    notes = [Note("what-if", f"not as captured: {'; '.join(parts) or 'nothing differs from what was asked for'}")]
+    unknown = sum(shape is None for shape in outcome.shapes.values())
+    if unknown:
+        notes.append(
+            Note("what-if-unknown", f"{unknown} tensors behind operators without a rule, or without operands, have no known shape any more")
+        )
+    if outcome.preferred:
+        names = ", ".join(map(quoted, outcome.preferred[:LISTED]))
+        more = f" and {len(outcome.preferred) - LISTED} more" if len(outcome.preferred) > LISTED else ""
+        what = "the attributes of these operators could mean several things; taken is what keeps tensors of one size at one size"
+        notes.append(Note("what-if-reading", f"{what}: {names}{more}"))
+    return notes
+
+
+__all__ = ["Asked", "Inputs", "changed", "text"]

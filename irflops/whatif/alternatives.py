@@ -1,0 +1,192 @@
+"""One operator under other operands: every result that its rule allows, given what the form leaves open and which sizes are baked in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from irflops.infer import MISFIT, misfit_text
+from irflops.ir import Attrs, AttrValue, DType, Op, Shape, TensorType
+from irflops.ops import BY_TYPE, RULES
+from irflops.ops.rule import Changes, Inferred, MissingAttribute, OpRule, OpView, Unknowable
+from irflops.signatures import signature
+
+MOST_READINGS = 20_000
+"""Sets of attributes of one operator that are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Shapes of the results in their order, and attributes that hold sizes as they then are."""
+
+    shapes: tuple[Shape | None, ...]
+    sizes: Mapping[str, AttrValue]
+    op_type: str | None = None
+    """The type that OneFlow would have taken for these operands, None where it is the captured one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an operator can give out; nothing, with the reason, where it cannot take its operands."""
+
+    alternatives: tuple[Alternative, ...]
+    misfit: str | None = None
+    missing: str | None = None
+    """The attribute without which nothing can be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operands:
+    """Types of the operands of an op, as captured and as changed."""
+
+    before: tuple[TensorType, ...]
+    after: tuple[TensorType, ...]
+
+
+def alternatives(op: Op, operands: Operands, results: Sequence[TensorType], changes: Changes) -> Answer:
+    """What an op gives out under its changed operands; unknown shapes where no rule tells."""
+    if op.type is not None:
+        other = _other_type(op.type, operands)
+        if other is None:
+            return _of_type(op, op.type, operands, results, changes)
+        try:
+            inferred = BY_TYPE[other].shape(_view(recast(op, other), other, operands.after, results, op.attrs))
+        except MISFIT as error:
+            return Answer((), misfit=misfit_text(other, error))
+        return Answer((Alternative(_shapes(recast(op, other), inferred), {}, other),))
+    answers = [_of_type(op, op_type, operands, results, changes) for op_type in op.type_candidates]
+    shapes = {alternative.shapes for answer in answers for alternative in answer.alternatives}
+    if len(shapes) == 1 and all(answer.alternatives for answer in answers):
+        return Answer((Alternative(shapes.pop(), {}),))
+    return _unknown(op)
+
+
+def _other_type(op_type: str, operands: Operands) -> str | None:
+    """Another type for operands that were of one shape and are not, or the other way round."""
+    rule = BY_TYPE.get(op_type)
+    if rule is None or len(operands.after) != 2:
+        return None
+    was, now = (len({type_.shape for type_ in types}) == 1 for types in (operands.before, operands.after))
+    if was == now or any(type_.shape is None for type_ in operands.after):
+        return None
+    return rule.unequal or None if was else _EQUAL.get(op_type)
+
+
+_EQUAL = {rule.unequal: op_type for rule in RULES for op_type in rule.op_types if rule.unequal}
+"""The op types for operands of one shape, by those that broadcast."""
+
+
+def recast(op: Op, op_type: str) -> Op:
+    """An operator of two operands and one result under another type that computes the same."""
+    found = signature(op_type)
+    assert found is not None, "rules name op types of OneFlow alone"
+    several = found.inputs[0].variadic
+    inputs = tuple(
+        replace(operand, arg=found.inputs[0 if several else i].name, index=i if several else 0) for i, operand in enumerate(op.inputs)
+    )
+    outputs = tuple(replace(result, arg=found.outputs[0].name, index=0) for result in op.outputs)
+    return replace(op, type=op_type, inputs=inputs, outputs=outputs)
+
+
+def _unknown(op: Op) -> Answer:
+    return Answer((Alternative((None,) * len(op.outputs), {}),))
+
+
+def _of_type(op: Op, op_type: str, operands: Operands, results: Sequence[TensorType], changes: Changes) -> Answer:
+    rule = BY_TYPE.get(op_type)
+    if rule is None or op.elided:
+        return _unknown(op)
+    given = Attrs({**_dtypes(results), **op.attrs})
+    captured = _view(op, op_type, operands.before, results, given)
+    changed = _view(op, op_type, operands.after, (TensorType(),) * len(results), given)
+    try:
+        readings = list(_readings(rule, captured, changed, op, results))
+        if not readings:
+            return Answer((), misfit=f"{op_type}: no attributes give {_texts(results)} from {_texts(operands.before)}, as captured")
+        return _collected(rule, op, captured, changed, readings, changes)
+    except MissingAttribute as missing:
+        return Answer((), missing=missing.what)
+    except Unknowable:
+        return _unknown(op)
+
+
+def _collected(
+    rule: OpRule, op: Op, captured: OpView, changed: OpView, readings: Sequence[Mapping[str, AttrValue]], changes: Changes
+) -> Answer:
+    found: dict[tuple[Shape | None, ...], Alternative] = {}
+    misfit = None
+    for reading in readings:
+        old, new = (_under(view, {**reading, **view.attrs}) for view in (captured, changed))
+        for sizes in rule.resized(old, new, changes) if rule.resized is not None else ({},):
+            try:
+                shapes = _shapes(op, rule.shape(_under(new, {**new.attrs, **sizes})))
+            except MISFIT as error:
+                misfit = misfit or misfit_text(captured.type, error)
+                continue
+            kept = {name: value for name, value in sizes.items() if name in op.attrs and op.attrs[name] != value}
+            if shapes not in found:
+                found[shapes] = Alternative(shapes, kept)
+    if not found and misfit is None:
+        results = [type_ for arg in captured.output_args for type_ in captured.outputs(arg)]
+        misfit = f"{captured.type}: it has the sizes of {_texts(results)} baked in, which do not scale along in one way"
+    return Answer(tuple(found.values()), misfit=misfit)
+
+
+def _readings(rule: OpRule, captured: OpView, changed: OpView, op: Op, results: Sequence[TensorType]) -> Iterator[Mapping[str, AttrValue]]:
+    """Values for the attributes that are missing, those alone that give the captured results."""
+    stated = [result.shape for result in results]
+    try:
+        inferred = _shapes(op, rule.shape(captured))
+    except MissingAttribute:
+        if rule.readings is None:
+            raise
+    except MISFIT:
+        return
+    else:
+        if _agree(inferred, stated):
+            yield {}
+        return
+    for count, reading in enumerate(rule.readings(captured, changed)):
+        if count > MOST_READINGS:
+            raise MissingAttribute(next(iter(reading)))
+        try:
+            inferred = _shapes(op, rule.shape(_under(captured, {**reading, **captured.attrs})))
+        except MISFIT:
+            continue
+        if _agree(inferred, stated):
+            yield reading
+
+
+def _agree(inferred: Sequence[Shape | None], stated: Sequence[Shape | None]) -> bool:
+    return all(a is None or b is None or a == b for a, b in zip(inferred, stated, strict=True))
+
+
+def _shapes(op: Op, inferred: Inferred) -> tuple[Shape | None, ...]:
+    by_slot = {(arg, i): t.shape for arg, ts in inferred.items() for i, t in enumerate(ts if isinstance(ts, tuple) else (ts,))}
+    return tuple(by_slot.get((result.arg, result.index)) for result in op.outputs)
+
+
+def _under(view: OpView, attrs: Mapping[str, AttrValue]) -> OpView:
+    return OpView(
+        view.type, {arg: view.inputs(arg) for arg in view.input_args}, {arg: view.outputs(arg) for arg in view.output_args}, Attrs(attrs)
+    )
+
+
+def _view(op: Op, op_type: str, operands: Sequence[TensorType], results: Sequence[TensorType], attrs: Attrs) -> OpView:
+    inputs: dict[str, list[TensorType]] = {}
+    for operand, type_ in zip(op.inputs, operands, strict=True):
+        inputs.setdefault(operand.arg, []).append(type_)
+    outputs: dict[str, list[TensorType]] = {}
+    for result, type_ in zip(op.outputs, results, strict=True):
+        outputs.setdefault(result.arg, []).append(type_)
+    return OpView(op_type, inputs, outputs, attrs)
+
+
+def _dtypes(results: Sequence[TensorType]) -> dict[str, AttrValue]:
+    """Attributes that hold the dtype of the first result: where the form lacks them the result tells."""
+    dtype: DType | None = results[0].dtype if results else None
+    return {} if dtype is None else {"dtype": dtype.value[0], "data_type": dtype.value[0]}
+
+
+def _texts(types: Sequence[TensorType]) -> str:
+    return " and ".join(map(str, types)) or "nothing"
