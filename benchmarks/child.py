@@ -1,4 +1,7 @@
-"""One measurement, in a process of its own: `python child.py pass|big DUMP` prints JSON of seconds of CPU time and megabytes."""
+"""One measurement, in a process of its own: `python child.py WHAT DUMP` prints JSON of seconds of CPU time and megabytes.
+
+WHAT is pass, big, job, load or infer.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,11 @@ import sys
 import time
 from pathlib import Path
 
+from google.protobuf import text_format
+
 import irflops
+from irflops.infer import infer
+from irflops.readers import job_wire
 from irflops.report.json_writer import write_json
 
 TENSOR = re.compile(r"[^\s(\[,]+/\w+:\(?sbp=\((?:[^()]|\(\d+\))*\), size=\([\d, ]*\), dtype=\([\w.]+\)")
@@ -23,6 +30,10 @@ SMALL_GRAPH = """\
     )
   )
 )
+"""
+SMALL_JOB = """\
+net { op { name: "x" input_conf { out: "out" blob_conf { shape { dim: 1 } data_type: kFloat } } } }
+job_conf { job_name: "warm_up_0" }
 """
 
 
@@ -50,10 +61,41 @@ def big(dump: Path) -> dict[str, float]:
     return {"analyze": analyzed - start, "json": time.process_time() - written, "peak_analyzed": peak_analyzed, "peak": peak_megabytes()}
 
 
+def job(dump: Path) -> dict[str, float]:
+    """A job's text as a graph, and as a message of the protobuf library, by the same schema."""
+    irflops.loads(SMALL_JOB)
+    text = gzip.decompress(dump.read_bytes()).decode("utf-8")
+    start = time.process_time()
+    irflops.loads(text)
+    loaded = time.process_time()
+    text_format.Parse(text, job_wire.job_class()(), allow_unknown_field=True)
+    return {"load": loaded - start, "library": time.process_time() - loaded}
+
+
+def load(dump: Path) -> dict[str, float]:
+    """A file's content as a graph. Grammars are loaded before."""
+    data = gzip.decompress(dump.read_bytes())
+    irflops.loads(gzip.decompress((dump.parent / dump.name.replace("densenet121", "basic_block")).read_bytes()))
+    start = time.process_time()
+    irflops.loads(data)
+    return {"load": time.process_time() - start}
+
+
+def inference(dump: Path) -> dict[str, float]:
+    """Reading a job without computed shapes, and inferring all of them. Rules are loaded before."""
+    irflops.analyze(irflops.loads(SMALL_JOB))
+    text = gzip.decompress(dump.read_bytes()).decode("utf-8")
+    start = time.process_time()
+    graph = irflops.loads(text)
+    loaded = time.process_time()
+    infer(graph)
+    return {"load": loaded - start, "infer": time.process_time() - loaded}
+
+
 def peak_megabytes() -> float:
     """The most memory that this process has held."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
-print(json.dumps({"pass": one_pass, "big": big}[sys.argv[1]](Path(sys.argv[2]))))
+print(json.dumps({"pass": one_pass, "big": big, "job": job, "load": load, "infer": inference}[sys.argv[1]](Path(sys.argv[2]))))

@@ -1,6 +1,6 @@
 """Prints how fast irflops is, each figure as a ratio that another machine would show too. Needs a POSIX system.
 
-    python benchmarks/run.py [--repeat 5] [--big 100] [--small 5] [--resnet DUMP] [--densenet DUMP] [--gpt DUMP]
+    python benchmarks/run.py [--repeat 5] [--big 100] [--small 5] [--resnet DUMP] [--densenet DUMP] [--forms STEM] [--gpt DUMP]
 
 The wheel is built and measured as users get it, with its compiled grammars. Each measurement is a process of its own, the best of
 `--repeat`. The dumps default to those in fixtures/; the big ones are made from the GPT's.
@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import forms
 from big_dump import pattern, write
 
 HERE = Path(__file__).resolve().parent
@@ -46,9 +47,10 @@ def main() -> None:
     parser.add_argument("--small", type=float, default=5, help="megabytes of the small one")
     parser.add_argument("--resnet", type=Path, default=FIXTURES / "resnet50.repr.txt.gz")
     parser.add_argument("--densenet", type=Path, default=FIXTURES / "densenet121.repr.txt.gz")
+    parser.add_argument("--forms", type=Path, default=FIXTURES / "densenet121", help="the forms of one graph, without their endings")
     parser.add_argument("--gpt", type=Path, default=FIXTURES / "gpt2_small_infer.repr.txt.gz")
     options = parser.parse_args()
-    libraries = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("lark", "networkx", "numpy", "rich"))
+    libraries = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("lark", "protobuf", "networkx", "numpy", "rich"))
     print(f"Python {platform.python_version()}, {libraries}; {platform.machine()}, {os.cpu_count()} CPUs; best of {options.repeat}\n")
     with tempfile.TemporaryDirectory(prefix="irflops-bench-") as folder:
         site = Path(folder, "site")
@@ -78,6 +80,9 @@ def measure(site: Path, folder: Path, options: argparse.Namespace) -> Iterator[R
     yield Ratio(
         "parse to cost of DenseNet-121 / one regex pass", analysis / one_pass, 8, f"{1e3 * analysis:.1f} ms / {1e3 * one_pass:.1f} ms"
     )
+
+    for figure in forms.figures(lambda what, dump: child(what, dump, site), options.forms, repeat):
+        yield Ratio(*figure)
 
     parts = pattern(options.gpt)
     sizes, best = {}, {}

@@ -8,15 +8,20 @@ False
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from os import PathLike
+from typing import TYPE_CHECKING
 
 from irflops.analysis import Analysis, analyze_graph
+from irflops.audit import Audit, Settings, audit_analysis
 from irflops.capturing import write_capture
 from irflops.errors import IrflopsError
 from irflops.ir import Graph
-from irflops.readers import load, loads
+from irflops.readers import load, load_live, loads
 from irflops.whatif import Inputs, changed
+
+if TYPE_CHECKING:
+    from irflops.differ import Diff
 
 __version__ = "0.1.0"
 
@@ -49,7 +54,24 @@ def _graph(graph: object, name: str | int | None, partial: bool) -> Graph:
         return load(graph, name, partial=partial)
     if not hasattr(graph, "_full_graph_proto"):
         raise IrflopsError(f"a {type(graph).__name__} is no graph", hint="give a path, a Graph or a live oneflow.nn.Graph")
-    return loads(repr(graph), name, name=f"<{type(graph).__name__}>", partial=partial)
+    return load_live(graph)
+
+
+def audit(graph: Analysis | Graph | str | PathLike[str] | object, settings: Settings | None = None) -> Audit:
+    """What the audit rules find in an analysis, or in whatever `analyze` takes. Errors: IrflopsError."""
+    # The name is the package's too: `from irflops.audit.finding import ...` goes on working, since the package is imported above.
+    return audit_analysis(graph if isinstance(graph, Analysis) else analyze(graph), settings)
+
+
+def diff(old: object, new: object, *, ignore: Iterable[str] = ()) -> Diff:
+    """What changed from one graph to another, and what each change costs; each an `Analysis`, or what `analyze` takes.
+
+    Operators are compared, not text: neither counters nor names count, and the forms may differ. `ignore` leaves kinds of change out:
+    `renames`, `moves`, `placement`. Errors: IrflopsError.
+    """
+    from irflops.differ import diff_analyses  # here for start-up time: most programs compare nothing
+
+    return diff_analyses(*(side if isinstance(side, Analysis) else analyze(side) for side in (old, new)), ignore=ignore)
 
 
 def capture(graph: object, path: str | PathLike[str], *, inputs: Sequence[object] | None = None) -> None:
@@ -61,4 +83,4 @@ def capture(graph: object, path: str | PathLike[str], *, inputs: Sequence[object
     write_capture(graph, path, inputs, __version__)
 
 
-__all__ = ["Analysis", "Graph", "IrflopsError", "__version__", "analyze", "capture", "load", "loads"]
+__all__ = ["Analysis", "Graph", "IrflopsError", "__version__", "analyze", "audit", "capture", "diff", "load", "loads"]

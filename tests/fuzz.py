@@ -17,7 +17,14 @@ with atheris.instrument_imports(include=["irflops"]):
     from irflops.errors import IrflopsError
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
-DUMPS = [gzip.decompress(path.read_bytes()) for path in sorted(FIXTURES.glob("*.repr.txt.gz")) if path.stat().st_size < 2000]
+FORMS = ("*.repr.txt.gz", "*.fwd.prototxt.gz", "*.job.prototxt.gz", "*.job.pb.gz")
+DUMPS = [
+    gzip.decompress(path.read_bytes())
+    for folder in (FIXTURES, FIXTURES / "forms")
+    for form in FORMS
+    for path in sorted(folder.glob(form))
+    if path.stat().st_size < (2000 if "repr" in form else 7000)
+]
 PIECES = [
     b"(",
     b")",
@@ -34,6 +41,16 @@ PIECES = [
     b"->",
     b"[",
     b"]",
+    b"{",
+    b"}",
+    b"<",
+    b"'",
+    b"#",
+    b": ",
+    b"op {",
+    b"\x0a",
+    b"\x12\xff\xff\x7f",
+    b"\xa3\x3f",
 ]
 
 

@@ -22,9 +22,21 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "_tables" not in path
 LINES_AT_MOST = 400
 
 IMPORTS_INSIDE_FUNCTIONS = {
+    ("__init__.py", "irflops.differ"): "start-up time: most programs compare nothing",
     ("cli/__init__.py", "importlib"): "start-up time: metadata, which --version alone asks",
     ("cli/analyze.py", "irflops.report.terminal"): "start-up time: rich, which only what a person reads needs",
+    ("cli/diff.py", "irflops.report.terminal"): "the same",
+    ("audit/__init__.py", "irflops.audit.engine"): "start-up time: the rules, which only an audit needs",
+    ("audit/__init__.py", "irflops.audit.registry"): "the same",
+    ("cli/audit.py", "irflops.report.terminal"): "start-up time: rich, which only what a person reads needs",
+    ("cli/by_convention.py", "irflops.report.terminal"): "the same",
     ("cli/tables.py", "irflops.report.terminal"): "the same",
+    ("compat/flowflops.py", "oneflow"): "optional: a dump does without it",
+    ("readers/__init__.py", "irflops.readers.archive"): "start-up time: each form's reader, and the protobuf library, only where it is needed",
+    ("readers/__init__.py", "irflops.readers.captured"): "the same",
+    ("readers/__init__.py", "irflops.readers.job"): "the same",
+    ("readers/__init__.py", "irflops.readers.saved_folder"): "the same",
+    ("readers/__init__.py", "irflops.readers.saved_mlir"): "the same",
     ("report/output.py", "rich.console"): "start-up time: the progress of files that take long",
     ("report/output.py", "rich.text"): "the same",
     ("ir.py", "networkx"): "start-up time: the slowest import, and few runs need the view",

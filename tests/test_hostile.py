@@ -10,23 +10,16 @@ import bz2
 import gzip
 import importlib
 import io
-import json
 import lzma
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 
 import pytest
+from hostile import BYTES, SECONDS, attack, outcome, report, withstand
 
 import irflops
-from irflops import IrflopsError
 from irflops.errors import GraphError, GraphSyntaxError
-
-BYTES = int(os.environ.get("IRFLOPS_HOSTILE_BYTES", "500000"))
-FULL = 10_000_000
-SECONDS, MEGABYTES = 20, 1000
 
 TYPE = "sbp=(B), size=(2), dtype=(oneflow.float32)"
 PLACE = 'placement=(oneflow.placement(type="cpu", ranks=[0]))'
@@ -149,55 +142,9 @@ def _frame(line: int) -> str:
     return f"Python Stack[-1]: 'f' at 'f.py': line {line}"
 
 
-def outcome(data: str | bytes, *, partial: bool = False) -> IrflopsError | None:
-    """Reads and analyzes; anything raised but an IrflopsError is a failure. The error must be fit to be shown."""
-    try:
-        graph = irflops.loads(data, partial=partial)
-        analysis = irflops.analyze(graph)
-        analysis.to_dict()
-        analysis.rows("module")
-        analysis._repr_html_()
-    except IrflopsError as error:
-        check_error(error)
-        return error
-    return None
-
-
-def check_error(error: IrflopsError) -> None:
-    text = str(error)
-    assert all(c.isprintable() or c in "\n\t" for c in text), ascii(text[:500])
-    assert text.count("\nhint: ") <= 1
-    assert len(text) < 3000, text[:500]
-    assert (error.line is None) == (error.column is None)
-    if error.line is not None and error.excerpt is not None:
-        assert error.column is not None
-        assert 1 <= error.column <= len(error.excerpt) + 1
-        assert text.splitlines()[2].rstrip().endswith("^")
-
-
-def attack(name: str, size: int) -> None:
-    for partial in (False, True):
-        outcome(ATTACKS[name](size), partial=partial)
-
-
-def measured(name: str, size: int) -> tuple[float, float]:
-    """Seconds of the slower of the two readings and peak megabytes, in a process of its own."""
-    run = subprocess.run([sys.executable, __file__, name, str(size)], capture_output=True, text=True, timeout=10 * SECONDS, check=False)
-    assert run.returncode == 0, run.stderr[-2000:]
-    seconds, megabytes = json.loads(run.stdout)
-    return seconds, megabytes
-
-
 @pytest.mark.parametrize("name", NAMED)
 def test_attack(name: str) -> None:
-    if BYTES >= FULL:
-        seconds, megabytes = measured(name, BYTES)
-        assert seconds <= SECONDS
-        assert megabytes <= MEGABYTES
-        return
-    start = time.process_time()
-    attack(name, BYTES)
-    assert time.process_time() - start <= SECONDS / 2
+    withstand(__file__, name, ATTACKS[name])
 
 
 @pytest.mark.parametrize("slot", SLOTS)
@@ -206,7 +153,7 @@ def test_runs_of_anything_anywhere(slot: str) -> None:
     for name in MATRIX:
         if name.startswith(f"{slot}: "):
             start = time.process_time()
-            attack(name, BYTES // 50)
+            attack(ATTACKS[name], BYTES // 50)
             assert time.process_time() - start <= SECONDS / 4, name
 
 
@@ -383,17 +330,4 @@ def test_nested_compression_is_one_level() -> None:
 
 
 if __name__ == "__main__":
-    slowest = 0.0
-    for as_partial in (False, True):
-        content = ATTACKS[sys.argv[1]](int(sys.argv[2]))
-        began = time.process_time()
-        outcome(content, partial=as_partial)
-        slowest = max(slowest, time.process_time() - began)
-        del content
-    try:
-        import resource
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1000 if sys.platform != "darwin" else 1_000_000)
-    except ImportError:  # Windows
-        peak = 0.0
-    print(json.dumps([slowest, peak]))  # noqa: T201 - what the test reads
+    report(ATTACKS[sys.argv[1]], int(sys.argv[2]))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
+from typing import Any
 
 from irflops.errors import ChoiceError, NotAGraphError, Source, Span, error_at
 from irflops.ir import Graph, Note
@@ -27,8 +28,9 @@ _NAME = re.compile(r"GRAPH\s*:?\s*([^:()\n]*)(?::([^()\n]*))?")
 def load(path: str | PathLike[str], graph: str | int | None = None, *, partial: bool = False, max_size: int = MAX_SIZE) -> Graph:
     """The graph in a file, `-` for standard input, or in the folder that `oneflow.save(graph, DIR)` writes.
 
-    The form is told by the content, never by the name; compressed files and logs are read as they are. `graph` chooses by name or by 1-based position where a file holds several different ones. With `partial`, a graph that is cut off or
-    interrupted is read as far as it goes, and marked so. Errors: IrflopsError with path, line, column and hint.
+    The form is told by the content, never by the name; compressed files and logs are read as they are. `graph` chooses by name or by
+    1-based position where a file holds several different ones. With `partial`, a print that is cut off or interrupted is read as far as
+    it goes, and marked so. Errors: IrflopsError with path, line, column and hint.
     """
     name = fspath(path)
     if Path(name).is_dir():
@@ -42,6 +44,16 @@ def loads(data: str | bytes, graph: str | int | None = None, *, name: str = "<st
     """The graph in a text or in the bytes of a file; see `load`."""
     raw = data.encode("utf-8", errors="replace") if isinstance(data, str) else decompress(data, name)
     return _read(raw, name, graph, partial)
+
+
+def load_live(graph: Any) -> Graph:
+    """The graph of a live `oneflow.nn.Graph` that was called once: attributes from its job, classes and declarations from its print."""
+    from irflops.readers.captured import merge  # for start-up time, as the other readers
+    from irflops.readers.job import read_job_binary
+
+    name = f"<{type(graph).__name__}>"
+    printed = loads(repr(graph), name=name)
+    return merge(read_job_binary(graph._full_graph_proto.SerializeToString(), name), printed)  # noqa: SLF001 - OneFlow has no public way to it
 
 
 def count_lines(path: str | PathLike[str], max_size: int = MAX_SIZE) -> dict[str, int]:
@@ -210,4 +222,4 @@ def _listing(source: Source, graphs: Sequence[GraphText]) -> str:
     return "\n".join(lines)
 
 
-__all__ = ["count_lines", "graph_name", "load", "loads"]
+__all__ = ["count_lines", "graph_name", "load", "load_live", "loads"]

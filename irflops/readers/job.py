@@ -22,9 +22,14 @@ from irflops.tree import nearest, with_parents
 _RESULT_FIELDS = frozenset({"out", "out_0", "y", "acc"})
 """Fields of OneFlow's own operators that name a blob of theirs; their other texts with a slash are operands."""
 
+_OPERATORS, _SIZE_PER_OPERATOR = 25_000, 100
+_MODULES, _SIZE_PER_MODULE = 5_000, 400
+"""Operators and modules that any job may have, and of how many bytes a large one may have one more: real ones have 500 and 2,000."""
 _LEVELS = 1000
-_MAX_PATHS = 200_000_000
-"""Characters that the modules above all modules may have; a graph of 100 MB has a tenth."""
+_LEVELS_AT_LEAST = 20_000
+_LEVELS_PER_PATH = 32
+_MAX_PATHS = 100_000_000
+"""Levels above one module, above all modules, and characters of the paths that those have."""
 
 _NO_TENSORS = frozenset({"job_name", "model_name", "nd_sbp"})
 _TICK = "UserSourceOpTickInput"
@@ -63,6 +68,8 @@ class _Job:
         sbp_of_1d: list[Statement] = []
         for statement in _spread(statements):
             self.unknown.update(statement.unknown)
+            if len(self.confs) > _OPERATORS + self.size // _SIZE_PER_OPERATOR or len(self.paths) > _MODULES + self.size // _SIZE_PER_MODULE:
+                raise self._error(statement.span, "more operators or modules than a job of this size can have")
             if statement.field == "op":
                 self.confs += [(conf, statement.span, statement.unknown) for conf in statement.value()]
             elif statement.field == "lbn2logical_blob_desc":
@@ -245,7 +252,11 @@ class _Job:
     def _modules(self, drafts: list[Draft], graph: str) -> tuple[Module, ...]:
         """The modules that own operators and those above them, and each operator's own. A job has no classes."""
         paths = self.paths or [draft.module for draft in drafts if draft.module != UNPLACED]
-        if sum(len(path) * min(path.count("."), _LEVELS) for path in set(paths)) > _MAX_PATHS:
+        levels = {path: min(path.count("."), _LEVELS) for path in paths}
+        if (
+            sum(levels.values()) > _LEVELS_AT_LEAST + _LEVELS_PER_PATH * len(levels)
+            or sum(len(p) * n for p, n in levels.items()) > _MAX_PATHS
+        ):
             raise GraphSyntaxError("module paths longer and deeper than those of any model", path=self.source.name)
         known = dict.fromkeys(with_parents("" if path == graph else path for path in paths))
         for draft in drafts:

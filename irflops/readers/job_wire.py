@@ -7,6 +7,7 @@ from functools import cache, partial
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.internal import api_implementation
 from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as Wire
 
@@ -20,6 +21,8 @@ _TYPES = {"string": 12, "int32": 5, "int64": 3, "bool": 8, "float": 2, "double":
 """Numbers of the field types in descriptor.proto. Strings are read as bytes, for OneFlow does not promise that they are UTF-8."""
 
 _WIRE_TYPES = {"string": 2, "int32": 0, "int64": 0, "bool": 0, "float": 5, "double": 1, "enum": 0}
+_IN_C = api_implementation.Type() != "python"
+"""Whether the library is the compiled one; the other miscounts bytes once unknown fields were dropped."""
 _MESSAGE_TYPE = 11
 _OPTIONAL, _REPEATED = 1, 3
 MAX_DEPTH = 100
@@ -27,7 +30,8 @@ MAX_DEPTH = 100
 
 
 @cache
-def _job_class() -> type[Wire]:
+def job_class() -> type[Wire]:
+    """The class of a Job's message."""
     file = descriptor_pb2.FileDescriptorProto(name="irflops_job.proto", package=_PACKAGE, syntax="proto2")
     file.message_type.add(name=_OPAQUE)
     enum = file.enum_type.add(name=_ENUM)
@@ -50,8 +54,8 @@ def _job_class() -> type[Wire]:
     get_class = getattr(message_factory, "GetMessageClass", None)
     if get_class is None:  # protobuf before 4.22; OneFlow itself asks for one before 4
         get_class = message_factory.MessageFactory(pool).GetPrototype
-    job_class: type[Wire] = get_class(descriptor)
-    return job_class
+    found: type[Wire] = get_class(descriptor)
+    return found
 
 
 def _flat(name: str) -> str:
@@ -60,11 +64,18 @@ def _flat(name: str) -> str:
 
 def job_statements(data: bytes, name: str) -> Iterator[Statement]:
     """The statements of a binary job. Errors: GraphSyntaxError with the byte where it breaks off or contradicts itself."""
-    job = _job_class()()
+    job = job_class()()
     try:
         job.ParseFromString(data)
     except (DecodeError, RuntimeError):
         raise _fault(data, name) from None
+    try:
+        yield from _statements(job)
+    except _BrokenAt:  # the library without its C parts lets some of it pass
+        raise _fault(data, name) from None
+
+
+def _statements(job: Wire) -> Iterator[Statement]:
     for descriptor, value in job.ListFields():
         section = descriptor.name
         message = SECTIONS.get(section)
@@ -78,17 +89,18 @@ def job_statements(data: bytes, name: str) -> Iterator[Statement]:
             field = fields[inner.name]
             for element in content if field.repeated else (content,):
                 yield Statement(section, inner.name, partial(_one, field, element), None, _unknown(element, field.kind))
-        yield Statement("", "", dict, None, _unknown(value, message))
-    yield Statement("", "", dict, None, _unknown(job, "Job"))
+        yield Statement("", "", dict, None, _unknown(value, message, deep=False))
+    yield Statement("", "", dict, None, _unknown(job, "Job", deep=False))
 
 
-def _unknown(wire: Wire, message: str) -> tuple[str, ...]:
-    """The fields of a message, and of those within, that their descriptions lack: by number, for nothing else is known. They are dropped."""
+def _unknown(wire: Wire, message: str, *, deep: bool = True) -> tuple[str, ...]:
+    """The fields of a message, and of those within if `deep`, that no description has, by their numbers. They are dropped."""
     data = wire.SerializeToString()
-    wire.DiscardUnknownFields()
-    if wire.ByteSize() == len(data):
-        return ()
-    return tuple(f"field {number}" for number in _unknown_numbers(data, message, 0, len(data)))
+    if _IN_C:
+        wire.DiscardUnknownFields()
+        if wire.ByteSize() == len(data):
+            return ()
+    return tuple(f"field {number}" for number in _unknown_numbers(data, message, 0, len(data), deep))
 
 
 def _plain(message: str, name: str, value: Any) -> Any:
@@ -172,7 +184,7 @@ def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int
         raise _BrokenAt(end, "a group of fields has no end")
 
 
-def _unknown_numbers(data: bytes, message: str, start: int, end: int) -> Iterator[int]:
+def _unknown_numbers(data: bytes, message: str, start: int, end: int, deep: bool) -> Iterator[int]:
     """Numbers of fields that no description has, or has of another wire type."""
     by_number = {field.number: field for field in (fields_of(message) or {}).values()}
     for number, wire_type, first, last in _fields(data, start, end):
@@ -180,8 +192,8 @@ def _unknown_numbers(data: bytes, message: str, start: int, end: int) -> Iterato
         if field is None or wire_type not in (_WIRE_TYPES.get(field.kind, 2), 2 if field.repeated else -1):
             if is_whole(message):
                 yield number
-        elif field.kind not in _TYPES:
-            yield from _unknown_numbers(data, field.kind, first, last)
+        elif deep and field.kind not in _TYPES:
+            yield from _unknown_numbers(data, field.kind, first, last, deep)
 
 
 def _fault(data: bytes, name: str) -> GraphSyntaxError:

@@ -20,8 +20,8 @@ from irflops.readers.syntax import SyntaxProblem, explain
 
 T = TypeVar("T")
 
-_PARSED_AT_LEAST = 700_000
-_SIZE_PER_PARSED = 15
+_PARSED_AT_LEAST = 250_000
+_SIZE_PER_PARSED = 25
 """What Lark may be given of any text, and of a large one more: real jobs need 50,000, and 1 in 30 beyond a megabyte."""
 
 

@@ -1,0 +1,84 @@
+"""What attacks on the readers share: how large they are, what they may take, and what an outcome is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import irflops
+from irflops import IrflopsError
+
+BYTES = int(os.environ.get("IRFLOPS_HOSTILE_BYTES", "500000"))
+FULL = 10_000_000
+SECONDS, MEGABYTES = 20, 1000
+
+Attack = Callable[[int], str | bytes]
+"""Content of about so many bytes."""
+
+
+def outcome(data: str | bytes, *, partial: bool = False) -> IrflopsError | None:
+    """Reads and analyzes; anything raised but an IrflopsError is a failure. The error must be fit to be shown."""
+    try:
+        graph = irflops.loads(data, partial=partial)
+        analysis = irflops.analyze(graph)
+        analysis.to_dict()
+        analysis.rows("module")
+        analysis._repr_html_()
+    except IrflopsError as error:
+        check_error(error)
+        return error
+    return None
+
+
+def check_error(error: IrflopsError) -> None:
+    text = str(error)
+    assert all(c.isprintable() or c in "\n\t" for c in text), ascii(text[:500])
+    assert text.count("\nhint: ") <= 1
+    assert len(text) < 3000, text[:500]
+    assert (error.line is None) == (error.column is None)
+    if error.line is not None and error.excerpt is not None:
+        assert error.column is not None
+        assert 1 <= error.column <= len(error.excerpt) + 1
+        assert text.splitlines()[2].rstrip().endswith("^")
+
+
+def attack(content: Attack, size: int) -> None:
+    for partial in (False, True):
+        outcome(content(size), partial=partial)
+
+
+def withstand(script: str, name: str, content: Attack) -> None:
+    """At full size in a process of its own, within the bounds that are stated; a small one here, in half the time."""
+    if BYTES < FULL:
+        start = time.process_time()
+        attack(content, BYTES)
+        assert time.process_time() - start <= SECONDS / 2
+        return
+    command = [sys.executable, script, name, str(BYTES)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=10 * SECONDS, check=False)
+    assert run.returncode == 0, run.stderr[-2000:]
+    seconds, megabytes = json.loads(run.stdout)
+    assert seconds <= SECONDS
+    assert megabytes <= MEGABYTES
+
+
+def report(content: Attack, size: int) -> None:
+    """Prints seconds of the slower of the two readings and peak megabytes, for `withstand`."""
+    slowest = 0.0
+    for as_partial in (False, True):
+        data = content(size)
+        began = time.process_time()
+        outcome(data, partial=as_partial)
+        slowest = max(slowest, time.process_time() - began)
+        del data
+    try:
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1000 if sys.platform != "darwin" else 1_000_000)
+    except ImportError:  # Windows
+        peak = 0.0
+    print(json.dumps([slowest, peak]))  # noqa: T201 - what `withstand` reads
