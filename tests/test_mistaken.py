@@ -233,8 +233,7 @@ def test_other_content_names_what_was_looked_for(data: bytes) -> None:
 def test_a_folder(tmp_path: Path) -> None:
     with pytest.raises(IrflopsError) as caught:
         irflops.load(tmp_path)
-    assert caught.value.message == "this is a folder, and irflops reads printed graphs"
-    assert caught.value.hint == "print the graph into a file: print(graph, file=open('graph.txt', 'w'))"
+    assert caught.value.message == "this folder holds no saved graph: there is no model.mlir"
     assert caught.value.path == str(tmp_path)
 
 

@@ -15,7 +15,21 @@ from irflops.cli.exit_codes import BAD_INPUT, FINE, INTERRUPTED, OUR_BUG
 from irflops.errors import IrflopsError
 from irflops.report.output import prepare_streams, silence
 
-COMMANDS = ("analyze", "capture", "formats", "lines", "ops", "scale", "schema")
+COMMANDS = (
+    "analyze",
+    "audit",
+    "capture",
+    "compare",
+    "conventions",
+    "diff",
+    "explain",
+    "formats",
+    "lines",
+    "ops",
+    "rules",
+    "scale",
+    "schema",
+)
 """In the order of the help. Each is the function of that name in the file of that name."""
 
 
@@ -84,7 +98,7 @@ def _print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) ->
 )
 @click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version, help="Show the version and exit.")
 def cli() -> None:
-    """What a OneFlow graph costs, and where: from a printed graph alone, without OneFlow."""
+    """What a OneFlow graph costs, and where: from a dump alone, without OneFlow."""
 
 
 def main() -> NoReturn:

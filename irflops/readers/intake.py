@@ -51,9 +51,9 @@ def display_name(path: str) -> str:
 def _read_file(path: Path, max_size: int) -> bytes:
     if path.is_dir():
         raise IrflopsError(
-            "this is a folder, and irflops reads printed graphs",
+            "this is a folder, not a file",
             path=str(path),
-            hint="print the graph into a file: print(graph, file=open('graph.txt', 'w'))",
+            hint="of folders, those that oneflow.save(graph, DIR) writes are read as a whole",
         )
     with path.open("rb") as stream:
         return stream.read(max_size + 1)
