@@ -32,7 +32,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
     ("cli/by_convention.py", "irflops.report.terminal"): "the same",
     ("cli/tables.py", "irflops.report.terminal"): "the same",
     ("compat/flowflops.py", "oneflow"): "optional: a dump does without it",
-    ("readers/__init__.py", "irflops.readers.archive"): "start-up time: each form's reader, and the protobuf library, only where it is needed",
+    ("readers/__init__.py", "irflops.readers.archive"): "start-up time: each form's reader, and protobuf, only where it is needed",
     ("readers/__init__.py", "irflops.readers.captured"): "the same",
     ("readers/__init__.py", "irflops.readers.job"): "the same",
     ("readers/__init__.py", "irflops.readers.saved_folder"): "the same",

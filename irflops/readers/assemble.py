@@ -134,7 +134,8 @@ def complete(
 ) -> None:
     """Links the drafts and sets their kinds, phases and runs.
 
-    `seeds` names the operators that begin the backward pass, where the form says so. Appends hidden sources to `drafts`, and to `notes` what cannot be told.
+    `seeds` names the operators that begin the backward pass, where the form says so. Appends hidden sources to `drafts`, and to `notes`
+    what cannot be told.
     """
     unprinted = add_hidden_sources(drafts, declared)
     if unprinted:
