@@ -236,6 +236,14 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
+class ModuleCall:
+    """What one call of a module took and gave, as far as it were tensors."""
+
+    inputs: tuple[TensorType, ...]
+    outputs: tuple[TensorType, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Module:
     """A module of the user's model."""
 
@@ -249,6 +257,8 @@ class Module:
     outputs: tuple[TensorType, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     """The parameters and buffers that its own lines declare."""
+    calls: tuple[ModuleCall, ...] = ()
+    """`inputs` and `outputs` call by call, in order; none where the form does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 
 from irflops.errors import Span
-from irflops.ir import Module, Parameter, Shape, TensorType, VariableKind
+from irflops.ir import Module, ModuleCall, Parameter, Shape, TensorType, VariableKind
 from irflops.readers.draft import Draft
 from irflops.readers.operators import UNPLACED
 from irflops.readers.variables import LOOKED_THROUGH
+
+Line = tuple[str | None, TensorType | None]
+"""Name and type of an INPUT or OUTPUT line; no name where a listing lost it, no type where the value is no tensor."""
 
 
 @dataclass
@@ -22,8 +26,8 @@ class Level:
     text: str | None
     start: int
     end: int
-    inputs: list[TensorType] = field(default_factory=list)
-    outputs: list[TensorType] = field(default_factory=list)
+    inputs: list[Line] = field(default_factory=list)
+    outputs: list[Line] = field(default_factory=list)
     parameters: list[Parameter] = field(default_factory=list)
     unnamed: list[Parameter] = field(default_factory=list)
     drafts: list[Draft] = field(default_factory=list)
@@ -70,12 +74,36 @@ def frozen_modules(modules: Sequence[Level], drafts: list[Draft], class_of: Call
                 class_of(first.text) if first.text else None,
                 first.text,
                 Span(first.start, first.end),
-                tuple(type_ for level in levels for type_ in level.inputs),
-                tuple(type_ for level in levels for type_ in level.outputs),
+                tuple(tensors_of(line for level in levels for line in level.inputs)),
+                tuple(tensors_of(line for level in levels for line in level.outputs)),
                 tuple(parameters.values()),
+                _calls([line for level in levels for line in level.inputs], [line for level in levels for line in level.outputs]),
             )
         )
     return tuple(frozen)
+
+
+def tensors_of(lines: Iterable[Line]) -> list[TensorType]:
+    """The types of those lines that are of tensors."""
+    return [type_ for _, type_ in lines if type_ is not None]
+
+
+def _calls(inputs: list[Line], outputs: list[Line]) -> tuple[ModuleCall, ...]:
+    """The calls of a module: a name stands once in each, so that one that comes again begins the next."""
+    pairs = zip_longest(_by_call(inputs), _by_call(outputs), fillvalue=())
+    return tuple(ModuleCall(tuple(tensors_of(took)), tuple(tensors_of(gave))) for took, gave in pairs)
+
+
+def _by_call(lines: list[Line]) -> list[list[Line]]:
+    calls: list[list[Line]] = []
+    seen: set[str | None] = set()
+    for line in lines:
+        if not calls or line[0] in seen:
+            calls.append([])
+            seen.clear()
+        seen.add(line[0])
+        calls[-1].append(line)
+    return calls
 
 
 def _shared_variables(drafts: list[Draft]) -> dict[tuple[str, str, Shape | None], str]:
