@@ -21,6 +21,7 @@ START: dict[str, tuple[str, ...]] = {
     "graph_repr": ("operator", "level", "tensor_line", "config", "arguments", "call", "frames"),
     "job_text": ("message",),
     "op_signature": ("call",),
+    "saved_mlir": ("statement",),
 }
 """Start rules by grammar."""
 

@@ -1,0 +1,272 @@
+"""What an operation of OneFlow's dialect is in a job: its op type, the arguments behind its operands and results, its attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
+
+from irflops.ir import Attrs, AttrValue, NdSbp, Operand, Sbp
+from irflops.readers.job_schema import DTYPE_BY_NUMBER, fields_of
+from irflops.readers.mlir_plan import DataType, RawOp
+from irflops.readers.mlir_plan import Sbp as RawSbp
+from irflops.readers.mlir_types import CONTROL
+from irflops.readers.placement import sbp_of_text
+from irflops.signatures import Arg, signature
+
+RENAMED = {
+    "add_n2": "add_n",
+    "normalization_infer": "normalization",
+    "variable_ir": "variable",
+}
+"""Op types of a job by the operations that stand for them: those of oneflow/ir/lib/OneFlow/OneFlowOps.cpp that name an original op type,
+and the variable of constant folding. All other operations are called like the op types that they were made from."""
+
+_NARROWED = {"scalar_mul_by_tensor": "broadcast_mul"}
+"""Operations that took the place of another whose name they keep: BroadcastMulToScalarMulPattern (oneflow/ir/include/OneFlow/
+OneFlowPatterns.td, up to 0.9.0) does so to a broadcast_mul by one element. The arguments correspond in order."""
+
+NO_USER_OPS = frozenset({"system", "variable", "variable_ir", "input", "output"})
+"""Operations that stand for OneFlow's own operators, which have no attributes in a job."""
+
+_BOOKKEEPING = frozenset(
+    {
+        "device_name",
+        "device_tag",
+        "hierarchy",
+        "input_bns",
+        "input_sizes",
+        "op_name",
+        "op_type_case",
+        "op_type_name",
+        "operandSegmentSizes",
+        "operand_segment_sizes",
+        "output_lbns",
+        "output_sizes",
+        "resultSegmentSizes",
+        "result_segment_sizes",
+        "scope_symbol_id",
+    }
+)
+"""Attributes that a job keeps elsewhere than among those of a user operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The place of a tensor at an operator."""
+
+    arg: str
+    index: int
+
+
+class Slots(NamedTuple):
+    """The places of an operation's operands and results, in order; None for edges of control and for what no job has."""
+
+    operands: list[Slot | None]
+    results: list[Slot | None]
+
+
+class SlotsDoNotFit(ValueError):
+    """An operation whose operands or results are not as many as it says, or as its op type takes."""
+
+
+@cache
+def _system_types() -> dict[int, str]:
+    """Op types by the number of their field in OneFlow's OperatorConf."""
+    fields = (fields_of("OperatorConf") or {}).values()
+    return {field.number: field.name.removesuffix("_conf") for field in fields if field.name.endswith("_conf")}
+
+
+def op_type_of(raw: RawOp, mnemonic: str, named: Collection[str]) -> str | None:
+    """The op type as in a job; `named` are those that the operator's name allows. None for a system operator of an unknown number."""
+    if mnemonic == "system":
+        number = raw.attrs.get("op_type_case")
+        return _system_types().get(number) if isinstance(number, int) else None
+    stated = raw.attrs.get("op_type_name")
+    op_type = stated if isinstance(stated, str) and stated else RENAMED.get(mnemonic, mnemonic)
+    narrowed = _NARROWED.get(op_type)
+    return narrowed if narrowed is not None and narrowed in named else op_type
+
+
+def slots_of(raw: RawOp, mnemonic: str, op_type: str | None) -> Slots:
+    """Where an operation's operands and results belong. Errors: SlotsDoNotFit."""
+    found = signature(op_type) if op_type is not None else None
+    inputs, outputs = (found.inputs, found.outputs) if found is not None else (None, None)
+    if mnemonic == "system":
+        operands: list[Slot | None] = [_slot(bn) for bn in _words(raw, "input_bns")]
+        results: list[Slot | None] = [_slot(lbn.partition("/")[2]) for lbn in _words(raw, "output_lbns")]
+    elif mnemonic in NO_USER_OPS:
+        # An `input` reads the argument of the job that it stands for, and a job has no such edge.
+        operands = [Slot("in", 0)] if mnemonic == "output" else [None] if mnemonic == "input" else []
+        results = [Slot("out", 0)]
+    elif mnemonic == "user":
+        data = _data(_sizes(raw, "operand_segment_sizes", "operandSegmentSizes"), raw.operand_types, "operands")
+        made = _data(_sizes(raw, "result_segment_sizes", "resultSegmentSizes"), raw.result_types, "results")
+        operands = _placed(inputs, _sizes(raw, "input_sizes"), data, "operands")
+        results = _placed(outputs, _sizes(raw, "output_sizes"), made, "results")
+    else:
+        data, made = (_data(None, types, "") for types in (raw.operand_types, raw.result_types))
+        operands = _placed(inputs, _sizes(raw, "operand_segment_sizes", "operandSegmentSizes"), data, "operands")
+        results = _placed(outputs, _sizes(raw, "result_segment_sizes", "resultSegmentSizes"), made, "results")
+    return Slots(_with_control(operands, raw.operand_types, "operands"), _with_control(results, raw.result_types, "results"))
+
+
+def _words(raw: RawOp, name: str) -> tuple[str, ...]:
+    value = raw.attrs.get(name, ())
+    if isinstance(value, tuple) and all(isinstance(word, str) for word in value):
+        return value
+    raise SlotsDoNotFit(f"its {name} are no list of strings")
+
+
+def lbns_of(raw: RawOp, name: str, slots: Sequence[Slot | None]) -> list[str]:
+    """Names of the logical blobs that an operation makes, as far as they are blobs."""
+    stated = _words(raw, "output_lbns")
+    made = [slot for slot in slots if slot is not None]
+    if len(stated) == len(made):
+        return list(stated)
+    own = raw.name.partition(".")[2] in NO_USER_OPS
+    return [f"{name}/{slot.arg}" if own else f"{name}/{slot.arg}_{slot.index}" for slot in made]
+
+
+def _slot(blob: str) -> Slot:
+    """The argument and index that a blob's name spells: `in_1` is the second tensor of `in`."""
+    arg, _, index = blob.rpartition("_")
+    return Slot(arg, int(index)) if arg and index.isdecimal() and len(index) < 10 else Slot(blob, 0)
+
+
+def _sizes(raw: RawOp, *names: str) -> tuple[int, ...] | None:
+    """Tensors by argument, as one of these attributes says; None where there is none of them."""
+    for name in names:
+        sizes = raw.attrs.get(name)
+        if sizes is None:
+            continue
+        if isinstance(sizes, tuple) and all(isinstance(size, int) and size >= 0 for size in sizes):
+            return sizes
+        raise SlotsDoNotFit(f"its {name} are no counts")
+    return None
+
+
+def _data(said: tuple[int, ...] | None, types: Sequence[str], what: str) -> int:
+    """How many tensors come before the edges of control; `said` are the numbers of both."""
+    if said is None:
+        count = len(types)
+        while count and types[count - 1] == CONTROL:
+            count -= 1
+        return count
+    if len(said) != 2 or sum(said) != len(types):
+        raise SlotsDoNotFit(f"{len(types)} {what} stand here, and its segments are {', '.join(map(str, said)) or 'none'}")
+    return said[0]
+
+
+def _placed(args: Sequence[Arg] | None, sizes: tuple[int, ...] | None, count: int, what: str) -> list[Slot | None]:
+    """Places of that many tensors. `sizes` says how many each argument has; else each has one, and the one of several tensors the rest."""
+    if sizes is not None and sum(sizes) != count:
+        raise SlotsDoNotFit(f"{count} {what} stand here, and its arguments have {sum(sizes)}")
+    if args is None:
+        stem = "in" if what == "operands" else "out"
+        return [Slot(stem, index) for index in range(count)]
+    if sizes is None:
+        sizes = _shared_out(args, count, what)
+    slots: list[Slot | None] = []
+    for number, size in enumerate(sizes):
+        # A source may have one argument more than its definition: what ticks it.
+        slots += [Slot(args[number].name, index) if number < len(args) else None for index in range(size)]
+    return slots
+
+
+def _shared_out(args: Sequence[Arg], count: int, what: str) -> tuple[int, ...]:
+    spare = count - sum(not (arg.optional or arg.variadic) for arg in args)
+    if spare < 0:
+        raise SlotsDoNotFit(f"{count} {what} stand here, and it takes {count - spare} at least")
+    sizes = []
+    for arg in args:
+        size = spare if arg.variadic else min(spare, 1) if arg.optional else 1
+        spare -= size if arg.variadic or arg.optional else 0
+        sizes.append(size)
+    if spare and args and what == "operands":
+        raise SlotsDoNotFit(f"{count} {what} stand here, and it takes {count - spare} at most")
+    return (*sizes, spare)
+
+
+def _with_control(slots: list[Slot | None], types: Sequence[str], what: str) -> list[Slot | None]:
+    """Places of all tensors; edges of control come last."""
+    more = types[len(slots) :]
+    if len(slots) > len(types) or any(type_ != CONTROL for type_ in more):
+        raise SlotsDoNotFit(f"{len(types)} {what} stand here, and it has {len(slots)}")
+    return slots + [None] * len(more)
+
+
+_RESULTS = {
+    "normalization_add_relu_grad": ("dx", "gamma_diff", "beta_diff", "addend_diff"),
+    "normalization_grad": ("dx", "gamma_diff", "beta_diff"),
+    "softmax_cross_entropy": ("out", "prob"),
+}
+"""Results in the order of jobs (seen in 0.9.0) where it is not the definition's, which is MLIR's."""
+
+
+def as_in_job(
+    op_type: str | None, operands: Sequence[Operand], results: Sequence[Operand]
+) -> tuple[tuple[Operand, ...], tuple[Operand, ...]]:
+    """Operands and results in a job's order, and under its names, where these are known not to be the definition's."""
+    order = _printed_order(op_type or "", tuple(dict.fromkeys([operand.arg for operand in operands])))
+    if order is not None:
+        named = [Operand(order.get(o.arg, o.arg), o.index, o.lbn, o.type, o.nd_sbp) for o in operands]
+        ranks = list(order.values())
+        operands = sorted(named, key=lambda operand: ranks.index(operand.arg))
+    ranked = _RESULTS.get(op_type or "")
+    if ranked is not None and all(result.arg in ranked for result in results):
+        results = sorted(results, key=lambda result: ranked.index(result.arg))
+    return tuple(operands), tuple(results)
+
+
+@cache
+def _printed_order(op_type: str, args: tuple[str, ...]) -> dict[str, str] | None:
+    """What a job calls these arguments, in its order; None where that is the definition's."""
+    found = signature(op_type)
+    if found is None:
+        return None
+    defined = {arg.name for arg in found.inputs}
+    for order in found.printed:
+        new, gone = [arg for arg in order if arg not in args], [arg for arg in args if arg not in order]
+        # What jobs call otherwise than the definition is one argument of a few types (the `x` of tanh_grad).
+        if len(order) == len(args) and len(new) <= 1 and not defined.intersection(new):
+            old = dict(zip(new, gone, strict=True))
+            return {old.get(arg, arg): arg for arg in order}
+    return None
+
+
+def attrs_of(raw: RawOp) -> Attrs:
+    """Attributes of a user operator as in a job; data types by name."""
+    return Attrs({name: _plain(value) for name, value in raw.attrs.items() if name not in _BOOKKEEPING})
+
+
+def _plain(value: Any) -> AttrValue:
+    if isinstance(value, DataType):
+        return dtype_word(value)
+    if isinstance(value, tuple):
+        if isinstance(value, RawSbp):
+            return value.word
+        if value and isinstance(value[0], (DataType, tuple)):
+            return tuple(map(_plain, value))
+    plain: AttrValue = value
+    return plain
+
+
+def dtype_word(number: int) -> str:
+    """The name of a data type of OneFlow's."""
+    dtype = DTYPE_BY_NUMBER.get(number)
+    return dtype.value[0] if dtype is not None else f"data type {number}"
+
+
+def nd_sbp_of(raw: RawOp) -> NdSbp | None:
+    """How the results lie, as `parallel` or `nd_sbp` says; None where they leave it open."""
+    parallel, words = raw.attrs.get("parallel"), raw.attrs.get("nd_sbp")
+    found: Iterable[Sbp | None] = ()
+    if isinstance(parallel, tuple) and parallel:
+        first = parallel[0] if not isinstance(parallel[0], RawSbp) and isinstance(parallel[0], tuple) else parallel
+        found = [Sbp(sbp.word, sbp.axis) if isinstance(sbp, RawSbp) and sbp.word != "any" else None for sbp in first]
+    elif isinstance(words, tuple):
+        found = [sbp_of_text(word) if isinstance(word, str) else None for word in words]
+    nd_sbp = tuple(sbp for sbp in found if sbp is not None)
+    return nd_sbp if nd_sbp and len(nd_sbp) == len(list(found)) else None

@@ -1,0 +1,91 @@
+"""Tensor types as MLIR writes them, and which of its eight-bit integers are OneFlow's bool.
+
+OneFlow writes int8 and bool alike (`si8`: oneflow/ir/lib/OneFlow/OneFlowDataTypeConversion.cpp). Both take a byte, so no figure depends on
+which of them it is; the operators that make and hand on such tensors tell all the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from irflops.ir import UNKNOWN_TENSOR, DType, TensorType
+from irflops.readers.values import MAX_RANK
+
+_RANKED = re.compile(r"tensor<((?:(?:\d{1,19}|\?)x)*)(.+)>\Z", re.DOTALL)
+_UNRANKED = re.compile(r"tensor<\*x(.+)>\Z", re.DOTALL)
+
+_ELEMENTS = {
+    "f16": DType.FLOAT16,
+    "bf16": DType.BFLOAT16,
+    "f32": DType.FLOAT32,
+    "f64": DType.FLOAT64,
+    "i1": DType.BOOL,
+    "complex<f16>": DType.COMPLEX32,
+    "complex<f32>": DType.COMPLEX64,
+    "complex<f64>": DType.COMPLEX128,
+    "!oneflow.char_element": DType.CHAR,
+} | {
+    f"{sign}i{bits}": dtype
+    for bits, signed, unsigned in (
+        (8, DType.INT8, DType.UINT8),
+        (16, DType.INT16, DType.UINT16),
+        (32, DType.INT32, DType.UINT32),
+        (64, DType.INT64, DType.UINT64),
+        (128, DType.INT128, DType.UINT128),
+    )
+    for sign, dtype in (("s", signed), ("", signed), ("u", unsigned))
+}
+
+CONTROL = "tensor<i1>"
+"""The type of edges that say what runs after what."""
+
+
+class TooManyDimensions(ValueError):
+    """A tensor of more dimensions than OneFlow has."""
+
+
+def tensor_type(text: str) -> TensorType:
+    """The type that a text spells; unknown where it is no tensor's. Errors: TooManyDimensions."""
+    ranked = _RANKED.match(text)
+    if ranked is not None:
+        extents = ranked[1].split("x")[:-1]
+        if len(extents) > MAX_RANK:
+            raise TooManyDimensions(f"a tensor of {len(extents)} dimensions; OneFlow has at most {MAX_RANK}")
+        shape = tuple(None if extent == "?" else int(extent) for extent in extents)
+        return TensorType(shape, _element(ranked[2]))
+    unranked = _UNRANKED.match(text)
+    return TensorType(None, _element(unranked[1])) if unranked is not None else UNKNOWN_TENSOR
+
+
+def _element(text: str) -> DType | None:
+    return _ELEMENTS.get(text.partition(",")[0].strip())
+
+
+_PREDICATES = re.compile(
+    r"(?:broadcast|scalar)_(?:equal|not_equal|greater|greater_equal|less|less_equal)\Z|(?:^|_)logical_|^broadcast_(?:isclose|inplace_)"
+    r"|^is(?:nan|inf|finite)\Z|^reduce_(?:all|any)\Z|^in_top_k\Z"
+)
+"""Op types whose result says whether something holds, of whatever type their operands are."""
+
+_BESIDES = frozenset({"condition", "mask", "like", "index", "indices", "indice"})
+"""Operands that steer what an operator does, and whose type is not its result's."""
+
+_INT8 = frozenset({"device_tick", "tick", "cast_to_tick"})
+"""Op types that make bytes, and no answers, out of other types: ticks."""
+
+
+def is_bool(op_type: str | None, dtypes: Iterable[str], operands: Iterable[tuple[str, TensorType]]) -> bool:
+    """Whether an operator's results of eight bits are bool.
+
+    `dtypes` are the data types that its attributes name, `operands` its operands by argument, their own types already told apart.
+    """
+    named = set(dtypes) & {"bool", "int8"}
+    if len(named) == 1:
+        return "bool" in named
+    if op_type is None or op_type in _INT8:
+        return False
+    if _PREDICATES.search(op_type):
+        return True
+    bytes_ = [type_.dtype for arg, type_ in operands if arg not in _BESIDES and type_.dtype in (DType.INT8, DType.BOOL)]
+    return all(dtype is DType.BOOL for dtype in bytes_)
