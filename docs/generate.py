@@ -1,4 +1,5 @@
-"""Writes what the documents quote: `docs/costs.md` from the rules, and the output below each `$ irflops ...` of a ```console block.
+"""Writes what the documents quote: `docs/costs.md`, `docs/rules.md` and `docs/conventions.md` from the rules, and the output below each
+`$ irflops ...` of a ```console block.
 
 `python docs/generate.py` rewrites them, `python docs/generate.py --check` names those that are out of date and exits with 1.
 """
@@ -17,10 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from irflops import ops
+from irflops.audit.rule import AuditRule, Bad, Good
+from irflops.audit.rules import RULES as AUDIT_RULES
+from irflops.conventions.registry import ALIASES, CONVENTIONS, Convention
+from irflops.conventions.rows import convention_row
 from irflops.ops.rule import Example, OpRule
 
 ROOT = Path(__file__).resolve().parent.parent
 COSTS = ROOT / "docs" / "costs.md"
+AUDIT = ROOT / "docs" / "rules.md"
+CONVENTIONS_PAGE = ROOT / "docs" / "conventions.md"
 
 
 def documents() -> list[Path]:
@@ -118,6 +125,150 @@ def anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
+# ------------------------------------------------------------------ audit rules
+
+AUDIT_HEAD = """\
+<!-- Written by docs/generate.py from the rules in irflops/audit/rules/. Change them there. -->
+
+# Audit rules
+
+What `irflops audit` looks for: {rules} rules, with {examples} examples that its tests check. `irflops rules NAME` shows one of them;
+[audit.md](audit.md) tells how to choose and set them. The notation of the graphs is that of irflops/audit/sketch.py: a line is an op, with
+the names of earlier lines as its operands.
+
+| rule | default | finds |
+| --- | --- | --- |
+{table}
+"""
+
+
+def audit_page() -> str:
+    """The whole of docs/rules.md."""
+    table = "\n".join(f"| [`{rule.name}`](#{rule.name}) | {rule.severity.word} | {_prose(rule.summary)} |" for rule in AUDIT_RULES)
+    examples = sum(len(rule.good) + len(rule.bad) for rule in AUDIT_RULES)
+    return "\n".join([AUDIT_HEAD.format(rules=len(AUDIT_RULES), examples=examples, table=table), *map(_audit_rule, AUDIT_RULES)])
+
+
+def _audit_rule(rule: AuditRule) -> str:
+    facts = [
+        ("Default", rule.severity.word),
+        ("Why", rule.why),
+        ("Fix", rule.fix),
+        ("Left open", rule.undecidable),
+        ("Source", rule.source),
+    ]
+    lines = [f"- {name}: {_prose(text)}" for name, text in facts if text]
+    lines += [f"- Setting `{setting.name}`, `{setting.default}` unless set: {_prose(setting.meaning)}" for setting in rule.settings]
+    parts = [f"## {rule.name}\n\n{_prose(rule.summary)}\n\n" + "\n".join(lines)]
+    parts += [f"Fires: {_prose(bad.name)}\n\n{_sketch(bad)}\n\n{_verdict(bad)}" for bad in rule.bad]
+    parts += [f"Does not fire: {_prose(good.name)}\n\n{_sketch(good)}" for good in rule.good]
+    return "\n\n".join(parts) + "\n"
+
+
+def _sketch(example: Good | Bad) -> str:
+    lines = [line.strip() for line in example.graph.strip().splitlines() if line.strip()]
+    setting = "".join(f"# with {name} = {value}\n" for name, value in example.settings.items())
+    return "```text\n" + setting + "\n".join(lines) + "\n```"
+
+
+def _verdict(bad: Bad) -> str:
+    place = f"At `{bad.op}`" if bad.op is not None else "At the graph or a module"
+    gain = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in (bad.gain or {}).items())
+    return f"{place}, {bad.certainty.value}: {_prose(bad.because)}." + (f" Gain: {gain}." if gain else "")
+
+
+# ------------------------------------------------------------------ conventions
+
+CONVENTIONS_HEAD = """\
+<!-- Written by docs/generate.py from the tables in irflops/conventions/. Change them there. -->
+
+# Conventions: how other counters count
+
+"ResNet-50 has 4.09, 4.12, 4.13 or 8.2 G of what?" A convention says what a tool prints for the code behind a graph, from the dump alone.
+`irflops analyze PATH --convention NAME` gives its figure and what makes it up, `irflops compare PATH` sets them side by side with the
+reasons why they differ, `irflops explain PATH OP` tells what each counts for one operator, and `irflops conventions NAME` shows a table of
+this page.
+
+```console
+$ irflops compare fixtures/resnet50.repr.txt.gz --with flowflops-eager,flowflops-graph
+```
+
+| convention | tool | figure | unit | counts by | batch |
+| --- | --- | --- | --- | --- | --- |
+{table}
+
+{aliases}
+
+## What is counted
+
+A tool that hooks modules counts by their class, and what stands in a module that it knows is counted by that rule alone. A printed graph
+names the classes and the tensors of each call (`source` is `module_tree`). A job or MLIR does not: there the class of a module without
+others below it follows from its operators (`inferred`): one kind of step, with the weight of its own that the class has. A function called
+in such a module looks like one, and a user's class is known by its parameters alone.
+
+Operators that are one call of the user's are lifted into one step first: a convolution or a product with a weight and the bias added to
+it, a mean, and the layer, group and instance norms that OneFlow makes of primitives without a GPU. `irflops analyze PATH --by step`, and
+`by_step` in the JSON, show the costs by step.
+
+Where the tool itself ends with an exception, its total is null and `raises` says which one: that is an answer. Where a form does not tell
+what a tool counts by, as the stride of a transposed convolution in a printed graph, the total is null and `unknown` says why.
+
+irflops' count and the differences of the reasons make the tool's total exactly. The reasons of a figure in MACs are compared with irflops'
+MACs, those in FLOPs with its FLOPs, activations with its activation elements.
+
+## What differs from the tool run on torchvision
+
+The tools were run on torchvision's models of the same architectures: every figure of 13 of them is the same to the unit. Two are
+written otherwise there, and a tool prints something else for that code, which nobody can see in a dump of flowvision's:
+
+- swin_tiny_patch4_window7_224. torchvision calls F.linear with the weights of qkv and proj, so that their hooks never fire: ptflops has
+  1,392,986,112 less (MACs and biases of both), thop 1,387,266,048 less, torchinfo 28,428,288 less. It calls F.softmax where flowvision has
+  nn.Softmax: thop 6,524,448 less, torchstat-madd 994,002 less. It pools with AdaptiveAvgPool2d, flowvision with AdaptiveAvgPool1d: fvcore
+  37,632 more. Arithmetic on traced shapes: torchprofile 24 more, 2 per block.
+- convnext_tiny_224. flowvision's LayerNorm is a class of its own made of primitives, and its last pool is a mean; torchvision has
+  nn.LayerNorm in the blocks, a subclass LayerNorm2d in the stem and between the stages, and AdaptiveAvgPool2d. fvcore, calflops-flops and
+  deepspeed-flops have 14,864,640 more (5 per normalised element) and 37,632 for the pool; ptflops 2,144,256 and 75,264 more (LayerNorm2d
+  is not counted); thop 8,615,424 more; torchprofile 41,846 less (flowvision's norm has two means).
+
+torchstat itself raises AssertionError on both; its difference is of the sum over the layers that it can count.
+
+No rule is made for a model: each stands on the tool's source, and on what the tool printed for a single layer. What no dump can tell:
+
+- a subclass of a tool's class that prints the same, which tools that compare the class itself do not count;
+- `a @ b` from torch.matmul, `x.softmax()` from F.softmax, `+` from torch.add: products and softmax are counted, additions and products of
+  elements are taken for operators;
+- attention in one call: in a graph it is two products and a softmax.
+"""
+
+
+def conventions_page() -> str:
+    """The whole of docs/conventions.md."""
+    rows = [convention_row(convention) for convention in CONVENTIONS]
+    lines = [
+        f"| [`{row['name']}`](#{row['name']}) | {_prose(row['tool'])} {row['version']} | `{row['figure']}` | {_prose(row['unit'])} | "
+        f"{row['counts_by']} | {row['batch']} |"
+        for row in rows
+    ]
+    aliases = f"Other names: {', '.join(f'`{alias}` is `{name}`' for alias, name in ALIASES.items())}."
+    head = CONVENTIONS_HEAD.format(table="\n".join(lines), aliases=aliases)
+    return "\n".join([head, *map(_convention, CONVENTIONS)])
+
+
+def _convention(convention: Convention) -> str:
+    row = convention_row(convention)
+    facts = [("Figure", f"`{row['figure']}`"), ("Unit", _prose(row["unit"])), ("Leaves out", _prose(row["ignores"]))]
+    facts += [("Known fault", _prose(error)) for error in row["errors"]] + [("Source", _prose(row["source"]))]
+    parts = [f"## {convention.name}\n\n{_prose(convention.tool)} {convention.version}.\n"]
+    parts.append("".join(f"- {name}: {text}\n" for name, text in facts))
+    for title, key in (("module", "modules"), ("operator", "operators")):
+        if row[key]:
+            rules = "".join(f"| {', '.join(f'`{name}`' for name in rule['names'])} | {_prose(rule['formula'])} |\n" for rule in row[key])
+            parts.append(f"| {title} | counts |\n| --- | --- |\n{rules}")
+    figures = "; ".join(f"{e['layer']} {e['raises'] if e['total'] is None else format(e['total'], ',')}" for e in row["examples"])
+    parts.append(f"Single layers of fixtures/layers/printed.repr.txt.gz: {_prose(figures)}.\n")
+    return "\n".join(parts)
+
+
 # ------------------------------------------------------------------ console blocks
 
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -207,8 +358,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--check", action="store_true", help="write nothing, exit with 1 if something is out of date")
     check = parser.parse_args().check
-    wanted = {COSTS: costs_page()}
-    wanted |= {path: refreshed(path.read_text(encoding="utf-8")) for path in documents() if path != COSTS}
+    wanted = {COSTS: costs_page(), AUDIT: audit_page(), CONVENTIONS_PAGE: refreshed(conventions_page())}
+    wanted |= {path: refreshed(path.read_text(encoding="utf-8")) for path in documents() if path not in wanted}
     stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     for path in stale:
         print(f"{path.relative_to(ROOT).as_posix()} {'is out of date' if check else 'was written'}")

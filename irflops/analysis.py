@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from irflops import notebook
+from irflops.conventions.count import Structure
 from irflops.cost import COST_NAMES, FIGURES, KINDS, Cost, CostTable, OpCost
 from irflops.fold import UNTYPED, Group, Unknown, bounded, fold, grouped
 from irflops.infer import Disagreement, Inference, infer
@@ -19,6 +21,15 @@ SCHEMA = "irflops.analysis/1"
 
 Row = dict[str, Any]
 """A row of a table or an object of the JSON: plain data."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepGroup:
+    """Steps of one kind: how many, of how many operators, and what they cost together."""
+
+    count: int
+    operators: int
+    cost: Cost
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,22 @@ class Analysis:
             return groups
         return {at: Group(group.count, bounded(group.cost)) for at, group in groups.items()}
 
+    @cached_property
+    def structure(self) -> Structure:
+        """The graph as steps and calls of modules: what conventions count, and what `--by step` shows."""
+        return Structure(self.graph, self.inference.types, tuple(self.costs), self.batch or 1)
+
+    @cached_property
+    def steps(self) -> Mapping[str, StepGroup]:
+        """Costs by kind of step, the one with most FLOPs first: several operators that are one call of the user's count together."""
+        kinds = {index: step.kind for step in self.structure.steps for index in step.ops}
+        groups = grouped(kinds.values(), [self.graph.ops[i] for i in kinds], [self.costs[i] for i in kinds])
+        if self.graph.partial:
+            groups = {kind: Group(group.count, bounded(group.cost)) for kind, group in groups.items()}
+        counts = Counter(step.kind for step in self.structure.steps)
+        order = sorted(groups, key=lambda kind: (-groups[kind].cost.get("flops"), -groups[kind].count, kind))
+        return {kind: StepGroup(counts[kind], groups[kind].count, groups[kind].cost) for kind in order}
+
     def line(self, op: Op) -> int | None:
         """The 1-based line of an op in its file."""
         return self.graph.source.line(op.span.start) if op.span is not None else None
@@ -102,6 +129,7 @@ class Analysis:
         )
         yield "phases", {phase: cost_row(cost) for phase, cost in self.phases.items()}
         yield "by_type", iter(self._type_rows())
+        yield "by_step", iter(self._step_rows())
         yield "modules", iter(self._module_rows())
         yield "ops", self._op_rows()
         yield "unknown", [{"type": u.type, "reason": u.reason, "count": len(u.ops), "ops": list(u.ops)} for u in self.unknown]
@@ -127,6 +155,7 @@ class Analysis:
             "op": self._op_rows,
             "module": self._module_rows,
             "type": self._type_rows,
+            "step": self._step_rows,
             "phase": lambda: [{"phase": phase} | cost_row(cost) for phase, cost in self.phases.items()],
             "location": self._location_rows,
             "summary": lambda: [{"graph": self.graph.name} | cost_row(self.total)],
@@ -147,6 +176,11 @@ class Analysis:
         return [
             {"type": op_type if op_type != UNTYPED else None, "count": group.count} | cost_row(group.cost)
             for op_type, group in self.types.items()
+        ]
+
+    def _step_rows(self) -> list[Row]:
+        return [
+            {"kind": kind, "count": group.count, "operators": group.operators} | cost_row(group.cost) for kind, group in self.steps.items()
         ]
 
     def _location_rows(self) -> list[Row]:

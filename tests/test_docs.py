@@ -42,6 +42,18 @@ def test_cost_definitions_are_up_to_date() -> None:
     assert GENERATE["COSTS"].read_text(encoding="utf-8") == GENERATE["costs_page"]()
 
 
+def test_audit_rules_are_up_to_date() -> None:
+    """The same."""
+    assert GENERATE["AUDIT"].read_text(encoding="utf-8") == GENERATE["audit_page"]()
+
+
+def test_conventions_are_up_to_date() -> None:
+    """The same; its console block is a test of its own."""
+    page = GENERATE["CONVENTIONS_PAGE"].read_text(encoding="utf-8")
+    console = GENERATE["CONSOLE"]
+    assert console.sub("", page) == console.sub("", GENERATE["conventions_page"]())
+
+
 def _modules() -> Iterator[str]:
     yield "irflops"
     for module in pkgutil.walk_packages(irflops.__path__, "irflops."):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
+from types import ModuleType
 from typing import TextIO
 
 import click
@@ -24,7 +26,7 @@ from irflops.report.text import write_markdown_report
 from irflops.whatif import changed
 
 FORMATS = ("table", "json", "csv", "markdown", "latex")
-PARTS = ("phases", "by_type", "modules", "ops", "unknown", "shape_disagreements", "notes")
+PARTS = ("phases", "by_type", "by_step", "modules", "ops", "unknown", "shape_disagreements", "notes")
 
 
 def _parts(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, ...]:
@@ -45,6 +47,7 @@ Examples:
   irflops analyze graph.txt --module "model.layer*" --columns path,macs,params
   irflops analyze graph.txt --format json -o graph.json
   irflops analyze graph.txt --batch 64 --dtype float16
+  irflops analyze graph.txt --convention fvcore   what that tool would print
   irflops analyze dumps/*.txt --format csv        one row a model
 """
 
@@ -52,6 +55,7 @@ Examples:
 @click.command(cls=Grouped, epilog=EPILOG)
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--by", type=click.Choice(BY), help="Show one table alone.  [default: the whole report; csv and latex: module]")
+@click.option("--convention", metavar="NAME", help="Count as another tool does; irflops conventions lists them.")
 @click.option("--depth", type=click.IntRange(min=0), metavar="N", help="Levels of the module tree.  [default: what fits]")
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Rows of a table by op, type or location.  [default: 20; csv: all]")
 @click.option("--sort", metavar="COLUMN", help="Order by a column, numbers from the greatest down.")
@@ -79,6 +83,7 @@ Examples:
 def analyze(
     paths: tuple[str, ...],
     by: str | None,
+    convention: str | None,
     depth: int | None,
     top: int | None,
     sort: str | None,
@@ -99,7 +104,8 @@ def analyze(
 ) -> int:
     """Tell what the graph in PATH costs, and where.
 
-    PATH is a file with print(graph) in it, also a log, also compressed; - is standard input. Several PATHs give a row a model.
+    PATH holds a graph in any form that `irflops formats` lists: print(graph), also in a log; a job protobuf; the folder of a saved graph.
+    It may be compressed, and - is standard input. Several PATHs give a row a model.
     """
     wish = Wish(depth=depth, top=top, sort=sort, phase=phase, module=module, columns=columns)
 
@@ -112,21 +118,40 @@ def analyze(
         raise click.UsageError("--columns is for tables: JSON has all columns, and --without leaves parts out.")
     if without and format_ != "json":
         raise click.UsageError("--without is for --format json.")
+    if convention is not None:
+        _by_convention().convention_called(convention)
+        if phase or module:
+            raise click.UsageError("--convention counts a graph whole: without --phase and --module.")
     files = expanded(paths)
     refuse_to_overwrite(output, files)
     if len(files) > 1:
         if by not in (None, "summary") or phase or module:
             raise click.UsageError("--by, --phase and --module are for one PATH; of several, a row each is shown.")
-        return _several(files, analyzed, wish, format_, without, output, strict)
+        if convention and format_ != "json":
+            raise click.UsageError("--convention is for one PATH, or for --format json.")
+        return _several(files, analyzed, wish, format_, without, output, strict, convention)
     analysis = analyzed(files[0])
     if sort or columns:
         by = by or "module"
     with sign_of_life(f"writing {short_path(output or 'the result')}", quiet or output is None), results_to(output) as stream:
         if format_ == "json":
-            write_json(selected(analysis, wish), stream, without, {"phase": phase, "module": module} if phase or module else None)
+            selection = {"phase": phase, "module": module} if phase or module else None
+            write_json(selected(analysis, wish), stream, without, selection, _member(analysis, convention))
+        elif convention is not None:
+            _by_convention().write_by_convention(analysis, convention, by, wish, format_, stream)
         else:
             _write(analysis, by, wish, format_, stream)
     return FOUND if strict and is_uncertain(analysis) else FINE
+
+
+def _by_convention() -> ModuleType:
+    """What `--convention` needs, imported for it alone: the tables of ten tools."""
+    return importlib.import_module("irflops.cli.by_convention")
+
+
+def _member(analysis: Analysis, convention: str | None) -> dict[str, object]:
+    """What the JSON of an analysis gains by a convention."""
+    return {} if convention is None else _by_convention().json_member(analysis, convention)
 
 
 def _write(analysis: Analysis, by: str | None, wish: Wish, format_: str, stream: TextIO) -> None:
@@ -151,6 +176,7 @@ def _several(
     without: tuple[str, ...],
     output: str | None,
     strict: bool,
+    convention: str | None,
 ) -> int:
     """A row or an object a model; those that fail say why, and do not keep the others from being there."""
     models: list[Model] = []
@@ -170,7 +196,7 @@ def _several(
             uncertain |= is_uncertain(analysis)
             models.append(model_of(path, analysis))
             if format_ == "json":
-                write_json(analysis, stream, without)
+                write_json(analysis, stream, without, more=_member(analysis, convention))
         if format_ == "json":
             stream.write("]\n")
         else:

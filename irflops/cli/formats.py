@@ -18,7 +18,7 @@ from irflops.report.output import results_to
 @click.option("--format", "format_", type=click.Choice(("table", "json", "csv", "markdown")), default="table", show_default=True)
 @OUTPUT_OPTION
 def formats(format_: str, output: str | None) -> None:
-    """List the forms of a graph that are read, and how to make each."""
+    """List the forms that are read, and how to make each."""
     rows = [asdict(form) for form in FORMS]
     with results_to(output) as stream:
         if format_ == "json":

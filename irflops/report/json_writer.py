@@ -10,7 +10,7 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TextIO
 
 from irflops.analysis import Analysis, cost_row
@@ -24,17 +24,27 @@ _BLOCK = 256
 _ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False)
 
 
-def write_json(analysis: Analysis, stream: TextIO, without: Iterable[str] = (), selection: Mapping[str, str | None] | None = None) -> None:
+def write_json(
+    analysis: Analysis,
+    stream: TextIO,
+    without: Iterable[str] = (),
+    selection: Mapping[str, str | None] | None = None,
+    more: Mapping[str, object] | None = None,
+) -> None:
     """Writes the object of contract `irflops.analysis/1`; `without` names members to leave out.
 
-    `selection` says by which phase and modules the analysis was selected, if it was.
+    `selection` says by which phase and modules the analysis was selected, if it was. `more` are members that were asked for, at the end.
     """
     left_out = frozenset(without)
+    members = chain(_members(analysis, selection), (more or {}).items())
+    write_members(((name, value) for name, value in members if name not in left_out), stream)
+
+
+def write_members(members: Iterable[tuple[str, Any]], stream: TextIO) -> None:
+    """Writes an object, a member at a time; lists and iterators a row a line."""
     write = stream.write
     lead = "{"
-    for name, value in _members(analysis, selection):
-        if name in left_out:
-            continue
+    for name, value in members:
         write(f"{lead}{json.dumps(name)}:")
         if isinstance(value, (list, Iterator)):
             _write_rows(iter(value), stream)

@@ -15,6 +15,7 @@ from irflops.report.tables import (
     module_table,
     op_table,
     phase_table,
+    step_table,
     type_table,
     unknown_table,
 )
@@ -27,7 +28,7 @@ TOP = 20
 HEAVIEST = 10
 """Operators in the whole report."""
 
-BY = ("summary", "module", "op", "type", "phase", "location")
+BY = ("summary", "module", "op", "type", "step", "phase", "location")
 """What `--by` takes."""
 
 
@@ -96,6 +97,8 @@ def table_by(analysis: Analysis, by: str, wish: Wish, *, whole: bool = False) ->
         table, top = op_table(part), top or (None if whole else TOP)
     elif by == "type":
         table, top = type_table(part), top or (None if whole else TOP)
+    elif by == "step":
+        table, top = step_table(part), top or (None if whole else TOP)
     elif by == "phase":
         table = phase_table(part)
     elif by == "location":

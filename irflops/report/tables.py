@@ -102,6 +102,19 @@ def type_table(analysis: Analysis) -> Table:
     return Table(name="type", title="Op types", columns=columns, items=order, people=people)
 
 
+def step_table(analysis: Analysis) -> Table:
+    """A row per kind of step, the heaviest first: a layer norm of nine primitives is one."""
+    groups = analysis.steps
+    columns = (
+        _text("kind", "step", lambda kind: kind),
+        Column(name="count", title="steps", get=lambda kind: groups[kind].count),
+        Column(name="operators", title="operators", get=lambda kind: groups[kind].operators),
+        *cost_columns(lambda kind: groups[kind].cost, analysis.total),
+    )
+    people = ("kind", "count", "operators", *_WORK, "transcendentals", "bytes")
+    return Table(name="step", title="Steps", columns=columns, items=list(groups), people=people)
+
+
 def phase_table(analysis: Analysis) -> Table:
     """A row per phase that has any cost, in the order of a step."""
     phases = analysis.phases

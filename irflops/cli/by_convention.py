@@ -1,0 +1,54 @@
+"""`irflops analyze --convention`: the same graph by the rules of another counter."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+import click
+
+from irflops.analysis import Analysis
+from irflops.cli.tables import write_table
+from irflops.conventions.registry import Answer, convention_called, count
+from irflops.conventions.rows import answer_row
+from irflops.conventions.torchstat_table import torchstat_rows
+from irflops.report.conventions import answer_report, module_answer_table, torchstat_table, type_answer_table
+from irflops.report.sections import Wish
+from irflops.report.table import Table, arranged
+from irflops.report.text import write_markdown_report
+
+
+def counted(analysis: Analysis, name: str) -> Answer:
+    """What the tool of that convention would print. Errors: IrflopsError where there is none of that name."""
+    return count(convention_called(name), analysis.structure)
+
+
+def json_member(analysis: Analysis, name: str) -> dict[str, object]:
+    """What the JSON of an analysis gains."""
+    return {"convention": answer_row(counted(analysis, name), analysis.graph)}
+
+
+def write_by_convention(analysis: Analysis, name: str, by: str | None, wish: Wish, format_: str, stream: TextIO) -> None:
+    """The tool's figure and what makes it up; one table alone with `by`, or in a format that has no more."""
+    answer = counted(analysis, name)
+    if by is None and format_ in ("table", "markdown") and not wish.columns:
+        report = answer_report(analysis, answer)
+        if format_ == "markdown":
+            write_markdown_report(report, stream)
+            return
+        from irflops.report.terminal import print_report  # here for start-up time: rich, which no other format needs
+
+        print_report(report, stream)
+        return
+    write_table(
+        arranged(_table(analysis, answer, by or "module", wish), sort=wish.sort, top=wish.top, columns=wish.columns), format_, stream
+    )
+
+
+def _table(analysis: Analysis, answer: Answer, by: str, wish: Wish) -> Table:
+    if by in ("type", "step"):
+        return type_answer_table(answer)
+    if by != "module":
+        raise click.UsageError("--convention goes with --by module and --by type.")
+    if answer.convention.tool == "torchstat":
+        return torchstat_table(torchstat_rows(analysis.structure))
+    return module_answer_table(analysis, answer, wish.depth)

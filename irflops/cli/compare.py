@@ -1,0 +1,89 @@
+"""`irflops compare`: what other counters would print, and why."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+import click
+
+from irflops.analysis import Analysis, analyze_graph
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, names_of
+from irflops.cli.tables import write_table
+from irflops.comparison import SCHEMA, Comparison, between, comparison_row, reason_row
+from irflops.comparison import compare as compared
+from irflops.conventions.registry import CONVENTIONS, convention_called
+from irflops.readers import load
+from irflops.report.conventions import comparison_table, reason_table
+from irflops.report.json_writer import encoded
+from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
+from irflops.report.summary import short_path
+from irflops.report.table import Table
+
+FORMATS = ("table", "json", "markdown", "csv", "latex")
+
+EPILOG = """\b
+Examples:
+  irflops compare graph.txt
+  irflops compare graph.txt --with fvcore,thop
+  irflops compare graph.txt --with flowflops-eager,flowflops-graph
+  irflops compare graph.txt --reasons --format csv
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("path")
+@click.option("--with", "names", callback=names_of, default="", metavar="A,B", help="Conventions to compare with.  [default: all]")
+@click.option("--reasons", is_flag=True, help="The reasons alone, of csv and latex too.")
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="How to write the result.")
+@OUTPUT_OPTION
+@click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
+@MAX_SIZE_OPTION
+@click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
+def compare(
+    path: str, names: tuple[str, ...], reasons: bool, format_: str, output: str | None, graph: str | None, max_size: int, quiet: bool
+) -> None:
+    """Tell what other counters print for PATH, and why.
+
+    Under each figure stand its reasons: what the tool adds, leaves out or counts otherwise, so that irflops' count and the reasons make the
+    tool's figure exactly. With two conventions, what the second has that the first has not.
+    """
+    wanted = tuple(map(convention_called, names)) or CONVENTIONS
+    refuse_to_overwrite(output, [path])
+    with sign_of_life(f"analyzing {short_path(path)}", quiet):
+        analysis = analyze_graph(load(path, graph, max_size=max_size))
+        found = compared(analysis, wanted)
+    with results_to(output) as stream:
+        if format_ == "json":
+            _write_json(analysis, found, stream)
+            return
+        tables = [comparison_table(found)] if not reasons else []
+        if reasons or format_ in ("table", "markdown"):
+            tables += _reason_tables(analysis, found)
+        for number, table in enumerate(tables):
+            if number:
+                stream.write("\n")
+            if format_ == "markdown":
+                stream.write(f"## {table.title}\n\n")
+            write_table(table, format_, stream)
+
+
+def _reason_tables(analysis: Analysis, found: tuple[Comparison, ...]) -> list[Table]:
+    tables = [reason_table([(c.convention.name, reason) for c in found for reason in c.reasons], "Why they are not irflops' figures")]
+    if len(found) == 2:
+        one, other = (c.answer for c in found)
+        names = one.convention.name, other.convention.name
+        reasons = [(names[1], reason) for reason in between(analysis, one, other)]
+        tables.append(reason_table(reasons, f"From {names[0]} to {names[1]}", tool=names[1], ours=names[0]))
+    return [table for table in tables if table.items]
+
+
+def _write_json(analysis: Analysis, found: tuple[Comparison, ...], stream: TextIO) -> None:
+    graph = analysis.graph
+    head = {"schema": SCHEMA, "source": {"path": graph.source.name, "format": graph.format}, "graph": graph.name}
+    figures = {name: analysis.total.get(name) for name in ("macs", "flops", "activation_elements")}
+    rows = ",\n".join(encoded(comparison_row(c)) for c in found)
+    stream.write(f'{encoded(head)[:-1]},\n"irflops":{encoded(figures)},\n"conventions":[\n{rows}\n]')
+    if len(found) == 2:
+        reasons = [reason_row(reason) for reason in between(analysis, found[0].answer, found[1].answer)]
+        stream.write(f',\n"between":{encoded(reasons)}')
+    stream.write("}\n")

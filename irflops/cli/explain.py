@@ -1,0 +1,53 @@
+"""`irflops explain`: all that is known of one operator."""
+
+from __future__ import annotations
+
+import click
+
+from irflops.analysis import analyze_graph
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION
+from irflops.cli.tables import write_table
+from irflops.explanation import explain as explained
+from irflops.explanation import explanation_row, find_op
+from irflops.readers import load
+from irflops.report.explanation import explanation_text, tensor_table, view_table
+from irflops.report.json_writer import encoded
+from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
+from irflops.report.summary import short_path
+
+EPILOG = """\b
+Examples:
+  irflops explain graph.txt model.layer1.0.conv1-conv2d-4
+  irflops explain graph.txt conv2d-4
+  irflops explain graph.txt line:57 --format json
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("path")
+@click.argument("op")
+@click.option(
+    "--format", "format_", type=click.Choice(("table", "json")), default="table", show_default=True, help="How to write the result."
+)
+@OUTPUT_OPTION
+@click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
+@MAX_SIZE_OPTION
+@click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
+def explain(path: str, op: str, format_: str, output: str | None, graph: str | None, max_size: int, quiet: bool) -> None:
+    """Tell all about one operator of PATH.
+
+    OP is its name, a part that no other name has, or line:N, a line of the file.
+    """
+    refuse_to_overwrite(output, [path])
+    with sign_of_life(f"analyzing {short_path(path)}", quiet):
+        analysis = analyze_graph(load(path, graph, max_size=max_size))
+        found = explained(analysis, find_op(analysis, op))
+    with results_to(output) as stream:
+        if format_ == "json":
+            stream.write(encoded(explanation_row(found)) + "\n")
+            return
+        stream.write(explanation_text(found))
+        for table in (tensor_table(found), view_table(found)):
+            if table.items:
+                stream.write("\n")
+                write_table(table, "table", stream)

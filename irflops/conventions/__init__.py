@@ -1,0 +1,1 @@
+"""How other counters count: one table per tool. A convention says what the tool would print for the code behind a graph."""

@@ -1,0 +1,181 @@
+"""Counts a graph by a convention: what the tool would print, and what each part of the graph contributes to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+from irflops.conventions.calls import Call, module_calls
+from irflops.conventions.rule import Convention, Number, Rule, ToolError, Unknown
+from irflops.cost import OpCost
+from irflops.ir import Graph, Phase, TensorType
+from irflops.lifting import Step, lift, plain_steps
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A graph as conventions see it: its steps, and the calls of its modules. Made once for all of them."""
+
+    graph: Graph
+    types: Mapping[str, TensorType]
+    costs: Sequence[OpCost]
+    batch: int
+    """Extent of axis 0 of the first input, 1 where there is no such thing."""
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The lifted steps, in the order of the file."""
+        return lift(self.graph, self.types, self.costs)
+
+    @cached_property
+    def plain(self) -> tuple[Step, ...]:
+        """Each operator by itself, in the order of the job."""
+        return plain_steps(self.graph, self.types, self.costs)
+
+    @cached_property
+    def _calls(self) -> tuple[tuple[Call, ...], str]:
+        return module_calls(self.graph, self.steps)
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The calls of all modules."""
+        return self._calls[0]
+
+    @property
+    def source(self) -> str:
+        """Where the classes of modules are known from: `module_tree` or `inferred`."""
+        return self._calls[1]
+
+    @cached_property
+    def positions(self) -> Mapping[str, tuple[int, ...]]:
+        """By module path, the forward operators in it and below."""
+        found: dict[str, list[int]] = {}
+        for step in self.steps:
+            if step.phase is Phase.FORWARD:
+                path = step.module
+                while path:
+                    found.setdefault(path, []).extend(step.ops)
+                    path = path.rpartition(".")[0]
+        return {path: tuple(ops) for path, ops in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What a tool counts for one part of a graph."""
+
+    type: str
+    """Class of the module, or kind of the step."""
+    module: str
+    value: Number
+    ops: tuple[int, ...]
+    """The operators that it is for, by position; each is in one contribution at most."""
+    formula: str
+    phase: Phase | None = Phase.FORWARD
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a tool would print for a graph."""
+
+    convention: Convention
+    total: int | None
+    """None where the tool ends with an exception, or where the form does not tell what it counts by."""
+    raises: str | None
+    """The exception: `KeyError: 'gelu'`."""
+    unknown: str | None
+    """Why nothing can be said, where the form lacks something."""
+    source: str
+    contributions: tuple[Contribution, ...]
+
+    @property
+    def rest(self) -> Fraction:
+        """By how much the tool's own rounding takes the total below the sum of the contributions; 0 where there is no total."""
+        return (
+            Fraction(0) if self.total is None else Fraction(self.total) - sum((Fraction(c.value) for c in self.contributions), Fraction(0))
+        )
+
+
+def count(convention: Convention, structure: Structure) -> Answer:
+    """What the tool would print for the code that the graph was made from."""
+    problem: ToolError | Unknown | None = None
+    found: list[Contribution] = []
+    before = count(convention.first, structure) if convention.first is not None else None
+    for part in _parts(convention, structure):
+        if isinstance(part, Contribution):
+            found.append(part)
+        elif isinstance(problem, ToolError) or (problem is not None and isinstance(part, Unknown)):
+            continue
+        else:
+            problem = part
+    raises = before.raises if before is not None and before.raises else str(problem) if isinstance(problem, ToolError) else None
+    unknown = str(problem) if isinstance(problem, Unknown) and raises is None else None
+    total = None if raises is not None or unknown is not None else int(sum((Fraction(c.value) for c in found), Fraction(0)))
+    return Answer(convention, total, raises, unknown, structure.source, tuple(found))
+
+
+def _parts(convention: Convention, structure: Structure) -> Iterator[Contribution | ToolError | Unknown]:
+    if convention.raw:
+        yield from _raw(convention, structure)
+        return
+    covered: set[int] = set()
+    for call in structure.calls if convention.modules else ():
+        rule = _rule_of(convention, call)
+        if rule is None:
+            continue
+        ops = tuple(index for index in _operators_of(structure, call) if index not in covered)
+        covered.update(ops)
+        is_counted = call.is_last or not convention.last_call_only
+        yield _asked(convention, structure, rule, call, call.class_name or "a class of the user's", ops, counted=is_counted)
+    for step in structure.steps if convention.operators else ():
+        if step.phase not in convention.phases or not covered.isdisjoint(step.ops):
+            continue
+        found = convention.operators.get(step.kind) or (convention.operators.get("*") if step.macs != 0 else None)
+        if found is not None:
+            yield _asked(convention, structure, found, step, step.kind, step.ops)
+
+
+def _operators_of(structure: Structure, call: Call) -> Iterator[int]:
+    """The operators of a call, and with the first call of a module all that stand below it."""
+    own = [index for step in call.steps for index in step.ops]
+    yield from own
+    for index in structure.positions.get(call.path, ()):
+        if structure.graph.ops[index].module != call.path:
+            yield index
+
+
+def _rule_of(convention: Convention, call: Call) -> Rule | None:
+    own = convention.modules.get(call.class_name or "")
+    return own if own is not None else convention.modules.get("*") if call.is_leaf else None
+
+
+def _raw(convention: Convention, structure: Structure) -> Iterator[Contribution | ToolError | Unknown]:
+    """The tool looks each operator up by its type; before that it reads the shapes of all of them, and fails at a scalar."""
+    steps = [step for step in structure.plain if step.phase in convention.phases]
+    if any(operand.type.shape == () for step in steps for operand in step.op.inputs):
+        yield ToolError("ValueError: invalid literal for int() with base 10: ''")
+    for step in steps:
+        rule = convention.raw.get(step.kind)
+        if rule is None:
+            yield ToolError(f"KeyError: {step.kind!r}")
+        else:
+            yield _asked(convention, structure, rule, step, step.kind, step.ops)
+
+
+def _asked(
+    convention: Convention, structure: Structure, rule: Rule, part: Step | Call, name: str, ops: tuple[int, ...], *, counted: bool = True
+) -> Contribution | ToolError | Unknown:
+    try:
+        value = rule.count(part) * (int(counted) if convention.batch == "sample" else int(counted) * part.runs)
+    except (ToolError, Unknown) as problem:
+        return problem
+    if convention.batch == "mean" or (convention.batch == "one" and part.batched):
+        value = _plain(Fraction(value, structure.batch))
+    path = part.module if isinstance(part, Step) else part.path
+    formula = rule.formula if counted else f"0: called again later ({rule.formula})"
+    return Contribution(name, path, value, ops, formula, part.phase if isinstance(part, Step) else Phase.FORWARD)
+
+
+def _plain(value: Fraction) -> Number:
+    return value.numerator if value.denominator == 1 else value

@@ -1,0 +1,41 @@
+"""All conventions, in one list."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+
+from irflops.conventions import calflops, deepspeed, flowflops, fvcore, ptflops, pytorch, thop, torchinfo, torchprofile, torchstat
+from irflops.conventions.count import Answer, Contribution, Structure, count
+from irflops.conventions.rule import Convention
+from irflops.errors import IrflopsError
+
+CONVENTIONS: tuple[Convention, ...] = (
+    *flowflops.CONVENTIONS,
+    *pytorch.CONVENTIONS,
+    *fvcore.CONVENTIONS,
+    *ptflops.CONVENTIONS,
+    *thop.CONVENTIONS,
+    *torchstat.CONVENTIONS,
+    *calflops.CONVENTIONS,
+    *deepspeed.CONVENTIONS,
+    *torchinfo.CONVENTIONS,
+    *torchprofile.CONVENTIONS,
+)
+
+ALIASES = {"calflops-macs": "calflops", "deepspeed-macs": "deepspeed"}
+"""Other names of some, for those who like to say which figure they mean."""
+
+BY_NAME = {convention.name: convention for convention in CONVENTIONS}
+BY_NAME |= {alias: replace(BY_NAME[name], name=alias) for alias, name in ALIASES.items()}
+
+
+def convention_called(name: str) -> Convention:
+    """The convention of that name. Errors: IrflopsError with the nearest name."""
+    if name in BY_NAME:
+        return BY_NAME[name]
+    near = difflib.get_close_matches(name, BY_NAME, n=1)
+    raise IrflopsError(f"there is no convention {name!r}", hint=f"did you mean {near[0]}?" if near else "irflops conventions lists them")
+
+
+__all__ = ["ALIASES", "BY_NAME", "CONVENTIONS", "Answer", "Contribution", "Convention", "Structure", "convention_called", "count"]
