@@ -1,0 +1,19 @@
+"""Judges an analysis by rules, one per file: what exceeds a budget, is not sound, or wasteful."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from irflops.analysis import Analysis
+    from irflops.audit.finding import Audit
+    from irflops.audit.settings import Settings
+
+
+def audit_analysis(analysis: Analysis, settings: Settings | None = None) -> Audit:
+    """All findings in an analysis by all rules, added ones included, as far as the settings select them."""
+    # Here for start-up time: who only analyzes pays for no rule.
+    from irflops.audit.engine import run_rules
+    from irflops.audit.registry import all_rules
+
+    return run_rules(analysis, all_rules(), settings)

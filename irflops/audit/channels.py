@@ -1,0 +1,67 @@
+"""Channels, features and kernels of contractions, read off their shapes: no form leaves those out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from irflops.audit.facts import Facts, argument
+from irflops.audit.kinds import CONVOLUTIONS, HANDED_ON, TRANSPOSED_CONVOLUTIONS
+from irflops.ir import Op
+
+_WEIGHT_ARGS = ("weight", "b", "w")
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """What goes into a contraction and comes out of it, per position."""
+
+    ins: int
+    outs: int
+    groups: int = 1
+    kernel: tuple[int, ...] = ()
+
+
+def conv_channels(op: Op, facts: Facts) -> Channels | None:
+    """Of a convolution. None where a shape is unknown, or where it is open which axis holds the channels."""
+    operand, weight_operand = argument(op, "in"), argument(op, "weight")
+    if operand is None or weight_operand is None or not op.outputs:
+        return None
+    given, weight, out = facts.shape(operand), facts.shape(weight_operand), facts.shape(op.outputs[0])
+    if given is None or weight is None or out is None or not len(given) == len(weight) == len(out) > 2:
+        return None
+    layout = op.attrs.get("data_format")
+    axes = {"channels_first": [1], "channels_last": [len(given) - 1]}.get(str(layout), [1, len(given) - 1])
+    found = [_channels_at(axis, given, weight, out) for axis in axes]
+    fitting = [channels for channels in found if channels is not None]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _channels_at(axis: int, given: tuple[int, ...], weight: tuple[int, ...], out: tuple[int, ...]) -> Channels | None:
+    if out[axis] != weight[0] or not weight[axis] or given[axis] % weight[axis]:
+        return None
+    kernel = tuple(extent for at, extent in enumerate(weight) if at not in (0, axis))
+    return Channels(given[axis], weight[0], given[axis] // weight[axis], kernel)
+
+
+def weighted_features(op: Op, facts: Facts) -> Channels | None:
+    """Of a contraction with a variable: its channels, or rows and columns of its weight. None for products of two activations."""
+    if op.type in CONVOLUTIONS:
+        return conv_channels(op, facts)
+    weight_operand = next((found for arg in _WEIGHT_ARGS if (found := argument(op, arg)) is not None), None)
+    if weight_operand is None or not op.outputs or facts.variable(weight_operand, HANDED_ON) is None:
+        return None
+    weight, out = facts.shape(weight_operand), facts.shape(op.outputs[0])
+    if weight is None or out is None or not weight or not out:
+        return None
+    if op.type in TRANSPOSED_CONVOLUTIONS:
+        return _transposed(op, facts, weight, out)
+    if not out[-1] or math.prod(weight) % out[-1] or len(weight) != 2:
+        return None
+    return Channels(math.prod(weight) // out[-1], out[-1])
+
+
+def _transposed(op: Op, facts: Facts, weight: tuple[int, ...], out: tuple[int, ...]) -> Channels | None:
+    if op.attrs.get("data_format", "channels_first") != "channels_first" or len(out) < 3 or not weight[1]:
+        return None
+    return Channels(weight[0], out[1], out[1] // weight[1], weight[2:])

@@ -1,0 +1,156 @@
+"""What an audit says: findings, and what it could not decide. Frozen data; a report draws it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from irflops.errors import Span
+
+SCHEMA = "irflops.audit/1"
+"""Name and version of the JSON form; fields may be added within a version, never renamed or dropped."""
+
+
+class Severity(enum.IntEnum):
+    """How bad a finding is; the greater, the worse."""
+
+    NOTE = 1
+    WARNING = 2
+    ERROR = 3
+
+    @property
+    def word(self) -> str:
+        """As configuration and output spell it."""
+        return self.name.lower()
+
+
+SEVERITIES: Mapping[str, Severity] = {severity.word: severity for severity in Severity}
+
+
+class Certainty(enum.Enum):
+    """Whether the dump proves a finding, or something that it leaves out could refute it."""
+
+    PROVEN = "proven"
+    LIKELY = "likely"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A figure with its name: a cost (`macs`), or what a rule counts (`channels`)."""
+
+    cost: str
+    value: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One fault or waste, at one place."""
+
+    rule: str
+    id: str
+    """Names the finding across versions of a model: rule, module path, op type and ordinal among its like; no counters, no lines."""
+    severity: Severity
+    certainty: Certainty
+    op: str | None
+    """The op's name, None where the finding is of a module or of the whole graph."""
+    module: str
+    line: int | None
+    """1-based line in the dump."""
+    message: str
+    measured: Measure | None = None
+    limit: Measure | None = None
+    gain: Mapping[str, int] | None = None
+    """By cost, what the graph's totals lose once the finding is mended."""
+    span: Span | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The finding as plain data."""
+        return {
+            "rule": self.rule,
+            "id": self.id,
+            "severity": self.severity.word,
+            "certainty": self.certainty.value,
+            "op": self.op,
+            "module": self.module,
+            "line": self.line,
+            "message": self.message,
+            "measured": _plain(self.measured),
+            "limit": _plain(self.limit),
+            "gain": dict(self.gain) if self.gain is not None else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What a rule could not decide, and how often."""
+
+    rule: str
+    reason: str
+    count: int
+    example: str | None
+    """The name of one op that it is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """The figures behind something that a rule looked at and that did not fire."""
+
+    rule: str
+    op: str | None
+    module: str
+    message: str
+    measured: Measure | None
+    limit: Measure | None
+
+
+@dataclass(frozen=True)
+class Audit:
+    """All that the rules said of one graph."""
+
+    path: str
+    """The dump's name."""
+    graph: str
+    findings: tuple[Finding, ...]
+    """The worst first, of equal ones by rule and then in the order of the file."""
+    doubts: tuple[Doubt, ...] = ()
+    near: tuple[NearMiss, ...] = field(default=(), repr=False)
+    """What came nearest to a limit without being over it, the nearest first within a rule."""
+    rules: tuple[str, ...] = ()
+    """Names of the rules that were asked."""
+    baseline: str | None = None
+    """What the findings were compared with, if they were: then those that it has too are left out."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every rule could decide everything that it looked at."""
+        return not self.doubts
+
+    def worst(self) -> Severity | None:
+        """The severity of the worst finding, None where there is none."""
+        return max((finding.severity for finding in self.findings), default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The audit as plain data, the JSON of `irflops audit --format json`."""
+        return {
+            "schema": SCHEMA,
+            "source": {"path": self.path},
+            "graph": {"name": self.graph},
+            "findings": [finding.to_dict() for finding in self.findings],
+            "complete": self.complete,
+            "undecided": [
+                {"rule": doubt.rule, "reason": doubt.reason, "count": doubt.count, "example": doubt.example} for doubt in self.doubts
+            ],
+        }
+
+    def near_rows(self) -> list[dict[str, Any]]:
+        """The near misses as plain data."""
+        return [
+            {"rule": n.rule, "op": n.op, "module": n.module, "message": n.message, "measured": _plain(n.measured), "limit": _plain(n.limit)}
+            for n in self.near
+        ]
+
+
+def _plain(measure: Measure | None) -> dict[str, Any] | None:
+    return {"cost": measure.cost, "value": measure.value} if measure is not None else None

@@ -1,0 +1,141 @@
+"""`fp32-island`: float32 ops between half-precision ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from irflops.audit.facts import USERS_PHASES, Facts
+from irflops.audit.finding import Measure, Severity
+from irflops.audit.kinds import CONTRACTIONS, NORMS, SOURCES, VIEWS
+from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
+from irflops.ir import DType, Op
+
+_HALF = frozenset({DType.FLOAT16, DType.BFLOAT16})
+_SENSITIVE_PARTS = (
+    "softmax",
+    "norm",
+    "loss",
+    "entropy",
+    "nll",
+    "kl_div",
+    "reduce_",
+    "var",
+    "exp",
+    "log",
+    "pow",
+    "sqrt",
+    "square",
+    "cumsum",
+)
+"""Parts of op types that float32 is meant for: softmax, norms, losses and what they are made of."""
+
+
+def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
+    if any(note.code == "mixed-precision" for note in facts.graph.notes):
+        yield Undecided(reason="automatic mixed precision is on, and the dump shows none of its casts")
+        return
+    entries = [op for op in facts.users("cast") if _goes(op, facts, _HALF, frozenset({DType.FLOAT32}))]
+    seen: set[str] = set()
+    for entry in entries:
+        island = _island(entry, facts)
+        if island is None or entry.name in seen:
+            continue
+        seen.update(op.name for op in island)
+        work = [op for op in island if op.type != "cast" and op.type not in VIEWS]
+        plain = [op for op in work if not _is_sensitive(op)]
+        wanted = len(plain) == len(work) or any(op.type in CONTRACTIONS for op in plain)
+        if not plain or not wanted:
+            yield Near(message="the float32 ops behind it are meant to be", op=entry)
+            continue
+        first = min(plain, key=lambda op: facts.index[op.name])
+        message = f"{len(plain)} float32 op{'s' if len(plain) > 1 else ''} between half-precision ones, from {entry.name}"
+        yield Hit(message=message, op=first, measured=Measure("ops", len(plain)), limit=Measure("ops", 0))
+
+
+def _goes(cast: Op, facts: Facts, from_: frozenset[DType], to: frozenset[DType]) -> bool:
+    return facts.type(cast.inputs[0]).dtype in from_ and facts.type(cast.outputs[0]).dtype in to
+
+
+def _is_sensitive(op: Op) -> bool:
+    return op.type in NORMS or any(part in (op.type or "") for part in _SENSITIVE_PARTS)
+
+
+def _island(entry: Op, facts: Facts) -> list[Op] | None:
+    """All that is connected with a cast to float32, up to casts from and to half precision; None where it has another way in or out."""
+    found = {entry.name: entry}
+    waiting = [entry]
+    while waiting:
+        op = waiting.pop()
+        if op is entry or not _goes(op, facts, _HALF, frozenset({DType.FLOAT32})) or op.type != "cast":
+            for operand in op.inputs:
+                producer = facts.producer(operand)
+                if op is entry or producer is None or producer.type == "variable" or facts.type(operand).dtype is not DType.FLOAT32:
+                    continue
+                if producer.type in SOURCES or producer.phase not in USERS_PHASES:
+                    return None
+                if producer.name not in found:
+                    found[producer.name] = producer
+                    waiting.append(producer)
+        if op.type == "cast" and facts.type(op.outputs[0]).dtype in _HALF:
+            continue
+        for use in facts.uses(op):
+            if use.op.type == "output":
+                return None
+            if use.op.phase not in USERS_PHASES:
+                continue
+            if use.op.name not in found:
+                found[use.op.name] = use.op
+                waiting.append(use.op)
+    return list(found.values())
+
+
+def _graph(middle: str) -> str:
+    return f"""
+x = input() -> out: f16[2,8]
+h = negative(x: x) -> y: f16[2,8]
+a = cast(in: h) -> out: f32[2,8]
+{middle}
+c = cast(in: b) -> out: f16[2,8]
+y = negative(x: c) -> y: f16[2,8]
+output(in: y)
+"""
+
+
+RULE = AuditRule(
+    name="fp32-island",
+    summary="Float32 ops stand between casts from and to half precision, and are no softmax, norm or loss.",
+    why="They move twice the bytes, and miss the tensor cores, for a precision that the next cast throws away.",
+    fix="Let them run in half precision: drop the cast, or the `.float()` that made it.",
+    severity=Severity.WARNING,
+    check=_check,
+    undecidable="A graph under automatic mixed precision that was captured without a GPU shows no casts.",
+    good=(
+        Good(name="softmax", graph=_graph("b = softmax(in: a) -> out: f32[2,8]")),
+        Good(
+            name="a norm of its parts",
+            graph=_graph(
+                "s = reduce_mean(input_tensor: a) -> output_tensor: f32[2,1]\nb = broadcast_sub(x: a, y: s) -> z: f32[2,8]"
+            ).replace("reduce_mean", "reduce_sum"),
+        ),
+        Good(name="float32 to the end", graph=_graph("b = relu(x: a) -> y: f32[2,8]") + "output(in: b)"),
+        Good(name="casts that are not shown", graph="mixed_precision\n" + _graph("b = relu(x: a) -> y: f32[2,8]"), undecided=True),
+    ),
+    bad=(
+        Bad(
+            name="an activation",
+            graph=_graph("b = relu(x: a) -> y: f32[2,8]"),
+            op="b",
+            because="one op on float32, and its result is cast back",
+            measured=Measure("ops", 1),
+            limit=Measure("ops", 0),
+        ),
+        Bad(
+            name="a product beside a softmax",
+            graph=_graph("w = variable() -> out: f32[8,8]\nm = matmul(a: a, b: w) -> out: f32[2,8]\nb = softmax(in: m) -> out: f32[2,8]"),
+            op="m",
+            because="the softmax may want float32, the product does not",
+            measured=Measure("ops", 1),
+            limit=Measure("ops", 0),
+        ),
+    ),
+)

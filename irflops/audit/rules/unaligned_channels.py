@@ -1,0 +1,106 @@
+"""`unaligned-channels`: a channel or feature count that is no multiple of 8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from irflops.audit.channels import weighted_features
+from irflops.audit.facts import USERS_PHASES, Facts
+from irflops.audit.finding import Measure, Severity
+from irflops.audit.kinds import CONTRACTIONS, CONVOLUTIONS
+from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, whole_number
+
+_TABLES = frozenset({"gather", "embedding"})
+
+
+def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
+    multiple = options["multiple"]
+    made, leads = _made_inside(facts), _leads_on(facts)
+    aligned = 0
+    for op in facts.users(*sorted(CONTRACTIONS)):
+        channels = weighted_features(op, facts)
+        if channels is None:
+            if op.type in CONVOLUTIONS:
+                yield Undecided(reason="the shapes of a convolution do not tell its channels", op=op)
+            continue
+        at = facts.index[op.name]
+        counts = [("in", channels.ins)] * made[at] + [("out", channels.outs)] * leads[at]
+        odd = [(side, count) for side, count in counts if count % multiple]
+        if not odd:
+            aligned += 1
+            continue
+        said = " and ".join(f"{count:,} {side}" for side, count in odd)
+        measured, limit = Measure("channels", odd[0][1]), Measure("channels", -(-odd[0][1] // multiple) * multiple)
+        yield Hit(message=f"channels {said}: no multiple of {multiple}", op=op, measured=measured, limit=limit)
+    yield Near(message=f"{aligned:,} contractions have channels in multiples of {multiple} on the sides that count")
+
+
+def _made_inside(facts: Facts) -> bytearray:
+    """By op, whether a contraction or a table made the channels of its first operand: the graph's inputs are as they are."""
+    makes = bytearray(op.type in CONTRACTIONS or op.type in _TABLES for op in facts.graph.ops)
+    made = bytearray(len(makes))
+    for i in facts.order:
+        behind = facts.fed_by[i]
+        if behind:
+            made[i] = makes[behind[0]]
+            makes[i] = makes[i] or any(makes[j] for j in behind)
+    return made
+
+
+def _leads_on(facts: Facts) -> bytearray:
+    """By op, whether another contraction of the forward pass comes after it: heads have as many classes as there are."""
+    goes_on = bytearray(op.phase in USERS_PHASES and op.type in CONTRACTIONS for op in facts.graph.ops)
+    users = bytearray(op.phase in USERS_PHASES for op in facts.graph.ops)
+    leads = bytearray(len(goes_on))
+    for i in reversed(facts.order):
+        if users[i] and (goes_on[i] or leads[i]):
+            for j in facts.fed_by[i]:
+                leads[j] = 1
+    return leads
+
+
+def _graph(hidden: int, classes: int = 10) -> str:
+    return f"""
+x = input() -> out: f32[4,3]
+w1 = variable() -> out: f32[{hidden},3]
+h = matmul(a: x, b: w1, transpose_b=true) -> out: f32[4,{hidden}]
+w2 = variable() -> out: f32[16,{hidden}]
+g = matmul(a: h, b: w2, transpose_b=true) -> out: f32[4,16]
+w3 = variable() -> out: f32[{classes},16]
+y = matmul(a: g, b: w3, transpose_b=true) -> out: f32[4,{classes}]
+output(in: y)
+"""
+
+
+RULE = AuditRule(
+    name="unaligned-channels",
+    summary="A contraction with weights has a channel or feature count that is no multiple of eight. Graph inputs and heads are exempt.",
+    why="Tensor cores take half-precision operands in rows of eight; others are padded, or go a slower way.",
+    fix="Round the count up to the next multiple.",
+    severity=Severity.NOTE,
+    check=_check,
+    settings=(Setting(name="multiple", meaning="What counts should be a multiple of.", default=8, parse=whole_number),),
+    source="NVIDIA, Deep Learning Performance: Matrix Multiplication Background, on tensor core requirements",
+    good=(
+        Good(name="aligned between odd ends", graph=_graph(24)),
+        Good(name="limit set lower", graph=_graph(20), settings={"multiple": 4}),
+    ),
+    bad=(
+        Bad(
+            name="odd head of an odd network",
+            graph="""
+            x = input() -> out: f32[4,3]
+            w1 = variable() -> out: f32[16,3]
+            h = matmul(a: x, b: w1, transpose_b=true) -> out: f32[4,16]
+            n = narrow(in: h, dim=1, start=0, length=12) -> out: f32[4,12]
+            w2 = variable() -> out: f32[10,12]
+            y = matmul(a: n, b: w2, transpose_b=true) -> out: f32[4,10]
+            output(in: y)
+            """,
+            op="y",
+            because="it reads 12 features, 4 short of 16; its 10 classes are exempt, and so are the 3 features of the input",
+            measured=Measure("channels", 12),
+            limit=Measure("channels", 16),
+        ),
+    ),
+)

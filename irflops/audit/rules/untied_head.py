@@ -1,0 +1,104 @@
+"""`untied-head`: embedding table and output head of equal shape are separate variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from irflops.audit.facts import Facts, argument
+from irflops.audit.finding import Certainty, Measure, Severity
+from irflops.audit.kinds import CONTRACTIONS, HANDED_ON
+from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome
+from irflops.ir import Op, Phase
+
+_LOOKUPS = ("gather", "embedding")
+_HEADS = ("matmul", "broadcast_matmul", "fused_matmul_bias", "cublas_fused_mlp")
+_TURNED = HANDED_ON | {"transpose"}
+
+
+def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
+    tables: dict[tuple[int, int], Op] = {}
+    for op in facts.users(*_LOOKUPS):
+        operand = argument(op, "in") or argument(op, "weight")
+        table = facts.variable(operand, HANDED_ON) if operand is not None else None
+        shape = facts.shape(table.outputs[0]) if table is not None else None
+        if table is not None and shape is not None and len(shape) == 2:
+            tables.setdefault((shape[0], shape[1]), table)
+    told: set[str] = set()
+    for op in sorted(facts.users(*_HEADS), key=lambda op: facts.ordinals[op.name]):
+        operand = argument(op, "b") or argument(op, "weight")
+        head = facts.variable(operand, _TURNED) if operand is not None else None
+        shape = facts.shape(head.outputs[0]) if head is not None else None
+        out = facts.shape(op.outputs[0]) if op.outputs else None
+        if head is None or shape is None or out is None or len(shape) != 2:
+            continue
+        rows, columns = shape if shape[0] == out[-1] else (shape[1], shape[0])
+        table = tables.get((rows, columns))
+        if table is None or rows == columns or rows != out[-1] or not _is_last(op, facts):
+            continue
+        if table is head:
+            yield Near(message=f"the head {op.name} reads the embedding table {table.name}", op=op)
+            continue
+        if head.name in told:  # one head may be read step by step
+            continue
+        told.add(head.name)
+        message = f"the head {head.name} has the shape of the embedding table {table.name} and is no part of it"
+        measured = Measure("params", rows * columns)
+        yield Hit(message=message, op=op, certainty=Certainty.LIKELY, measured=measured, gain=facts.gain([head]))
+
+
+def _is_last(op: Op, facts: Facts) -> bool:
+    """Whether no other contraction of the forward pass comes after the op."""
+    seen = {op.name}
+    waiting = [op]
+    while waiting:
+        for use in facts.uses(waiting.pop()):
+            if use.op.name in seen or use.op.phase not in (Phase.FORWARD, Phase.SYSTEM, None):
+                continue
+            if use.op.type in CONTRACTIONS:
+                return False
+            seen.add(use.op.name)
+            waiting.append(use.op)
+    return True
+
+
+_LM = """
+ids = input() -> out: i64[2,6]
+table = variable() -> out: f32[100,8]
+x = gather(in: table, indices: ids) -> out: f32[2,6,8]
+{head}
+output(in: y)
+"""
+_TIED = "y = broadcast_matmul(a: x, b: table, transpose_b=true) -> out: f32[2,6,100]"
+
+RULE = AuditRule(
+    name="untied-head",
+    summary="The output head has the shape of the embedding table and a variable of its own.",
+    why="Language models mostly share the two: half of the largest parameters, and better perplexity (Press and Wolf, arXiv 1608.05859).",
+    fix="Give the head the table's parameter: `head.weight = embedding.weight`.",
+    severity=Severity.NOTE,
+    check=_check,
+    source="Press and Wolf, Using the Output Embedding to Improve Language Models, arXiv 1608.05859",
+    good=(
+        Good(name="tied", graph=_LM.format(head=_TIED)),
+        Good(
+            name="another shape",
+            graph=_LM.format(
+                head="w = variable() -> out: f32[90,8]\ny = broadcast_matmul(a: x, b: w, transpose_b=true) -> out: f32[2,6,90]"
+            ),
+        ),
+    ),
+    bad=(
+        Bad(
+            name="untied",
+            graph=_LM.format(
+                head="w = variable() -> out: f32[100,8]\ny = broadcast_matmul(a: x, b: w, transpose_b=true) -> out: f32[2,6,100]"
+            ),
+            op="y",
+            because="100 x 8 elements of 4 bytes are there twice",
+            certainty=Certainty.LIKELY,
+            measured=Measure("params", 800),
+            gain={"params": 800, "param_bytes": 3200},
+            mended=_LM.format(head=_TIED),
+        ),
+    ),
+)

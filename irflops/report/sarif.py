@@ -1,0 +1,75 @@
+"""An audit as SARIF 2.1.0, which code-scanning services read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any, TextIO
+from urllib.parse import quote
+
+from irflops.audit.finding import Audit, Doubt, Finding, Severity
+
+SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_FINGERPRINT = "irflopsFinding/v1"
+
+
+def write_sarif(audit: Audit, rules: Sequence[Mapping[str, Any]], version: str, stream: TextIO) -> None:
+    """One run with its rules, its results, and what could not be decided as notifications."""
+    at = {rule["name"]: number for number, rule in enumerate(rules)}
+    driver = {"name": "irflops", "version": version, "rules": [_descriptor(rule) for rule in rules]}
+    run = {
+        "tool": {"driver": driver},
+        "columnKind": "unicodeCodePoints",
+        "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": [_notification(doubt) for doubt in audit.doubts]}],
+        "results": [_result(finding, at, audit.path) for finding in audit.findings],
+    }
+    json.dump({"$schema": SCHEMA_URI, "version": "2.1.0", "runs": [run]}, stream, indent=2)
+    stream.write("\n")
+
+
+def _descriptor(rule: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": rule["name"],
+        "shortDescription": {"text": rule["summary"]},
+        "fullDescription": {"text": rule["why"]},
+        "help": {"text": rule["fix"]},
+        "defaultConfiguration": {"level": rule["severity"]},
+    }
+
+
+def _result(finding: Finding, at: Mapping[str, int], path: str) -> dict[str, Any]:
+    physical: dict[str, Any] = {"artifactLocation": {"uri": _uri(path)}}
+    if finding.line is not None:
+        physical["region"] = {"startLine": finding.line}
+    place: dict[str, Any] = {"physicalLocation": physical}
+    if finding.op or finding.module:
+        logical = {"fullyQualifiedName": finding.op or finding.module, "kind": "function" if finding.op else "module"}
+        place["logicalLocations"] = [logical]
+    measures = {"measured": finding.measured, "limit": finding.limit}
+    figures = {name: {"cost": m.cost, "value": m.value} for name, m in measures.items() if m is not None}
+    gain = {"gain": dict(finding.gain)} if finding.gain is not None else {}
+    return {
+        "ruleId": finding.rule,
+        "ruleIndex": at[finding.rule],
+        "level": finding.severity.word,
+        "message": {"text": finding.message},
+        "locations": [place],
+        "partialFingerprints": {_FINGERPRINT: finding.id},
+        "properties": {"certainty": finding.certainty.value, **figures, **gain},
+    }
+
+
+def _notification(doubt: Doubt) -> dict[str, Any]:
+    about = f", for example {doubt.example}" if doubt.example else ""
+    return {
+        "level": Severity.NOTE.word,
+        "message": {"text": f"not decided, {doubt.count} times{about}: {doubt.reason}"},
+        "associatedRule": {"id": doubt.rule},
+    }
+
+
+def _uri(path: str) -> str:
+    """A relative reference as it is, an absolute path with its scheme."""
+    pure = PurePath(path)
+    return pure.as_uri() if pure.is_absolute() else quote(pure.as_posix())
