@@ -105,6 +105,11 @@ class Analysis:
         """The 1-based line of an op in its file."""
         return self.graph.source.line(op.span.start) if op.span is not None else None
 
+    @cached_property
+    def shown_operators(self) -> int:
+        """Operators that the dump shows: not those that a print shows by what others read alone. A binary form has no places, and all."""
+        return sum(op.span is not None for op in self.graph.ops) if self.graph.source.text else len(self.graph.ops)
+
     def op_cost(self, index: int) -> Cost:
         """The cost of all runs of the op with that index."""
         return self.costs[index].cost * self.graph.ops[index].runs
@@ -120,8 +125,8 @@ class Analysis:
         line = graph.source.line(graph.span.start) if graph.span is not None else None
         yield "schema", SCHEMA
         yield "source", {"path": graph.source.name, "format": graph.format, "line": line, "oneflow_version_guess": graph.version_guess}
-        operators = sum(op.span is not None for op in graph.ops)
-        yield "graph", {"name": graph.name, "class": graph.class_name, "training": graph.training, "operators": operators}
+        head = {"name": graph.name, "class": graph.class_name, "training": graph.training, "operators": self.shown_operators}
+        yield "graph", head
         certainty = {name: self.total.certainty(name) for name in COST_NAMES}
         yield (
             "totals",

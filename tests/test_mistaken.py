@@ -225,8 +225,8 @@ def test_an_empty_file(data: bytes) -> None:
 )
 def test_other_content_names_what_was_looked_for(data: bytes) -> None:
     error = error_of(data)
-    assert error.message == "no printed OneFlow graph in here: no line '(GRAPH:name:Class): ('"
-    assert error.hint == DUMP
+    assert error.message == "no OneFlow graph in here: neither the line '(GRAPH:name:Class): (' of a print, nor a job, nor a saved graph"
+    assert error.hint == f"irflops formats lists what is read, and how to make each; the simplest: {DUMP}"
     assert str(error).startswith("file: error: ")
 
 

@@ -104,7 +104,8 @@ def analyze(
 ) -> int:
     """Tell what the graph in PATH costs, and where.
 
-    PATH holds a graph in any form that `irflops formats` lists: print(graph), also in a log; a job protobuf; the folder of a saved graph.
+    PATH holds a graph in any form that `irflops formats` lists: print(graph), also in a log; a job protobuf; a saved graph, its folder
+    or its model.mlir alone; a capture.
     It may be compressed, and - is standard input. Several PATHs give a row a model.
     """
     wish = Wish(depth=depth, top=top, sort=sort, phase=phase, module=module, columns=columns)

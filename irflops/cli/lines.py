@@ -17,7 +17,7 @@ from irflops.report.tables import line_table
 @click.option("--format", "format_", type=click.Choice(("table", "json", "csv")), default="table", show_default=True)
 @MAX_SIZE_OPTION
 def lines(path: str, format_: str, max_size: int) -> None:
-    """Count the lines of PATH by kind."""
+    """Count the lines of a printed graph by kind."""
     counts = count_lines(path, max_size)
     with results_to(None) as stream:
         if format_ == "json":

@@ -107,8 +107,10 @@ class _Job:
         dims = tuple(blob["shape"].get("dim", ())) if "shape" in blob else None
         if dims is not None and len(dims) > MAX_RANK:
             raise self._error(span, f"a tensor of {len(dims)} dimensions; OneFlow has at most 20")
-        shape = tuple(None if dim < 0 else dim for dim in dims) if dims is not None else None
-        type_: TensorType = self._shared(TensorType(shape, DTYPE_BY_NUMBER.get(blob.get("data_type", 0))))
+        negative = next((dim for dim in dims or () if dim < 0), None)
+        if negative is not None:
+            raise self._error(span, f"a tensor cannot have {negative} elements along a dimension")
+        type_: TensorType = self._shared(TensorType(dims, DTYPE_BY_NUMBER.get(blob.get("data_type", 0))))
         return type_
 
     def _shared(self, value: Any) -> Any:
@@ -162,6 +164,7 @@ class _Job:
         notes: list[Note] = []
         seeds = {lbn.partition("/")[0] for lbn in config.get("train_conf", {}).get("loss_grad_lbn", ())}
         complete(drafts, self.source, training, {}, notes, seeds)
+        notes += self._dangling(drafts)
         notes += self._oddities(config)
         return Graph(
             name=name,
@@ -251,7 +254,9 @@ class _Job:
 
     def _modules(self, drafts: list[Draft], graph: str) -> tuple[Module, ...]:
         """The modules that own operators and those above them, and each operator's own. A job has no classes."""
-        paths = self.paths or [draft.module for draft in drafts if draft.module != UNPLACED]
+        # In the order of their operators, which is the same in every form of a job; maps have none on the wire.
+        owners = (self.owners.get(draft.name, draft.module) for draft in drafts)
+        paths = list(dict.fromkeys([path for path in owners if path != UNPLACED] + self.paths))
         levels = {path: min(path.count("."), _LEVELS) for path in paths}
         if (
             sum(levels.values()) > _LEVELS_AT_LEAST + _LEVELS_PER_PATH * len(levels)
@@ -268,6 +273,15 @@ class _Job:
                 owner = self.owners.get(draft.name, graph)
                 draft.module = "" if owner == graph else nearest(owner, known)
         return tuple(Module(path, None, None) for path in known)
+
+    def _dangling(self, drafts: list[Draft]) -> Iterator[Note]:
+        """What operators read and none makes: a job holds all operators, so it was edited or cut."""
+        missing = [draft.name for draft in drafts[len(self.confs) :]]
+        if missing:
+            reader = next(d for d in drafts if any(operand.lbn.partition("/")[0] == missing[0] for operand in d.inputs))
+            more = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
+            text = f"{quoted(reader.name)} reads {quoted(missing[0])}{more}, and no operator of the job has that name"
+            yield Note("dangling-operand", text, Span(reader.start, reader.end) if reader.start >= 0 else None)
 
     def _oddities(self, config: Message) -> Iterator[Note]:
         if config.get("enable_auto_mixed_precision"):

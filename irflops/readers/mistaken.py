@@ -92,7 +92,11 @@ def not_a_graph(data: bytes, name: str) -> NotAGraphError:
         return NotAGraphError(f"this is {form.what}", path=name, hint=form.hint)
     if not decode(data).strip():
         return NotAGraphError("the input is empty", path=name, hint=_AFTER_CALL)
-    return NotAGraphError("no printed OneFlow graph in here: no line '(GRAPH:name:Class): ('", path=name, hint=_AFTER_CALL)
+    return NotAGraphError(
+        "no OneFlow graph in here: neither the line '(GRAPH:name:Class): (' of a print, nor a job, nor a saved graph",
+        path=name,
+        hint=f"irflops formats lists what is read, and how to make each; the simplest: {_AFTER_CALL}",
+    )
 
 
 NOT_CALLED = (

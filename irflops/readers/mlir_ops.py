@@ -163,29 +163,33 @@ def _placed(args: Sequence[Arg] | None, sizes: tuple[int, ...] | None, count: in
     """Places of that many tensors. `sizes` says how many each argument has; else each has one, and the one of several tensors the rest."""
     if sizes is not None and sum(sizes) != count:
         raise SlotsDoNotFit(f"{count} {what} stand here, and its arguments have {sum(sizes)}")
+    stem = "in" if what == "operands" else "out"
     if args is None:
-        stem = "in" if what == "operands" else "out"
         return [Slot(stem, index) for index in range(count)]
     if sizes is None:
         sizes = _shared_out(args, count, what)
     slots: list[Slot | None] = []
     for number, size in enumerate(sizes):
-        # A source may have one argument more than its definition: what ticks it.
-        slots += [Slot(args[number].name, index) if number < len(args) else None for index in range(size)]
+        if number < len(args):
+            slots += [Slot(args[number].name, index) for index in range(size)]
+        elif args or what == "results":  # of a version that has more arguments than are known here
+            slots += [Slot(f"{stem}_{number}", index) for index in range(size)]
+        else:  # what ticks a source
+            slots += [None] * size
     return slots
 
 
 def _shared_out(args: Sequence[Arg], count: int, what: str) -> tuple[int, ...]:
     spare = count - sum(not (arg.optional or arg.variadic) for arg in args)
     if spare < 0:
-        raise SlotsDoNotFit(f"{count} {what} stand here, and it takes {count - spare} at least")
+        raise SlotsDoNotFit(f"{count} {what} stand here, and it has {count - spare} at least")
     sizes = []
     for arg in args:
         size = spare if arg.variadic else min(spare, 1) if arg.optional else 1
         spare -= size if arg.variadic or arg.optional else 0
         sizes.append(size)
-    if spare and args and what == "operands":
-        raise SlotsDoNotFit(f"{count} {what} stand here, and it takes {count - spare} at most")
+    if spare and (args or what == "results"):
+        raise SlotsDoNotFit(f"{count} {what} stand here, and it has {count - spare} at most")
     return (*sizes, spare)
 
 

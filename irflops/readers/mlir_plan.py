@@ -123,9 +123,6 @@ class _Planner:
             if isinstance(node, lark.Tree) and node.data in ("dictionary", "properties", "attributes")
             for entry in self.entries(node if node.data == "dictionary" else _only(node), 0)
         )
-        names = {name for name, _ in attrs if isinstance(name, str)}
-        if len(names) < sum(isinstance(name, str) for name, _ in attrs):
-            raise _problem(tree, "an attribute is given twice")
         operands = tuple(self.number_of(token) for token in _tokens(parts.get("operands")))
         if kind == "operation":
             *arguments, made = _trees(parts["function_type"])
@@ -161,9 +158,13 @@ class _Planner:
     def entries(self, tree: lark.Tree[lark.Token], depth: int) -> list[tuple[str | Make, Make]]:
         """Names and values of a dictionary."""
         found: list[tuple[str | Make, Make]] = []
+        seen: set[str] = set()
         for entry in _trees(tree):
             name, *value = entry.children
             assert isinstance(name, lark.Token)
+            if name.type == "NAME" and name in seen:
+                raise SyntaxProblem(name.start_pos or 0, name.end_pos or 1, f"the attribute {name} is given twice")
+            seen.add(str(name))
             made: str | Make = str(name) if name.type == "NAME" else self.text(name)
             if value:
                 node = value[0]
@@ -211,10 +212,11 @@ class _Planner:
         return lambda _values: None
 
     def sequence(self, tree: lark.Tree[lark.Token], depth: int) -> Make:
-        """A tuple of what a list holds; lists of equal typed numbers are most of a graph."""
+        """A tuple of what a list holds."""
         nodes = _trees(tree)
         if tree.data == "typed_array":
             name = str(next(token for token in _tokens(tree) if token.type == "NAME"))
+            name = "index" if name == "i32" else name  # counts: lists of data types are no arrays
             kinds = [name if node.data == "number" else None for node in nodes]
         else:
             kinds = [None] * len(nodes)

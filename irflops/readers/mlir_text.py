@@ -19,6 +19,7 @@ MAX_DEPTH = 100
 _WORD = r"(?<![\w.$%@#!^-])(?P<word>(?:builtin\.)?module|oneflow\.job|func\.func|func|(?:oneflow\.|func\.)?return)(?![\w.$])"
 _LABEL = r"(?P<label>\^[\w$.-]+\s*(?:\([^()\n]*\)\s*)?:)"
 _ALIAS = r"^[ \t]*(?P<alias>[#!][A-Za-z_][\w$]*\s*=(?!=))"
+_VALUES = ("STRING", "COMMENT", "SHAPED", "VALUE", "NUMBER", "ALIAS", "CARET")
 _REST = re.compile(r"(?:\s+|//[^\n]*)*")
 _NO_NAME = re.compile(r"(?:[(\[,@]|\bat)\s*\Z")
 """What stands before a string that names a place or a symbol, not an operation."""
@@ -94,7 +95,7 @@ class _Cutter:
 
     def __post_init__(self) -> None:
         allowance = Allowance.of(len(self.source.text))
-        self.read = Skeletons("saved_mlir", "statement", ("STRING", "COMMENT", "SHAPED", "VALUE", "NUMBER"), plan_of, allowance)
+        self.read = Skeletons("saved_mlir", "statement", _VALUES, plan_of, allowance)
 
     def events(self) -> Iterator[Event]:
         text, search = self.source.text, _marks().search

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from irflops.errors import quoted
 from irflops.ir import UNKNOWN_TENSOR, DType, TensorType
 from irflops.readers.values import MAX_RANK
 
-_RANKED = re.compile(r"tensor<((?:(?:\d{1,19}|\?)x)*)(.+)>\Z", re.DOTALL)
-_UNRANKED = re.compile(r"tensor<\*x(.+)>\Z", re.DOTALL)
+_TENSOR = re.compile(r"tensor<(?:\*x|((?:(?:[0-9]{1,19}|\?)x)*))((?!x)[A-Za-z!][^\s,]*)\s*(?:,.*)?>\Z", re.DOTALL)
 
 _ELEMENTS = {
     "f16": DType.FLOAT16,
@@ -41,25 +41,25 @@ CONTROL = "tensor<i1>"
 """The type of edges that say what runs after what."""
 
 
-class TooManyDimensions(ValueError):
-    """A tensor of more dimensions than OneFlow has."""
+class NoTensorType(ValueError):
+    """A text that begins like the type of a tensor and is none, or none of OneFlow's."""
 
 
 def tensor_type(text: str) -> TensorType:
-    """The type that a text spells; unknown where it is no tensor's. Errors: TooManyDimensions."""
-    ranked = _RANKED.match(text)
-    if ranked is not None:
-        extents = ranked[1].split("x")[:-1]
-        if len(extents) > MAX_RANK:
-            raise TooManyDimensions(f"a tensor of {len(extents)} dimensions; OneFlow has at most {MAX_RANK}")
-        shape = tuple(None if extent == "?" else int(extent) for extent in extents)
-        return TensorType(shape, _element(ranked[2]))
-    unranked = _UNRANKED.match(text)
-    return TensorType(None, _element(unranked[1])) if unranked is not None else UNKNOWN_TENSOR
-
-
-def _element(text: str) -> DType | None:
-    return _ELEMENTS.get(text.partition(",")[0].strip())
+    """The type that a text spells; unknown where it is another's than a tensor's. Errors: NoTensorType."""
+    if not text.startswith("tensor<"):
+        return UNKNOWN_TENSOR
+    tensor = _TENSOR.match(text)
+    if tensor is None:
+        raise NoTensorType(f"{quoted(text)} is no type of a tensor")
+    extents, element = tensor.groups()
+    if extents is None:
+        return TensorType(None, _ELEMENTS.get(element))
+    extents = extents.split("x")[:-1]
+    if len(extents) > MAX_RANK:
+        raise NoTensorType(f"a tensor of {len(extents)} dimensions; OneFlow has at most 20")
+    shape = tuple(None if extent == "?" else int(extent) for extent in extents)
+    return TensorType(shape, _ELEMENTS.get(element))
 
 
 _PREDICATES = re.compile(

@@ -25,7 +25,7 @@ from irflops.readers.mlir_ops import (
 )
 from irflops.readers.mlir_plan import DataType, RawOp
 from irflops.readers.mlir_text import Enter, Leave, mlir_events
-from irflops.readers.mlir_types import TooManyDimensions, is_bool, tensor_type
+from irflops.readers.mlir_types import NoTensorType, is_bool, tensor_type
 from irflops.readers.operators import named_module
 from irflops.readers.placement import MAX_DEVICES, placement_of_devices
 from irflops.readers.resolve import resolve
@@ -230,7 +230,7 @@ class _Module:
         if type_ is None:
             try:
                 type_ = tensor_type(text)
-            except TooManyDimensions as problem:
+            except NoTensorType as problem:
                 raise self._error(span, str(problem), text) from None
             type_ = self.types[text] = self.shared.setdefault(type_, type_)
         return type_

@@ -65,7 +65,7 @@ TERMINAL_NAMES: dict[str, str] = {
     "DIALECT_TYPE": "a type",
     "FALSE": "'false'",
     "JOB": "'oneflow.job'",
-    "LOC": "'loc'",
+    "LOC": "'loc(...)'",
     "MODULE": "'module'",
     "OPAQUE": "an attribute",
     "RETURN": "'oneflow.return'",

@@ -167,7 +167,7 @@ def short_path(path: str) -> str:
 
 
 def _printed(analysis: Analysis) -> int:
-    return sum(op.span is not None for op in analysis.graph.ops)
+    return analysis.shown_operators
 
 
 def _operators(analysis: Analysis, end: str = "") -> str:
