@@ -34,8 +34,8 @@ class ModuleTexts:
     def attrs(self, text: str, draft: Draft) -> Attrs | None:
         """Attributes of an operator in a module of this text; None where the text tells none."""
         recover = _RECOVER.get((self.class_name(text) or "", draft.type or ""))
-        if recover is None or (recover is _linear and draft.phase is Phase.BACKWARD):
-            return None  # the products of a Linear's backward pass have other operands, and transpose others
+        if recover is None or (draft.phase is Phase.BACKWARD and draft.type in _FORWARD_ALONE):
+            return None  # the products of a Linear's backward pass have other operands, and transpose others; its sums go over other axes
         call = self._call(text)
         if call is None:
             return None
@@ -192,6 +192,19 @@ def _embedding(call: Call, inputs: tuple[Operand, ...], outputs: tuple[Operand, 
     return {"axis": 0}
 
 
+def _layer_moment(axes: str, keep: str) -> Callable[[Call, Any, Any], Fields]:
+    """Of the mean and the variance that make up a LayerNorm on a CPU: the last axes, kept as 1."""
+
+    def recover(call: Call, inputs: tuple[Operand, ...], outputs: tuple[Operand, ...]) -> Fields:
+        x, result = inputs[0].type.shape, outputs[0].type.shape
+        count = len(call.args[0])
+        if x is None or not 0 < count <= len(x) or result != (*x[: len(x) - count], *(1,) * count):
+            return {}
+        return {axes: tuple(range(len(x) - count, len(x))), keep: True}
+
+    return recover
+
+
 _Recover = Callable[[Call, tuple[Operand, ...], tuple[Operand, ...]], Fields]
 
 _FAMILIES: tuple[tuple[tuple[str, ...], Mapping[str, _Recover]], ...] = (
@@ -203,7 +216,7 @@ _FAMILIES: tuple[tuple[tuple[str, ...], Mapping[str, _Recover]], ...] = (
         ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d"),
         {"normalization": _batch_norm, "normalization_grad": _batch_norm_gradient},
     ),
-    (("LayerNorm",), {"layer_norm": _layer_norm}),
+    (("LayerNorm",), {"layer_norm": _layer_norm, "reduce_sum": _layer_moment("axis", "keepdims"), "var": _layer_moment("dim", "keepdim")}),
     (("GroupNorm",), {"group_norm": _group_norm}),
     (("MaxPool1d", "AvgPool1d"), dict.fromkeys(("max_pool_1d", "max_pool_1d_grad", "avg_pool_1d", "avg_pool_1d_grad"), _pool)),
     (("MaxPool2d", "AvgPool2d"), dict.fromkeys(("max_pool_2d", "max_pool_2d_grad", "avg_pool_2d", "avg_pool_2d_grad"), _pool)),
@@ -214,6 +227,7 @@ _FAMILIES: tuple[tuple[tuple[str, ...], Mapping[str, _Recover]], ...] = (
     (("Flatten",), {"flatten": _flatten}),
     (("Embedding",), {"gather": _embedding}),
 )
+_FORWARD_ALONE = ("matmul", "broadcast_matmul", "reduce_sum", "var")
 _RECOVER: dict[tuple[str, str], _Recover] = {
     (class_name, op_type): recover for classes, types in _FAMILIES for class_name in classes for op_type, recover in types.items()
 }

@@ -20,6 +20,9 @@ from irflops.readers.syntax import SyntaxProblem, explain
 
 T = TypeVar("T")
 
+_KINDS = str.maketrans("'+-.123456789", '"' + "0" * 12)
+"""Values of one terminal begin alike, but for quotes, signs and digits."""
+
 _PARSED_AT_LEAST = 250_000
 _SIZE_PER_PARSED = 25
 """What Lark may be given of any text, and of a large one more: real jobs need 50,000, and 1 in 30 beyond a megabyte."""
@@ -67,7 +70,7 @@ class Skeletons(Generic[T]):
         self._names = tuple(values)
         self._build = build
         self._allowance = allowance
-        self._known: dict[tuple[int, str], T] = {}
+        self._known: dict[tuple[str, str], T] = {}
 
     @cached_property
     def _parser(self) -> lark.Lark:
@@ -82,7 +85,7 @@ class Skeletons(Generic[T]):
         """What was made of the text's skeleton, and the text's values in order. Errors: SyntaxProblem with offsets into the text."""
         parts = self.values.split(text)
         values = parts[1::2]
-        key = len(values), "\0".join(parts[::2])
+        key = "".join([value[0] for value in values]).translate(_KINDS), "\0".join(parts[::2])
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = self._parse(text, parts)

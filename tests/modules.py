@@ -1,0 +1,34 @@
+"""Modules of MLIR for the tests of their reader: small ones written out, and how they are read."""
+
+from __future__ import annotations
+
+from irflops import Graph
+from irflops.errors import Source
+from irflops.readers.saved_mlir import read_mlir
+
+TYPE = "tensor<2x8xf32>"
+X = (
+    '%x = "oneflow.input"(%arg0) {data_type = 2 : i32, op_name = "x", output_lbns = ["x/out"], nd_sbp = ["B"],'
+    f" shape = [2 : si64, 8 : si64]}} : ({TYPE}) -> {TYPE}"
+)
+W = (
+    '%w = "oneflow.variable"() {data_type = 2 : i32, op_name = "m.w", output_lbns = ["m.w/out"],'
+    " parallel = #sbp.parallel<[] -> [[#sbp.S<0>]]>, shape = [4 : si64, 8 : si64]} : () -> tensor<4x8xf32>"
+)
+
+
+def module(*statements: str, job: str = f"oneflow.job @G_0(%arg0: {TYPE})") -> str:
+    """A module with those statements in its job, one a line behind two."""
+    return f"module {{\n  {job} {{\n" + "".join(f"    {statement}\n" for statement in statements) + "  }\n}\n"
+
+
+def op(mnemonic: str, attrs: str = "", *, name: str = "m-relu-0", given: str = "%y", operands: str = "%x", types: str = "") -> str:
+    """An operation of the dialect, a relu's unless told otherwise."""
+    type_ = types or f"({TYPE}) -> {TYPE}"
+    result = f"{given} = " if given else ""
+    more = f", {attrs}" if attrs else ""
+    return f'{result}"oneflow.{mnemonic}"({operands}) {{op_name = "{name}"{more}}} : {type_}'
+
+
+def read(text: str) -> Graph:
+    return read_mlir(Source("model.mlir", text))
