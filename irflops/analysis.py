@@ -11,7 +11,7 @@ from typing import Any
 from irflops import notebook
 from irflops.conventions.count import Structure
 from irflops.cost import COST_NAMES, FIGURES, KINDS, Cost, CostTable, OpCost
-from irflops.fold import UNTYPED, Group, Unknown, bounded, fold, grouped
+from irflops.fold import UNTYPED, Group, Unknown, bounded, doubt, fold, grouped
 from irflops.infer import Disagreement, Inference, infer
 from irflops.ir import Graph, Location, Note, Op, Operand, VariableKind
 from irflops.tree import tree_of
@@ -81,9 +81,8 @@ class Analysis:
     def locations(self) -> Mapping[Location | None, Group]:
         """Costs by line of the user's Python, ops without one under None."""
         groups = grouped([op.location for op in self.graph.ops], self.graph.ops, self.costs)
-        if not self.graph.partial:
-            return groups
-        return {at: Group(group.count, bounded(group.cost)) for at, group in groups.items()}
+        unsure = doubt(self.graph)
+        return {at: Group(group.count, bounded(group.cost, unsure)) for at, group in groups.items()} if unsure else groups
 
     @cached_property
     def structure(self) -> Structure:
@@ -95,8 +94,9 @@ class Analysis:
         """Costs by kind of step, the one with most FLOPs first: several operators that are one call of the user's count together."""
         kinds = {index: step.kind for step in self.structure.steps for index in step.ops}
         groups = grouped(kinds.values(), [self.graph.ops[i] for i in kinds], [self.costs[i] for i in kinds])
-        if self.graph.partial:
-            groups = {kind: Group(group.count, bounded(group.cost)) for kind, group in groups.items()}
+        unsure = doubt(self.graph)
+        if unsure:
+            groups = {kind: Group(group.count, bounded(group.cost, unsure)) for kind, group in groups.items()}
         counts = Counter(step.kind for step in self.structure.steps)
         order = sorted(groups, key=lambda kind: (-groups[kind].cost.get("flops"), -groups[kind].count, kind))
         return {kind: StepGroup(counts[kind], groups[kind].count, groups[kind].cost) for kind in order}
@@ -257,7 +257,7 @@ def analyze_graph(graph: Graph) -> Analysis:
     table = CostTable(inference.types)
     costs = tuple(map(table.cost, graph.ops))
     inference = _with_misfits(inference, graph.ops, costs)
-    sums = fold(graph.ops, costs, tree_of(module.path for module in graph.modules), partial=graph.partial)
+    sums = fold(graph.ops, costs, tree_of(module.path for module in graph.modules), doubt(graph))
     return Analysis(graph, inference, costs, sums.total, sums.phases, sums.types, sums.modules, sums.unknown, graph.notes)
 
 

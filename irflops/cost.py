@@ -21,11 +21,14 @@ COST_NAMES = (*FIGURES, "params", "param_bytes")
 
 _BIT = {name: 1 << i for i, name in enumerate(COST_NAMES)}
 ALL_MISSING = (1 << len(COST_NAMES)) - 1
+ALL_FIGURES = (1 << len(FIGURES)) - 1
 _NO_FIGURES = (0,) * len(FIGURES)
 _NO_PARAMS = (0,) * len(KINDS)
 _COUNTED = _BIT["macs"] | _BIT["flops"] | _BIT["transcendentals"]
 _MOVED = _BIT["bytes_read"] | _BIT["bytes_written"]
 _HELD = _BIT["activation_elements"] | _BIT["activation_bytes"]
+SCALING_BITS = _BIT["flops"] | _MOVED | _HELD
+"""What a multiplication by a number counts towards."""
 
 
 @dataclass(frozen=True, slots=True)

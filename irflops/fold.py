@@ -7,8 +7,8 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from irflops.cost import ALL_MISSING, FIGURES, KINDS, ZERO, Cost, OpCost
-from irflops.ir import Op, Phase
+from irflops.cost import ALL_FIGURES, ALL_MISSING, FIGURES, KINDS, SCALING_BITS, ZERO, Cost, OpCost
+from irflops.ir import Graph, Op, Phase
 from irflops.tree import Tree, nearest
 
 UNPHASED = "unphased"
@@ -38,6 +38,30 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """Bits of COST_NAMES that no sum over a graph is sure of, whatever its operators say."""
+
+    unread: int = 0
+    """Of what may be there beside the operators at hand."""
+    missing: int = 0
+    at_most: int = 0
+    """These two of figures that are not 0: other shapes do not make work of none."""
+
+    def __bool__(self) -> bool:
+        return bool(self.unread or self.missing or self.at_most)
+
+
+NO_DOUBT = Doubt()
+
+
+def doubt(graph: Graph) -> Doubt:
+    """What was not read may cost anything; a what-if that guessed may be wrong either way, except in its params."""
+    at_most = ALL_FIGURES if graph.doubt == "unbounded" else 0
+    missing = {"exact": 0, "lower_bound": SCALING_BITS, "unbounded": ALL_FIGURES}[graph.doubt]
+    return Doubt(ALL_MISSING if graph.partial else 0, missing, at_most)
+
+
+@dataclass(frozen=True, slots=True)
 class Fold:
     """The sums over some operators."""
 
@@ -50,18 +74,18 @@ class Fold:
     unknown: tuple[Unknown, ...]
 
 
-def fold(ops: Sequence[Op], costs: Sequence[OpCost], tree: Tree, *, partial: bool = False) -> Fold:
-    """Sums the costs of ops, given one run of each in their order. `partial`: what was not read may cost anything, so totals are bounds."""
+def fold(ops: Sequence[Op], costs: Sequence[OpCost], tree: Tree, unsure: Doubt = NO_DOUBT) -> Fold:
+    """Sums the costs of ops, given one run of each in their order; no sum is surer than `unsure` lets it be."""
     phases = grouped([op.phase.value if op.phase else UNPHASED for op in ops], ops, costs)
     types = grouped([op.type or UNTYPED for op in ops], ops, costs)
     own = grouped([op.module for op in ops], ops, costs)
     modules = _inclusive({path: group.cost for path, group in own.items()}, tree)
-    if partial:
-        modules = {path: bounded(cost) for path, cost in modules.items()}
-        phases = {name: Group(group.count, bounded(group.cost)) for name, group in phases.items()}
-        types = {name: Group(group.count, bounded(group.cost)) for name, group in types.items()}
+    if unsure:
+        modules = {path: bounded(cost, unsure) for path, cost in modules.items()}
+        phases = {name: Group(group.count, bounded(group.cost, unsure)) for name, group in phases.items()}
+        types = {name: Group(group.count, bounded(group.cost, unsure)) for name, group in types.items()}
     names = [phase.value for phase in Phase] + [UNPHASED] * (UNPHASED in phases)
-    nothing = bounded(ZERO) if partial else ZERO
+    nothing = bounded(ZERO, unsure)
     return Fold(
         total=modules[""],
         phases={name: phases[name].cost if name in phases else nothing for name in names},
@@ -115,9 +139,11 @@ def _inclusive(own: Mapping[str, Cost], tree: Tree) -> dict[str, Cost]:
     return sums
 
 
-def bounded(cost: Cost) -> Cost:
-    """The same sums as lower bounds: there may be more that was not read."""
-    return Cost(cost.figures, cost.params, cost.param_bytes, ALL_MISSING, cost.at_most)
+def bounded(cost: Cost, unsure: Doubt) -> Cost:
+    """The same sums, as sure as they can be."""
+    some = sum(1 << i for i, figure in enumerate(cost.figures) if figure)
+    missing = cost.missing | unsure.unread | unsure.missing & some
+    return Cost(cost.figures, cost.params, cost.param_bytes, missing, cost.at_most | unsure.at_most & some)
 
 
 def _unknown(ops: Sequence[Op], costs: Sequence[OpCost]) -> tuple[Unknown, ...]:

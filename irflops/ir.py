@@ -288,6 +288,8 @@ class Graph:
     """OneFlow's version as far as the form tells, `0.8.0` or `0.9.0 or later`."""
     partial: bool = False
     """Whether parts of the graph were not read: every total is then a lower bound."""
+    doubt: str = "exact"
+    """How sure totals of work are at best: of a what-if `unbounded` where it guessed, `lower_bound` where it may lack operators."""
     has_declarations: bool = False
     """Whether the form declares parameters and buffers line by line."""
 

@@ -11,7 +11,7 @@ from irflops.analysis import Analysis, analyze_graph
 from irflops.cost import FIGURES, KINDS, combined
 from irflops.errors import IrflopsError
 from irflops.infer import infer
-from irflops.ir import Graph, Shape
+from irflops.ir import Graph, Note, Shape
 from irflops.whatif import changed
 from irflops.whatif.request import input_op, input_ops, text
 
@@ -67,6 +67,13 @@ class Scaling:
     samples: tuple[int, ...]
     """Where the totals were worked out: every polynomial fits all of them."""
     totals: tuple[Total, ...]
+    notes: tuple[Note, ...] = ()
+    """What a reader of the totals should know, beyond the inputs that vary."""
+
+    @property
+    def step(self) -> int:
+        """How far the samples lie apart: between them sizes may round, and the polynomials are not verified there."""
+        return self.samples[1] - self.samples[0]
 
     @property
     def fitted(self) -> int:
@@ -96,7 +103,7 @@ def scaling(graph: Graph, template: Template | None = None, symbol: str = "N") -
             continue
         analyses = [analyze_graph(member) for member in members]
         inputs = {name: _text(shape, family.places.get(name, ()), symbol) for name, shape in shapes.items()}
-        found = Scaling(graph, symbol, family.captured, inputs, samples, _totals(samples, analyses))
+        found = Scaling(graph, symbol, family.captured, inputs, samples, _totals(samples, analyses), _kept_notes(analyses))
         if best is None or found.fitted > best.fitted:
             best = found
         if found.fitted == len(SCALED):
@@ -155,12 +162,13 @@ def _text(shape: Shape | None, places: frozenset[int] | tuple[int, ...], symbol:
 def _steps(family: _Family) -> Iterator[int]:
     """How far the samples can lie apart, the likeliest first.
 
-    A batch goes by its captured size, which accumulated gradients divide. An image goes by the strides of the whole graph: then no pooling
-    rounds. Where that is not enough, since pooling to a given size divides by its windows, by multiples of the smallest map too.
+    A batch goes by 1; where a step runs operators several times, by its captured size, which accumulated gradients divide. An image goes by
+    the strides of the whole graph: then no pooling rounds. Where that is not enough, since pooling to a given size divides by its windows,
+    by multiples of the smallest map too.
     """
     captured = family.captured
     if family.template is None:
-        yield captured
+        yield from dict.fromkeys((captured,) if any(op.runs > 1 for op in family.graph.ops) else (1, captured))
         return
     before, after = (infer(graph).types for graph in (family.graph, family.member(2 * captured)))
     grown = {
@@ -175,6 +183,12 @@ def _steps(family: _Family) -> Iterator[int]:
             stride = math.lcm(stride, captured // (new - old))
     smallest = min((old for old, _ in grown), default=1)
     yield from dict.fromkeys((stride, stride * smallest, captured))
+
+
+def _kept_notes(analyses: Sequence[Analysis]) -> tuple[Note, ...]:
+    """The notes of all samples, those on other inputs once each: which these are is what `inputs` tells."""
+    found = (note for analysis in analyses for note in analysis.notes if note.code != "what-if")
+    return tuple({note.code if note.code.startswith("what-if") else note.text: note for note in found}.values())
 
 
 def _totals(samples: Sequence[int], analyses: Sequence[Analysis]) -> tuple[Total, ...]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from irflops.analysis import Analysis
 from irflops.errors import IrflopsError
-from irflops.fold import fold
+from irflops.fold import doubt, fold
 from irflops.tree import nearest, tree_of
 
 
@@ -30,7 +30,7 @@ def select(analysis: Analysis, *, phase: str | None = None, module: str | None =
     ]
     ops = tuple(analysis.graph.ops[i] for i in kept)
     costs = tuple(analysis.costs[i] for i in kept)
-    sums = fold(ops, costs, tree, partial=analysis.graph.partial)
+    sums = fold(ops, costs, tree, doubt(analysis.graph))
     names = {op.name for op in ops}
     disagreements = tuple(found for found in analysis.inference.disagreements if found.op in names)
     return replace(

@@ -128,6 +128,19 @@ def test_spelled(polynomial: tuple[Fraction | int, ...], text: str) -> None:
     assert spelled(Polynomial(tuple(map(Fraction, polynomial))), "N") == text
 
 
+def test_formulas_say_for_which_sizes_they_hold() -> None:
+    """Every 32 pixels, since five strides of 2 round between; every batch, but whole micro-batches where gradients accumulate."""
+    graph = irflops.load(RESNET)
+    image = scaling_row(scaling(graph, (1, 3, None, None)))
+    assert image["valid_for"] == {"start": 224, "step": 32}
+    macs = next(total.polynomial for total in scaling(graph, (1, 3, None, None)).totals if total.name == "macs")
+    assert macs is not None
+    assert macs(192) == irflops.analyze(graph, inputs=(1, 3, 192, 192)).total.get("macs")
+    assert macs(230) != irflops.analyze(graph, inputs=(1, 3, 230, 230)).total.get("macs")
+    assert scaling_row(scaling(irflops.load(FIXTURES / "mlp_train.repr.txt.gz")))["valid_for"]["step"] == 1
+    assert scaling_row(scaling(irflops.load(FIXTURES / "cnn_accumulate.repr.txt.gz")))["valid_for"] == {"start": 4, "step": 4}
+
+
 # The command
 
 
@@ -141,6 +154,8 @@ def test_command_writes_a_table_json_and_csv() -> None:
     assert code == 0
     assert "36,144 N^2 + 512,000" in text
     assert "captured  N = 224" in text
+    assert "Totals as functions of N, for N = 224 + 32 k" in text
+    assert "for every N" in run("scale", RESNET, "--batch", "-q")[1]
     row = json.loads(run("scale", RESNET, "--input", "1x3xNxN", "--format", "json", "-q")[1])
     jsonschema.validate(row, schema(), cls=jsonschema.Draft202012Validator)
     assert row == json.loads(json.dumps(scaling_row(scaling(irflops.load(RESNET), (1, 3, None, None)))))
@@ -164,6 +179,7 @@ def test_command_tables_what_is_no_polynomial(monkeypatch: pytest.MonkeyPatch) -
         (("--input", "1x3x2x2"), "one letter"),
         (("--input", "MxN"), "M and N"),
         (("--input", "1x-3xN"), "is no shape"),
+        (("--input", f"1x{2**63}xN"), "is too large"),
         (("--input", "image=1x3xNxN"), "no input is called"),
         (("--input", "1xN"), "4 axes"),
     ],
@@ -185,6 +201,9 @@ def test_analyze_takes_what_ifs() -> None:
     assert json.loads(run("analyze", RESNET, "--input", "2x3x96x96", "--format", "json", "-q")[1])["totals"]["macs"] == 2 * (
         36144 * 96 * 96 + 512000
     )
+    for shape in ("1x3x9223372036854775808x8", "1x3x" + "9" * 5000 + "x8"):
+        assert "is too large" in run("analyze", RESNET, "--input", shape, "-q")[1]
+    assert run("analyze", RESNET, "--batch", "99999999999999999999", "-q")[0] == 2
     code, text = run("analyze", RESNET, "--input", "1x3xNxN", "-q")
     assert code == 2
     assert "irflops scale" in text

@@ -7,10 +7,17 @@ from collections.abc import Sequence
 
 import click
 
-_EXTENT = re.compile(r"[1-9]\d{0,17}|[A-Wa-wyzYZ]")
+from irflops.whatif.request import MOST_EXTENT
+
+_EXTENT = re.compile(r"[1-9][0-9]*|[A-Wa-wyzYZ]")
+
+MOST_DIGITS = len(str(MOST_EXTENT))
 
 BATCH_OPTION = click.option(
-    "--batch", type=click.IntRange(min=1), metavar="N", help="As if captured at batch N: axis 0 of the first input, and of those like it."
+    "--batch",
+    type=click.IntRange(min=1, max=MOST_EXTENT),
+    metavar="N",
+    help="As if captured at batch N: axis 0 of the first input, and of those like it.",
 )
 DTYPE_OPTION = click.option("--dtype", metavar="TYPE", help="As if its commonest float type were TYPE: float16, bfloat16...")
 
@@ -48,4 +55,6 @@ def _split(value: str) -> tuple[str | None, tuple[int | str, ...]]:
     parts = shape.strip().split("x")
     if not all(_EXTENT.fullmatch(part) for part in parts):
         raise click.BadParameter(f"{value!r} is no shape; write 2x3x384x384, or NAME=2x3x384x384")
+    if any(len(part) > MOST_DIGITS or (part.isdigit() and int(part) > MOST_EXTENT) for part in parts):
+        raise click.BadParameter(f"{value!r} is too large: an extent is below 2^63")
     return name.strip() if equals else None, tuple(int(part) if part.isdigit() else part for part in parts)

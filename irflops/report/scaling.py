@@ -31,7 +31,14 @@ def scaling_facts(scaling: Scaling) -> list[tuple[str, str]]:
     facts = [("input" if not number else "", f"{name}  {shape}") for number, (name, shape) in enumerate(scaling.inputs.items())]
     facts.append(("captured", f"{scaling.symbol} = {scaling.captured}"))
     facts.append(("checked", f"{scaling.symbol} = {', '.join(map(str, scaling.samples))}: every formula gives these exactly"))
+    facts.append(("valid", f"for {_domain(scaling)}"))
+    facts += [("note", note.text) for note in scaling.notes]
     return facts
+
+
+def _domain(scaling: Scaling) -> str:
+    symbol = scaling.symbol
+    return f"every {symbol}" if scaling.step == 1 else f"{symbol} = {scaling.captured} + {scaling.step} k"
 
 
 def scaling_table(scaling: Scaling) -> Table:
@@ -46,7 +53,7 @@ def scaling_table(scaling: Scaling) -> Table:
         ),
         Column(name="certainty", title="certainty", get=lambda total: total.certainty, numeric=False),
     )
-    title = f"Totals as functions of {scaling.symbol}"
+    title = f"Totals as functions of {scaling.symbol}, for {_domain(scaling)}"
     return Table(name="scale", title=title, columns=columns, items=scaling.totals, people=("total", "formula", "captured"))
 
 
@@ -76,6 +83,8 @@ def scaling_row(scaling: Scaling) -> dict[str, Any]:
         "captured": scaling.captured,
         "inputs": dict(scaling.inputs),
         "samples": list(scaling.samples),
+        "valid_for": {"start": scaling.captured, "step": scaling.step},
+        "notes": [{"code": note.code, "text": note.text} for note in scaling.notes],
         "totals": {total.name: _total_row(total, scaling.symbol) for total in scaling.totals},
     }
 

@@ -141,6 +141,8 @@ def certainty(analysis: Analysis) -> str:
         "unbounded": "figures with ~ are neither lower nor upper bounds",
     }[worst]
     why = ["part of the graph was not read"] if analysis.graph.partial else []
+    if analysis.graph.doubt != "exact":
+        why.append("see the notes on other inputs")
     count = sum(len(unknown.ops) for unknown in analysis.unknown)
     if count:
         why.append(f"something of {format_things(count, 'operator')} is unknown")

@@ -11,7 +11,7 @@ from irflops.infer import infer
 from irflops.ir import Attrs, AttrValue, DType, Graph, Module, ModuleCall, Note, Op, Operand, Shape, TensorType, VariableKind
 from irflops.whatif.alternatives import recast
 from irflops.whatif.request import Asked, Inputs, asked, dtype_of, text
-from irflops.whatif.worlds import Outcome, carried
+from irflops.whatif.worlds import OTHER_FORM, OTHER_SIZE, Outcome, carried
 
 LISTED = 3
 """Operators that a note names."""
@@ -33,11 +33,13 @@ def changed(graph: Graph, *, batch: int | None = None, inputs: Inputs | None = N
     swap = _swap(types, dtype)
     kept = {result.lbn for op in graph.ops if op.kind is VariableKind.OPTIMIZER_STATE for result in op.outputs}
     after = {lbn: _after(lbn, type_, outcome.shapes, {} if lbn in kept else swap) for lbn, type_ in types.items()}
+    means = _means(graph, types, after)
     return replace(
         graph,
         ops=tuple(_op(op, after, outcome, swap) for op in graph.ops),
         modules=tuple(_module(module, swap, whole=not wanted) for module in graph.modules),
-        notes=(*graph.notes, *_notes(wanted, outcome, swap)),
+        notes=(*graph.notes, *_notes(graph, wanted, outcome, swap, means)),
+        doubt=_doubt(graph, outcome, means),
     )
 
 
@@ -100,7 +102,32 @@ def _module(module: Module, swap: Mapping[DType, DType], *, whole: bool) -> Modu
     return replace(module, parameters=parameters, inputs=(), outputs=(), calls=calls)
 
 
-def _notes(wanted: tuple[Asked, ...], outcome: Outcome, swap: Mapping[DType, DType]) -> list[Note]:
+def _means(graph: Graph, before: Mapping[str, TensorType], after: Mapping[str, TensorType]) -> tuple[str, ...]:
+    """Sums over axes of 1 that have grown: of a mean over one element OneFlow leaves out the multiplication by 1 / n."""
+    found = []
+    for op in graph.ops:
+        if op.type == "reduce_sum" and len(op.inputs) == len(op.outputs) == 1:
+            operand, result = op.inputs[0].lbn, op.outputs[0].lbn
+            was, now = (
+                (types.get(operand, op.inputs[0].type).numel, types.get(result, op.outputs[0].type).numel) for types in (before, after)
+            )
+            if was[0] is not None and was[0] == was[1] and now[0] != now[1]:
+                found.append(op.name)
+    return tuple(found)
+
+
+def _doubt(graph: Graph, outcome: Outcome, means: tuple[str, ...]) -> str:
+    if outcome.preferred or graph.doubt == "unbounded":
+        return "unbounded"
+    return "lower_bound" if means else graph.doubt
+
+
+def _names(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return f"{', '.join(map(quoted, names[:LISTED]))}{more}"
+
+
+def _notes(graph: Graph, wanted: tuple[Asked, ...], outcome: Outcome, swap: Mapping[DType, DType], means: tuple[str, ...]) -> list[Note]:
     parts = [f"input {quoted(ask.op.name)} {text(ask.before)} -> {text(ask.after)}" for ask in wanted]
     parts += [f"{old.value[0]} -> {new.value[0]}, integers and optimizer states as they were" for old, new in swap.items()]
     notes = [Note("what-if", f"not as captured: {'; '.join(parts) or 'nothing differs from what was asked for'}")]
@@ -110,10 +137,12 @@ def _notes(wanted: tuple[Asked, ...], outcome: Outcome, swap: Mapping[DType, DTy
             Note("what-if-unknown", f"{unknown} tensors behind operators without a rule, or without operands, have no known shape any more")
         )
     if outcome.preferred:
-        names = ", ".join(map(quoted, outcome.preferred[:LISTED]))
-        more = f" and {len(outcome.preferred) - LISTED} more" if len(outcome.preferred) > LISTED else ""
         what = "the attributes of these operators could mean several things; taken is what keeps tensors of one size at one size"
-        notes.append(Note("what-if-reading", f"{what}: {names}{more}"))
+        sure = f"no total of work is exact: {OTHER_FORM if graph.format == 'repr' else OTHER_SIZE}"
+        notes.append(Note("what-if-reading", f"{what}: {_names(outcome.preferred)}; {sure}"))
+    if means:
+        what = "these sums went over axes of 1, which have grown: if they are means, OneFlow multiplies by 1 / n now, which is not counted"
+        notes.append(Note("what-if-mean", f"{what}: {_names(means)}"))
     return notes
 
 

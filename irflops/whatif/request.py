@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from irflops.errors import IrflopsError, quoted
 from irflops.ir import DType, Graph, Op, Shape, TensorType
 
+MOST_EXTENT = 2**63 - 1
+"""OneFlow holds extents in 64 bits."""
+
 Inputs = Mapping[str, Sequence[int]] | Mapping[str | None, Sequence[int]] | Sequence[int]
 """Shapes by the name of an input; None, or a shape alone, stands for the one input of a graph."""
 
@@ -37,6 +40,8 @@ def asked(graph: Graph, types: Mapping[str, TensorType], batch: int | None, inpu
             )
         if any(extent < 1 for extent in after):
             raise IrflopsError(f"{text(after)} is no shape: extents are 1 or more", path=graph.source.name)
+        if max(after, default=1) > MOST_EXTENT:
+            raise IrflopsError(f"{text(after)} is too large: an extent is below 2^63", path=graph.source.name)
         wanted[op.name] = after
     if batch is not None:
         wanted |= _batched(graph, ops, captured, wanted, batch)
@@ -58,6 +63,8 @@ def _batched(
     first = captured[ops[0].name]
     if batch < 1:
         raise IrflopsError(f"a batch of {batch} is none: it is 1 or more")
+    if batch > MOST_EXTENT:
+        raise IrflopsError(f"a batch of {batch} is too large: an extent is below 2^63")
     if not first:
         raise IrflopsError(f"the first input, {quoted(ops[0].name)}, is a scalar: it has no batch", path=graph.source.name)
     return {op.name: (batch, *wanted[op.name][1:]) for op in ops if captured[op.name][:1] == first[:1]}

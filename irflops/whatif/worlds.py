@@ -13,10 +13,13 @@ from irflops.ops.resize import CUTS
 from irflops.ops.rule import Changes, broadcast_shapes
 from irflops.order import run_order
 from irflops.whatif.alternatives import Alternative, Answer, Operands, alternatives
+from irflops.whatif.loops import loop_axes
 from irflops.whatif.request import Asked, text
 
 MANY_WORLDS, MOST_WORLDS = 64, 512
 """Readings of the whole graph that are followed side by side: beyond many the likeliest alone, and never more than the most."""
+MOST_LISTED = 4
+"""Readings of an operator that an error spells out."""
 
 _NO_CHANGES = Changes(frozenset(), frozenset())
 
@@ -82,15 +85,18 @@ class _Carrier:
     def run(self) -> Outcome:
         order = self._order()
         pieces = _pieces(order)
+        loops = {op.name: (group, axes) for group in pieces.values() for axes, op in self._loops(group)}
         for op in order:
             if op.type not in ("input", "variable") and self._concerns(op):
+                if op.name in loops:
+                    self._end_loops(op, *loops[op.name])
                 self._step(op)
                 self._check_pieces(op, pieces.get(op.name, ()))
         survivors = self.worlds
         best, *others = self._likeliest(survivors)
         others += [world for world in survivors if world.parted == best.parted and self._holds_several(best, world)]
         if others:
-            raise self._ambiguous(best, others[0])
+            raise self._ambiguous(best, others)
         preferred = {name for world in self.fallen for name, at in best.chosen.items() if world.chosen.get(name, at) != at}
         return Outcome(best.shapes, best.sizes, best.op_types, tuple(op.name for op in self.graph.ops if op.name in preferred))
 
@@ -164,6 +170,27 @@ class _Carrier:
             going = self._likeliest(going)
             if len(going) > MOST_WORLDS:
                 raise self._too_many(going[0])
+        self.worlds = going
+
+    def _loops(self, group: Sequence[Op]) -> Iterable[tuple[frozenset[int], Op]]:
+        """The operators of a group that can be the steps of a loop, each with the axes that these go along."""
+        whole = self._captured(group[0].inputs[0]).shape
+        parts = [self._captured(op.outputs[0]).shape for op in group]
+        return ((axes, op) for axes, op in zip(loop_axes(group, whole, parts), group, strict=True) if axes)
+
+    def _end_loops(self, op: Op, group: Sequence[Op], axes: frozenset[int]) -> None:
+        """Ends the worlds in which a tensor that a loop goes over grew: OneFlow would have captured more or fewer steps."""
+        whole = op.inputs[0]
+        captured = self._captured(whole).shape or ()
+        going = []
+        for world in self.worlds:
+            now = world.shapes.get(whole.lbn, captured)
+            if now is None or len(now) != len(captured) or all(now[axis] == captured[axis] for axis in axes):
+                going.append(world)
+        if not going:
+            grown = ", ".join(str(axis) for axis in sorted(axes))
+            why = f"{len(group)} operators cut axis {grown} into pieces, an unrolled loop perhaps: at another size there are more or fewer"
+            raise self._misfit(op, self._operands(op, self.worlds[0]), why, self.worlds[0])
         self.worlds = going
 
     def _check_pieces(self, last: Op, pieces: Sequence[Op]) -> None:
@@ -241,8 +268,7 @@ class _Carrier:
         message = f"{quoted(op.name)} cannot take the new sizes: {why}"
         if each:
             message += f"; {', '.join(each[:4])}{' and others' if len(each) > 4 else ''}"
-        hint = "the model is bound to its size here; if only the graph is, capture it at the size that you ask for"
-        return self._error(op, message, hint)
+        return self._error(op, message, f"the model is bound to its size here; if only the graph is, {_ASKED_SIZE}")
 
     def _unreadable(self, op: Op, operands: Operands, attr: str) -> IrflopsError:
         changes = ", ".join(
@@ -252,25 +278,32 @@ class _Carrier:
         )
         what = f"this form does not tell its {attr}, and the shapes leave it open"
         message = f"{quoted(op.name)} ({op.type}) under {changes or 'new sizes'}: {what}"
-        return self._error(op, message, _OTHER_FORM)
+        return self._error(op, message, OTHER_FORM)
 
-    def _ambiguous(self, one: _World, other: _World) -> IrflopsError:
-        """The first operator of which two readings both fit to the end."""
+    def _ambiguous(self, one: _World, others: Sequence[_World]) -> IrflopsError:
+        """The first operator of which several readings fit to the end."""
+        other = others[0]
         name = next((name for name, at in one.chosen.items() if other.chosen.get(name, at) != at), next(iter(one.chosen)))
         op = self.graph.by_name[name]
         lbn = next((r.lbn for r in op.outputs if one.shapes.get(r.lbn) != other.shapes.get(r.lbn)), op.outputs[0].lbn)
         captured = self._captured(next(r for r in op.outputs if r.lbn == lbn)).shape
-        readings = " or ".join(_shape(world.shapes.get(lbn, captured)) for world in (one, other))
-        message = f"{quoted(name)} ({op.type}) gave {_shape(captured)} and could now give {readings}: both fit"
-        printed = self.graph.format == "repr"
-        return self._error(op, message, _OTHER_FORM if printed and not op.attrs else _OTHER_SIZE)
+        readings = list(dict.fromkeys(_shape(world.shapes.get(lbn, captured)) for world in (one, *others)))
+        fit = "both fit" if len(readings) == 2 else f"all {len(readings)} fit"
+        listed = " or ".join(readings) if len(readings) <= MOST_LISTED else f"{', '.join(readings[:MOST_LISTED])} or others"
+        message = f"{quoted(name)} ({op.type}) gave {_shape(captured)} and could now give {listed}: {fit}"
+        if self.graph.format == "repr" and not op.attrs:
+            return self._error(op, message, OTHER_FORM)
+        # No other size tells whether an extent is a constant, or where a cut counts from.
+        rule = BY_TYPE.get(op.type or "")
+        constant = _shape(captured) in readings or (rule is not None and rule.resized in CUTS)
+        return self._error(op, message, _ASKED_SIZE if constant else OTHER_SIZE)
 
     def _too_many(self, world: _World) -> IrflopsError:
         op = self.graph.by_name[next(iter(world.chosen))]
         message = (
             f"more than {MOST_WORLDS} readings of {len(world.chosen)} operators fit the new sizes, from {quoted(op.name)} ({op.type}) on"
         )
-        return self._error(op, message, _OTHER_FORM if self.graph.format == "repr" else _OTHER_SIZE)
+        return self._error(op, message, OTHER_FORM if self.graph.format == "repr" else OTHER_SIZE)
 
     def _error(self, op: Op, message: str, hint: str) -> IrflopsError:
         if op.span is not None and self.graph.source.text:
@@ -294,8 +327,9 @@ class _Carrier:
         return quoted(producer.name)
 
 
-_OTHER_FORM = "give the job instead of the printed graph, it holds all attributes: write str(graph._full_graph_proto) to a file"
-_OTHER_SIZE = "capture the graph at a size that no other extent has (a batch of 3, say): then the extents tell"
+OTHER_FORM = "give the job instead of the printed graph, it holds all attributes: write str(graph._full_graph_proto) to a file"
+_ASKED_SIZE = "capture the graph at the size that you ask for"
+OTHER_SIZE = "capture the graph at a size that no other extent has (a batch of 3, say): then the extents tell"
 
 
 def _parted(before: Sequence[Shape | None], after: Sequence[Shape | None], result: Shape | None) -> int:
