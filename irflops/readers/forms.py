@@ -59,7 +59,7 @@ FORMS = (
         title="saved graph, the folder",
         make='oneflow.save(graph, "graph")',
         holds="the graph as MLIR, operators with type and attributes, all shapes; beside it the variables, of which their shapes are read",
-        lacks="what a full job lacks, the sbp that consumers want, operators whose results nobody uses, the backward pass and the optimizer",
+        lacks="what a full job lacks, the sbp that consumers want, operators whose results nobody uses, backward and optimizer",
     ),
     Form(
         name="mlir",
