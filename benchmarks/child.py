@@ -1,6 +1,6 @@
 """One measurement, in a process of its own: `python child.py WHAT DUMP` prints JSON of seconds of CPU time and megabytes.
 
-WHAT is pass, big, job, load or infer.
+WHAT is pass, big, job, load, infer, or diff, which takes two.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from google.protobuf import text_format
@@ -92,10 +93,35 @@ def inference(dump: Path) -> dict[str, float]:
     return {"load": loaded - start, "infer": time.process_time() - loaded}
 
 
+def compared(old: Path, new: Path) -> dict[str, float]:
+    """Two files from disk to cost, of which the larger counts, and from there to their diff."""
+    sides, seconds = [], []
+    for dump in (old, new):
+        start = time.process_time()
+        sides.append(irflops.analyze(irflops.load(dump)))
+        seconds.append(time.process_time() - start)
+    start = time.process_time()
+    diff = irflops.diff(*sides)
+    return {
+        "analyze": max(seconds),
+        "diff": time.process_time() - start,
+        "operators": max(len(side.graph.ops) for side in sides),
+        "edits": len(diff.edits),
+    }
+
+
 def peak_megabytes() -> float:
     """The most memory that this process has held."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
-print(json.dumps({"pass": one_pass, "big": big, "job": job, "load": load, "infer": inference}[sys.argv[1]](Path(sys.argv[2]))))
+MEASURES: dict[str, Callable[..., dict[str, float]]] = {
+    "pass": one_pass,
+    "big": big,
+    "job": job,
+    "load": load,
+    "infer": inference,
+    "diff": compared,
+}
+print(json.dumps(MEASURES[sys.argv[1]](*map(Path, sys.argv[2:]))))

@@ -22,10 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import forms
-from big_dump import pattern, write
+from big_dump import Pattern, pattern, write
 
 HERE = Path(__file__).resolve().parent
 FIXTURES = HERE.parent / "fixtures"
+DIFFED = (0.4, 4, 40)
+"""Megabytes of printed graphs of about 1,000, 10,000 and 100,000 operators."""
+FEWER = 0.97
+SWAPPED = ("m.blocks.1.act-gelu-", "m.blocks.1.act-relu-")
 LIBRARIES = "import lark, networkx, numpy, rich"
 
 
@@ -100,6 +104,20 @@ def measure(site: Path, folder: Path, options: argparse.Namespace) -> Iterator[R
         yield Ratio(f"peak memory / file size, {when}", peak / sizes[big], 12, f"{peak:.0f} MB / {sizes[big]:.1f} MB")
     json_time, analyze_time = best[big]["json"], best[big]["analyze"]
     yield Ratio("writing JSON / analyzing", json_time / analyze_time, 0.5, f"{json_time:.1f} s / {analyze_time:.1f} s")
+    yield from diff_ratios(parts, folder, site, repeat)
+
+
+def diff_ratios(parts: Pattern, folder: Path, site: Path, repeat: int) -> Iterator[Ratio]:
+    """Diffs of two graphs that have one operator of another type, and of which one has some blocks more."""
+    for megabytes in DIFFED:
+        old, new = folder / "old.txt", folder / "new.txt"
+        write(parts, megabytes, old)
+        write(parts, FEWER * megabytes, new)
+        new.write_text(new.read_text(encoding="utf-8").replace(*SWAPPED), encoding="utf-8")
+        runs = [child("diff", old, site, new) for _ in range(repeat)]
+        diff, analyze = (min(run[key] for run in runs) for key in ("diff", "analyze"))
+        name = f"diff / analysis of the larger graph, {runs[0]['operators']:,.0f} ops, {runs[0]['edits']:,.0f} edits"
+        yield Ratio(name, diff / analyze, 2, f"{diff:.2f} s / {analyze:.2f} s")
 
 
 def environment(site: Path) -> dict[str, str]:
@@ -116,9 +134,9 @@ def cpu_seconds(command: list[str], site: Path) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def child(what: str, dump: Path, site: Path) -> dict[str, float]:
+def child(what: str, dump: Path, site: Path, *others: Path) -> dict[str, float]:
     """What a process of benchmarks/child.py measured."""
-    command = [sys.executable, str(HERE / "child.py"), what, str(dump.resolve())]
+    command = [sys.executable, str(HERE / "child.py"), what, *(str(path.resolve()) for path in (dump, *others))]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment(site), cwd=site)
     figures: dict[str, float] = json.loads(done.stdout)
     return figures

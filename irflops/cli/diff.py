@@ -1,0 +1,121 @@
+"""`irflops diff`: what changed between two versions of a graph, and what it costs."""
+
+from __future__ import annotations
+
+import click
+
+from irflops.analysis import Analysis, analyze_graph
+from irflops.cli.exit_codes import FINE, FOUND
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, names_of
+from irflops.differ import diff_analyses
+from irflops.differ.conditions import Condition, condition
+from irflops.differ.edit import IGNORABLE
+from irflops.readers import load
+from irflops.report.diffs import COSTS, ONLY, STRUCTURE, diff_report, write_github
+from irflops.report.json_writer import write_members
+from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
+from irflops.report.summary import short_path
+from irflops.report.text import write_markdown_report
+
+FORMATS = ("table", "json", "markdown", "github")
+_COST_PARTS = ("follows", "costs", "phases", "by_type", "modules")
+
+EPILOG = """\b
+Examples:
+  irflops diff old.txt new.txt                         what changed, and what it costs
+  irflops diff old.job.pb new.txt                      another form of it will do
+  irflops diff old.txt new.txt --only costs
+  irflops diff old.txt new.txt --ignore renames,moves
+  irflops diff old.txt new.txt --format github         a comment for a pull request
+  irflops diff old.txt new.txt --fail-on "macs>+1%"    exit with 1 only beyond that
+  irflops diff run.log run.log --graph-old 1 --graph-new 2
+"""
+
+
+class _Diff(Grouped):
+    groups = (
+        ("only", "What to show"),
+        ("format_", "How to write it"),
+        ("graph_old", "What to read"),
+        ("fail_on", "When to fail"),
+    )
+
+
+def _ignored(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, ...]:
+    found = names_of(ctx, param, value)
+    for name in found:
+        if name not in IGNORABLE:
+            raise click.BadParameter(f"{name!r} is none of {', '.join(IGNORABLE)}")
+    return found
+
+
+@click.command(cls=_Diff, epilog=EPILOG)
+@click.argument("old")
+@click.argument("new")
+@click.option("--only", type=click.Choice(ONLY), help="Show costs alone, or structure alone.")
+@click.option("--ignore", callback=_ignored, default="", metavar="A,B", help=f"Kinds of change to leave out: {', '.join(IGNORABLE)}.")
+@click.option("--full", is_flag=True, help="Show every change by itself, and no table cut off.")
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="How to write the result.")
+@OUTPUT_OPTION
+@click.option("--graph-old", metavar="NAME|N", help="Which graph of OLD, where it holds several.")
+@click.option("--graph-new", metavar="NAME|N", help="Which graph of NEW.  [default: as --graph-old]")
+@click.option("--partial", is_flag=True, help="Compare what is readable of damaged graphs.")
+@MAX_SIZE_OPTION
+@click.option("--fail-on", multiple=True, metavar="CONDITION", help="Exit with 1 only if macs>+1%, flops>+1e9, structure...; repeatable.")
+@click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
+def diff(
+    old: str,
+    new: str,
+    only: str | None,
+    ignore: tuple[str, ...],
+    full: bool,
+    format_: str,
+    output: str | None,
+    graph_old: str | None,
+    graph_new: str | None,
+    partial: bool,
+    max_size: int,
+    fail_on: tuple[str, ...],
+    quiet: bool,
+) -> int:
+    """Tell what changed from OLD to NEW, and what it costs.
+
+    Both are files that `irflops analyze` reads, of any form: operators are compared, not text, and neither counters nor names count. Exits
+    with 1 where anything changed, or with --fail-on where one of its conditions holds: a cost, a sign and how much it may change, in
+    percent of the old total or by itself; `structure` is any change.
+    """
+    conditions = [condition(text) for text in fail_on]
+    if old == new == "-":
+        raise click.UsageError("standard input can be one of the two, not both.")
+    refuse_to_overwrite(output, [old, new])
+
+    def analyzed(path: str, graph: str | None) -> Analysis:
+        with sign_of_life(f"analyzing {short_path(path)}", quiet):
+            return analyze_graph(load(path, graph, partial=partial, max_size=max_size))
+
+    sides = analyzed(old, graph_old), analyzed(new, graph_new or graph_old)
+    with sign_of_life("comparing", quiet):
+        found = diff_analyses(*sides, ignore=ignore)
+    held = [wanted for wanted in conditions if wanted.holds(found)]
+    for wanted in conditions:
+        if not wanted.is_sure(found):
+            text = f"warning: {wanted.text}: part of {wanted.cost} is unknown, and the condition is held against what is known"
+            click.echo(text, err=True)
+    failed = [f"{wanted.text} holds" for wanted in held]
+    with results_to(output) as stream:
+        if format_ == "json":
+            left_out = {COSTS: ("edits",), STRUCTURE: _COST_PARTS}.get(only or "", ())
+            write_members(((name, value) for name, value in found.parts() if name not in left_out), stream)
+        elif format_ == "github":
+            write_github(found, stream, only=only, full=full, failed=failed)
+        elif format_ == "markdown":
+            write_markdown_report(diff_report(found, only=only, full=full, failed=failed), stream)
+        else:
+            from irflops.report.terminal import print_report  # here for start-up time: rich, which no other format needs
+
+            print_report(diff_report(found, only=only, full=full, failed=failed), stream)
+    return FOUND if _has_failed(conditions, held, bool(found.edits)) else FINE
+
+
+def _has_failed(conditions: list[Condition], held: list[Condition], edited: bool) -> bool:
+    return bool(held) if conditions else edited

@@ -1,0 +1,169 @@
+"""One of two graphs as an alignment sees it: its operators without what only one form shows, and who feeds whom."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from irflops.analysis import Analysis
+from irflops.differ.forms import Aspects
+from irflops.infer import operand_type
+from irflops.ir import Op, TensorType
+from irflops.order import run_order
+
+_BOXING = re.compile(r"^Sys(?:tem)?-Boxing-")
+_COUNTER = re.compile(r"-\d+(?=$|/|_out)|_\d+$")
+_INTERFACE = re.compile(r"^_.*?_(?=(?:input|output)\.)")
+
+INTERFACE = ("input", "output")
+FUSED_TERM = "_add_to_output"
+SUM = "add_n"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """An operand of an operator: its place, and the operator and result behind it."""
+
+    arg: str
+    index: int
+    """0 for every term of a sum whose terms have no order."""
+    producer: int | None
+    """Index among the nodes, None where nothing in the graph makes it."""
+    blob: str
+    """Which of the producer's results, as argument and index; without a producer the lbn."""
+    lbn: str
+
+
+@dataclass(frozen=True)
+class Side:
+    """Operators as nodes, boxing identities looked through; lists are by node."""
+
+    analysis: Analysis
+    ops: tuple[Op, ...]
+    slots: Sequence[tuple[Slot, ...]]
+    consumers: Sequence[Sequence[tuple[int, int]]]
+    """Nodes that use a result, each with the number of the slot."""
+    order: Sequence[int]
+    """Nodes, producers before consumers."""
+    by_name: Mapping[str, int]
+    plain_names: Sequence[str]
+    updates: Mapping[int, int]
+    """Operators that update a variable, by node that variable."""
+
+    def result(self, node: int) -> TensorType | None:
+        """The type of a node's first result."""
+        outputs = self.ops[node].outputs
+        return self.type_of(outputs[0].lbn, outputs[0].type) if outputs else None
+
+    def type_of(self, lbn: str, stated: TensorType) -> TensorType:
+        """The type of a tensor, inferred where the form does not state it."""
+        return stated if stated.shape is not None and stated.dtype is not None else self.analysis.inference.types.get(lbn, stated)
+
+    def operand_types(self, node: int) -> tuple[TensorType, ...]:
+        """The types of a node's operands, in order."""
+        return tuple(operand_type(operand, self.analysis.inference.types) for operand in self.ops[node].inputs)
+
+
+def side_of(analysis: Analysis, aspects: Aspects) -> Side:
+    """The nodes of an analysis, with what both forms hold."""
+    graph = analysis.graph
+    ops = [op for op in graph.ops if not is_boxing(op)]
+    slots = _slots(ops, boxed_in(graph.ops), fused_terms=aspects.fused_terms)
+    if not aspects.stage:
+        ops, slots = _with_merged_sums(ops, slots)
+    consumers: list[list[tuple[int, int]]] = [[] for _ in ops]
+    for node, found in enumerate(slots):
+        for number, slot in enumerate(found):
+            if slot.producer is not None:
+                consumers[slot.producer].append((node, number))
+    order = run_order([[slot.producer for slot in found if slot.producer is not None] for found in slots])
+    by_name = {op.name: node for node, op in enumerate(ops)}
+    return Side(analysis, tuple(ops), slots, consumers, order, by_name, [plain_name(op) for op in ops], _updates(ops, slots))
+
+
+def _updates(ops: Sequence[Op], slots: Sequence[Sequence[Slot]]) -> dict[int, int]:
+    found = {}
+    for node, op in enumerate(ops):
+        if op.type is not None and op.type.endswith("_update"):
+            model = next((slot.producer for slot in slots[node] if slot.arg == "model"), None)
+            if model is not None and ops[model].type == "variable":
+                found[node] = model
+    return found
+
+
+def slot_of(side: Side, node: int, slot: Slot) -> Slot | None:
+    """The operand at the same place of another operator."""
+    return next((s for s in side.slots[node] if (s.arg, s.index) == (slot.arg, slot.index)), None)
+
+
+def is_boxing(op: Op) -> bool:
+    """Whether an operator only hands a tensor on in another sbp or placement; printed graphs alone show these."""
+    return op.type == "identity" and len(op.inputs) == 1 and len(op.outputs) == 1 and _BOXING.match(op.name) is not None
+
+
+def boxed_in(ops: Sequence[Op]) -> dict[str, str]:
+    """By the lbn that a boxing identity makes, the one that it hands on; of several in a row the first."""
+    boxed = {op.outputs[0].lbn: op.inputs[0].lbn for op in ops if is_boxing(op)}
+    for lbn, source in boxed.items():
+        seen = {lbn}
+        while source in boxed and source not in seen:
+            seen.add(source)
+            source = boxed[source]  # noqa: PLW2901 - upwards, one by one
+        boxed[lbn] = source
+    return boxed
+
+
+def _slots(ops: Sequence[Op], boxed: Mapping[str, str], *, fused_terms: bool) -> list[tuple[Slot, ...]]:
+    maker = {result.lbn: (node, f"{result.arg}:{result.index}") for node, op in enumerate(ops) for result in op.outputs}
+    slots = []
+    for op in ops:
+        found = []
+        for operand in op.inputs:
+            if operand.arg == FUSED_TERM and not fused_terms:
+                continue
+            lbn = boxed.get(operand.lbn, operand.lbn)
+            producer, blob = maker.get(lbn, (None, lbn))
+            found.append(Slot(operand.arg, operand.index, producer, blob, lbn))
+        slots.append(tuple(found))
+    return slots
+
+
+def _with_merged_sums(ops: list[Op], slots: list[tuple[Slot, ...]]) -> tuple[list[Op], list[tuple[Slot, ...]]]:
+    """Sums of sums as one, and their terms without order: a pass of OneFlow's merges them so."""
+    readers = [0] * len(ops)
+    by_sum = [True] * len(ops)
+    for node, found in enumerate(slots):
+        for slot in found:
+            if slot.producer is not None:
+                readers[slot.producer] += 1
+                by_sum[slot.producer] &= ops[node].type == SUM
+    merged = {node for node, op in enumerate(ops) if op.type == SUM and readers[node] == 1 and by_sum[node]}
+    kept = [node for node in range(len(ops)) if node not in merged]
+    number = {node: n for n, node in enumerate(kept)}
+
+    def terms(node: int) -> list[Slot]:
+        found, waiting, seen = [], list(slots[node]), set()
+        while waiting:
+            slot = waiting.pop()
+            if slot.producer in merged and slot.producer not in seen:
+                seen.add(slot.producer)
+                waiting += slots[slot.producer]
+            else:
+                found.append(replace(slot, index=0))
+        return found
+
+    def renumbered(found: Sequence[Slot]) -> tuple[Slot, ...]:
+        return tuple(replace(slot, producer=number.get(slot.producer) if slot.producer is not None else None) for slot in found)
+
+    return [ops[node] for node in kept], [renumbered(terms(node) if ops[node].type == SUM else slots[node]) for node in kept]
+
+
+def plain_name(op: Op) -> str:
+    """An operator's name without its module, its counters and the graph's own name: what a person called it, or a pass of OneFlow's."""
+    name = op.name
+    if op.type in INTERFACE:
+        return _INTERFACE.sub("", name)
+    if op.module and name.startswith(op.module):
+        name = name[len(op.module) :].lstrip(".-")
+    return _COUNTER.sub("", name)

@@ -1,0 +1,244 @@
+"""The tables of a diff: totals side by side, edits, where the change comes from, and phases, modules and op types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from irflops.cost import FIGURES, KINDS, Cost
+from irflops.differ import Diff
+from irflops.differ.sums import Beside, Folded, common_place, folded, is_changed, modules, phases, totals, types
+from irflops.report.diff_words import relative, signed, signed_scaled, words
+from irflops.report.numbers import Scale, common_scale, format_count, format_scaled
+from irflops.report.table import Column, Table, printable
+from irflops.tree import tree_of
+
+ROWS = 20
+"""Rows of a table of edits or of parts unless the user wants all."""
+
+_UNITS = {"macs": "MACs", "flops": "FLOPs", "bytes_read": "bytes", "bytes_written": "bytes", "activation_bytes": "bytes"}
+_COLUMNS = (("macs", "MACs"), ("flops", "FLOPs"), ("params", ""), ("bytes", "bytes"))
+"""What edits, modules and types show the change of: a figure, all params, all bytes moved."""
+
+
+def figure(cost: Cost, name: str) -> int:
+    """A figure of a cost; `params` are those of all kinds but the optimizer's, `bytes` what is read and written."""
+    if name == "params":
+        return sum(cost.params[KINDS.index(kind)] for kind in ("trainable", "frozen", "buffer"))
+    if name == "bytes":
+        return cost.get("bytes_read") + cost.get("bytes_written")
+    return cost.get(name)
+
+
+def total_table(diff: Diff) -> Table:
+    """A row per cost: before, after, and the change."""
+    sides = totals(diff)
+    rows = [name for name, (old, new) in sides.items() if old or new]
+
+    def certainty(name: str, side: int) -> str:
+        total = (diff.old, diff.new)[side].total
+        return total.certainty(name.partition(".")[0]) if _is_known(name) else "exact"
+
+    def unit(name: str) -> str:
+        return "bytes" if name.startswith("param_bytes") else _UNITS.get(name, "")
+
+    def change(name: str) -> str:
+        sure = all(certainty(name, side) == "exact" for side in (0, 1))
+        return signed(sides[name][1] - sides[name][0], unit(name), "exact" if sure else "unbounded")
+
+    columns = (
+        _text("cost", "cost", lambda name: name.replace("_", " ")),
+        _number("old", "old", lambda name: format_count(sides[name][0], unit(name), certainty(name, 0))),
+        _number("new", "new", lambda name: format_count(sides[name][1], unit(name), certainty(name, 1))),
+        _number("change", "change", change),
+        _number("relative", "", lambda name: relative(*sides[name])),
+    )
+    return Table(name="totals", title="Totals", columns=columns, items=rows, people=tuple(column.name for column in columns))
+
+
+def _is_known(name: str) -> bool:
+    return name.partition(".")[0] in (*FIGURES, "params", "param_bytes")
+
+
+def edit_table(diff: Diff, *, full: bool) -> Table:
+    """A row per change, equal ones at different places as one."""
+    items = folded(diff.edits, full=full)
+
+    def place(item: Folded) -> str:
+        return printable(item.place) or "(graph)"
+
+    def change(item: Folded) -> str:
+        return _words(item)
+
+    def line(item: Folded) -> int | None:
+        end, analysis = (item.edits[0].new, diff.new) if item.edits[0].new is not None else (item.edits[0].old, diff.old)
+        return analysis.graph.source.line(end.span.start) if end is not None and end.span is not None else None
+
+    columns = (
+        _text("change", "change", change),
+        Column(name="places", title="x", get=lambda item: item.times),
+        _text("where", "where", place),
+        *_changes(items, lambda item: item.cost),
+        Column(name="line", title="line", get=line),
+    )
+    counts = () if full or all(item.times == 1 for item in items) else ("places",)
+    people = (
+        "change",
+        *counts,
+        "where",
+        *[name for name in _shown(items, lambda item: item.cost) if name in ("flops", "params")],
+        *(["line"] if full else []),
+    )
+    return Table(name="edits", title="What changed", columns=columns, items=items, people=people)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A row of the waterfall."""
+
+    label: str
+    cost: Cost
+    is_total: bool = False
+
+
+def waterfall_table(diff: Diff, *, full: bool) -> Table | None:
+    """From the old total to the new one, step by step; None where no total changed."""
+    if not any(is_changed(edit.cost) for edit in diff.edits) and not is_changed(diff.follows):
+        return None
+    groups = [item for item in folded(diff.edits) if is_changed(item.cost)]
+    groups.sort(key=lambda item: (-abs(item.cost.get("flops")), -abs(figure(item.cost, "params"))))
+    shown, rest = (groups, []) if full else (groups[: ROWS // 2], groups[ROWS // 2 :])
+    steps = [_Step(_label(item), item.cost) for item in shown]
+    if rest:
+        more = Cost()
+        for item in rest:
+            more += item.cost
+        steps.append(_Step(f"{len(rest)} smaller changes", more))
+    if is_changed(diff.follows):
+        steps.append(_Step("what follows from these", diff.follows))
+    items = [_Step("old", diff.old.total, is_total=True), *steps, _Step("new", diff.new.total, is_total=True)]
+
+    def column(name: str, unit: str) -> Column:
+        scale = common_scale(max(abs(figure(item.cost, name)) for item in items), unit)
+
+        def get(item: _Step) -> str:
+            value = figure(item.cost, name)
+            if item.is_total:
+                return format_scaled(value, scale)
+            return signed_scaled(value, scale) if value else ""
+
+        return _number(name, _heading(name, unit, scale), get)
+
+    shown_names = [name for name in _shown(steps, lambda item: item.cost) if name != "macs"]
+    items = [item for item in items if item.is_total or any(figure(item.cost, name) for name in shown_names)]
+    columns = (
+        _text("step", "step", lambda item: item.label),
+        *(column(name, unit) for name, unit in _COLUMNS if name in shown_names),
+    )
+    title = "Where the change comes from"
+    return Table(name="waterfall", title=title, columns=columns, items=items, people=tuple(column.name for column in columns))
+
+
+def _words(item: Folded) -> str:
+    """What the change does; of names that differ from place to place what they have in common."""
+    edit = item.edits[0]
+    if item.times > 1 and edit.kind in ("module_renamed", "op_renamed", "op_moved"):
+        sides = {side: common_place([other.detail[side] for other in item.edits]) for side in ("old", "new")}
+        edit = replace(edit, detail=sides)
+    return words(edit, item.names)
+
+
+def _label(item: Folded) -> str:
+    times = f" x {item.times}" if item.times > 1 else ""
+    return f"{_words(item)}{times} in {printable(item.place) or '(graph)'}"
+
+
+def phase_table(diff: Diff) -> Table:
+    """Phases of a step side by side."""
+    rows = [row for row in phases(diff) if is_changed(row.change)]
+    return _side_table("phases", "Phases", "phase", rows, lambda row: row.key)
+
+
+def type_table(diff: Diff) -> Table:
+    """Op types whose number or cost changed."""
+    rows = [row for row in types(diff) if is_changed(row.change) or row.count[0] != row.count[1]]
+    table = _side_table("types", "Op types", "op type", rows, lambda row: row.key)
+    counts = tuple(
+        Column(name=f"count_{name}", title=name, get=lambda row, n=n: row.count[n])  # type: ignore[misc]  # a default binds the side
+        for n, name in enumerate(("old", "new"))
+    )
+    label, *others = table.columns
+    people = (table.people[0], *(column.name for column in counts), *table.people[1:])
+    return Table(name=table.name, title=table.title, columns=(label, *counts, *others), items=table.items, people=people)
+
+
+def module_table(diff: Diff, *, full: bool) -> Table:
+    """Modules whose costs changed, as many levels down as fit."""
+    rows = [row for row in modules(diff) if is_changed(row.change)]
+    tree = tree_of([module.path for module in diff.new.graph.modules])
+    level = dict(tree.walk())
+    if not full:
+        depth = next((d for d in range(12, 0, -1) if sum(level.get(row.key, 0) <= d for row in rows) <= ROWS), 1)
+        rows = [row for row in rows if level.get(row.key or row.was, _depth(row.was)) <= depth]
+
+    def label(row: Beside) -> str:
+        if not row.key and row.was:
+            return f"{row.was} (gone)"
+        if row.was and row.was != row.key:
+            return f"{row.was} -> {row.key}"
+        return row.key or "(graph)"
+
+    return _side_table("modules", "Modules", "module", rows, lambda row: printable(label(row)))
+
+
+def _depth(path: str) -> int:
+    return path.count(".") + 1 if path else 0
+
+
+def _side_table(name: str, title: str, heading: str, rows: Sequence[Beside], label: Callable[[Beside], str]) -> Table:
+    scale = common_scale(max((max(row.old.get("flops"), row.new.get("flops")) for row in rows), default=0), "FLOPs")
+    columns = (
+        _text("key", heading, label),
+        _number("old", f"old {scale.unit}", lambda row: format_scaled(row.old.get("flops"), scale)),
+        _number("new", f"new {scale.unit}", lambda row: format_scaled(row.new.get("flops"), scale)),
+        _number("change", "change", lambda row: signed_scaled(row.change.get("flops"), scale)),
+        _number("relative", "", lambda row: relative(row.old.get("flops"), row.new.get("flops"))),
+        *[column for column in _changes(rows, lambda row: row.change) if column.name in ("params", "bytes")],
+    )
+    shown = [name for name in _shown(rows, lambda row: row.change) if name in ("params", "bytes")]
+    people = ("key", "old", "new", "change", "relative", *shown)
+    return Table(name=name, title=title, columns=columns, items=rows, people=people)
+
+
+def _changes(items: Sequence[Any], cost: Callable[[Any], Cost]) -> list[Column]:
+    """A column for the change of each cost, in one unit."""
+    columns = []
+    for name, unit in _COLUMNS:
+        scale = common_scale(max((abs(figure(cost(item), name)) for item in items), default=0), unit)
+
+        def get(item: Any, name: str = name, scale: Scale = scale) -> str:
+            value = figure(cost(item), name)
+            return signed_scaled(value, scale) if value else ""
+
+        columns.append(_number(name, _heading(name, unit, scale), get))
+    return columns
+
+
+def _shown(items: Sequence[Any], cost: Callable[[Any], Cost]) -> list[str]:
+    """The costs that any of the items changes."""
+    return [name for name, _ in _COLUMNS if any(figure(cost(item), name) for item in items)]
+
+
+def _heading(name: str, unit: str, scale: Scale) -> str:
+    if not unit:
+        return f"{scale.unit.strip()} {name}".strip()
+    return f"{scale.unit} moved" if unit == "bytes" else scale.unit
+
+
+def _text(name: str, title: str, get: Callable[[Any], str]) -> Column:
+    return Column(name=name, title=title, get=get, numeric=False)
+
+
+def _number(name: str, title: str, get: Callable[[Any], str]) -> Column:
+    return Column(name=name, title=title, get=get)

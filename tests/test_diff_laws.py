@@ -1,0 +1,171 @@
+"""Laws of diffs, on random graphs and random changes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import combinations
+from random import Random
+from typing import Any
+
+import pytest
+from changing import CHANGES, Network, insert, job_of, random_network, remove
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jobs import binary
+from random_forms import as_job, as_mlir, as_repr
+from random_graph import Node, random_graph
+
+import irflops
+from irflops.analysis import Analysis, analyze_graph
+from irflops.differ import Diff, Edit, diff_analyses
+from irflops.differ.apply import applied
+from irflops.differ.edit import difference, reversed_edit
+from irflops.differ.side import boxed_in, is_boxing
+from irflops.ir import Graph, Op
+
+FORMS: dict[str, Callable[[list[Node]], str | bytes]] = {
+    "repr": as_repr,
+    "full job": as_job,
+    "forward job": lambda nodes: as_job(nodes, full=False),
+    "binary": lambda nodes: binary(as_job(nodes)),
+    "mlir": as_mlir,
+}
+FEW = settings(max_examples=25, deadline=None)
+SEEDS = st.integers(0, 10**6)
+
+
+def analyzed(content: str | bytes) -> Analysis:
+    return analyze_graph(irflops.loads(content))
+
+
+def plain(edit: Edit) -> tuple[Any, ...]:
+    """An edit without the objects themselves."""
+    ends = [None if end is None else end.name if isinstance(end, Op) else end.path for end in (edit.old, edit.new)]
+    return edit.kind, *ends, repr(edit.detail), edit.cost.figures, edit.cost.params, edit.cost.param_bytes
+
+
+def described(graph: Graph) -> Mapping[str, Any]:
+    """All that edits are about, by operator; boxing identities looked through, shapes inferred where they are not stated."""
+    types = irflops.analyze(graph).inference.types
+    boxed = boxed_in(graph.ops)
+
+    def inputs(op: Op) -> list[tuple[Any, ...]]:
+        names = [(operand.arg, operand.index, boxed.get(operand.lbn, operand.lbn)) for operand in op.inputs]
+        return sorted((*name, str(types.get(name[2]))) for name in names)
+
+    return {
+        op.name: (
+            (op.type, op.module, op.phase, op.runs, op.kind, op.attrs, op.placement),
+            inputs(op),
+            [(result.arg, result.index, result.lbn, str(types[result.lbn]), result.nd_sbp) for result in op.outputs],
+        )
+        for op in graph.ops
+        if not is_boxing(op)
+    }
+
+
+def assert_laws(old: Analysis, new: Analysis) -> Diff:
+    """What holds of any two graphs: the diff back is the diff reversed, the costs add up, and the edits make the one of the other."""
+    found, back = diff_analyses(old, new), diff_analyses(new, old)
+    assert sorted(map(plain, map(reversed_edit, found.edits)), key=str) == sorted(map(plain, back.edits), key=str)
+    rest = difference(new.total, old.total)
+    for edit in found.edits:
+        rest = difference(rest, edit.cost)
+    assert (rest.figures, rest.params, rest.param_bytes) == (found.follows.figures, found.follows.params, found.follows.param_bytes)
+    made = applied(found)
+    assert described(made) == described(new.graph)
+    assert analyze_graph(made).total.figures == new.total.figures
+    return found
+
+
+@FEW
+@given(SEEDS, st.integers(3, 16), st.sampled_from(sorted(FORMS)))
+def test_no_edit_between_a_graph_and_itself(seed: int, size: int, form: str) -> None:
+    analysis = analyzed(FORMS[form](random_graph(seed, size)))
+    found = assert_laws(analysis, analysis)
+    assert found.edits == ()
+    assert not found.consequences
+
+
+@FEW
+@given(SEEDS, st.integers(3, 16))
+def test_no_edit_between_forms(seed: int, size: int) -> None:
+    nodes = random_graph(seed, size)
+    analyses = {form: analyzed(make(nodes)) for form, make in FORMS.items()}
+    for one, other in combinations(analyses, 2):
+        assert [plain(edit) for edit in diff_analyses(analyses[one], analyses[other]).edits] == [], (one, other)
+
+
+@FEW
+@given(SEEDS, st.integers(3, 16))
+def test_no_edit_where_lines_are_reordered(seed: int, size: int) -> None:
+    graph = analyzed(as_job(random_graph(seed, size), full=False)).graph
+    ops = list(graph.ops)
+    Random(seed).shuffle(ops)  # noqa: S311 - no secret
+    assert diff_analyses(analyze_graph(graph), analyze_graph(replace(graph, ops=tuple(ops)))).edits == ()
+
+
+@FEW
+@given(SEEDS, st.integers(5, 40), st.integers(0, 100))
+def test_no_edit_where_counters_are_shifted_and_lines_reordered(seed: int, layers: int, first: int) -> None:
+    random = Random(seed)  # noqa: S311 - no secret
+    network = random_network(random, layers)
+    old, new = job_of(network), job_of(network, first=first, order=random)
+    assert diff_analyses(analyzed(old), analyzed(new)).edits == ()
+
+
+@FEW
+@given(SEEDS, SEEDS, st.integers(3, 14), st.integers(3, 14), st.sampled_from(("full job", "forward job", "binary")))
+def test_edits_between_unrelated_graphs_are_enough(one: int, other: int, size: int, other_size: int, form: str) -> None:
+    assert_laws(*(analyzed(FORMS[form](random_graph(seed, n))) for seed, n in ((one, size), (other, other_size))))
+
+
+def changed(network: Network, random: Random, spots: list[int]) -> tuple[Network, int]:
+    """The network with a random change at each of these layers, and how many edits they are. No module loses its last layers."""
+    expected = 0
+    renamed: set[str] = set()
+    for spot in sorted(spots, reverse=True):
+        change = random.choice(CHANGES)
+        module = network[spot].module
+        if change is remove and sum(layer.module == module for layer in network) < 3:
+            change = insert
+        before = network
+        network, edits = change(network, spot, random)
+        if change.__name__ == "rename":
+            if module in renamed:
+                network, edits = before, 0
+            renamed |= {layer.module for layer in network} - {layer.module for layer in before}
+        expected += edits
+    return network, expected
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(SEEDS, st.integers(10, 40), st.integers(1, 3))
+def test_random_changes_have_no_more_edits_than_they_are(seed: int, layers: int, count: int) -> None:
+    random = Random(seed)  # noqa: S311 - no secret
+    network = random_network(random, layers)
+    spots = random.sample(range(1, layers - 1), count)
+    new, expected = changed(network, random, spots)
+    found = assert_laws(analyzed(job_of(network)), analyzed(job_of(new, first=random.randrange(50))))
+    assert len(found.edits) <= expected
+    if all(abs(a - b) > 3 for a, b in combinations(spots, 2)):
+        assert len(found.edits) == expected
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: str(change.__name__))
+@pytest.mark.parametrize("seed", range(6))
+def test_one_change_is_found_as_it_was_made(seed: int, change: Callable[[Network, int, Random], tuple[Network, int]]) -> None:
+    random = Random(seed)  # noqa: S311 - no secret
+    network = random_network(random, 30)
+    new, expected = change(network, 12, random)
+    found = assert_laws(analyzed(job_of(network)), analyzed(job_of(new, first=3)))
+    assert len(found.edits) == expected
+    kinds = {
+        "insert": {"op_added", "param_added"},
+        "remove": {"op_removed", "param_removed"},
+        "set_value": {"attr_changed"},
+        "swap": {"op_retyped"},
+        "rename": {"module_renamed"},
+    }
+    assert {edit.kind for edit in found.edits} <= kinds[change.__name__]
