@@ -147,6 +147,17 @@ def test_a_producer_that_is_missing_is_a_source_of_its_own() -> None:
     graph = read(job(user("m-relu-0", "relu", "in=gone/out out=m-relu-0/out_0")))
     assert graph.by_name["gone"].elided
     assert graph.by_name["gone"].span is None
+    assert [(note.code, note.text) for note in graph.notes] == [
+        ("dangling-operand", "'m-relu-0' reads 'gone', and no operator of the job has that name")
+    ]
+
+
+def test_more_producers_are_missing_than_a_job_is_worth() -> None:
+    ops = [user(f"relu-{i}", "relu", f"in=gone{i}/out out=relu-{i}/out_0") for i in range(1001)]
+    assert "'relu-0' reads 'gone0' and 999 others" in read(job(*ops[:1000])).notes[0].text
+    with pytest.raises(GraphSyntaxError, match="'gone0' and 1000 others, and no operator of the job has that name") as caught:
+        read(job(*ops))
+    assert caught.value.line == 2
 
 
 @pytest.mark.parametrize("text", ["net { }\n" + CONF, "net { # op\n}\n" + CONF, CONF, "helper { }\n" + CONF])

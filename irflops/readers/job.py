@@ -32,6 +32,9 @@ _MAX_PATHS = 100_000_000
 """Levels above one module, above all modules, and characters of the paths that those have."""
 
 _NO_TENSORS = frozenset({"job_name", "model_name", "nd_sbp"})
+MAX_DANGLING = 1000
+"""Operators that a job may lack and others read. It holds all of them: one that lacks more is not worth an answer."""
+
 _TICK = "UserSourceOpTickInput"
 """The argument by which OneFlow's passes say when a source runs: a control edge, not a tensor that is read."""
 
@@ -163,8 +166,8 @@ class _Job:
         self._type_operands(drafts)
         notes: list[Note] = []
         seeds = {lbn.partition("/")[0] for lbn in config.get("train_conf", {}).get("loss_grad_lbn", ())}
-        complete(drafts, self.source, training, {}, notes, seeds)
         notes += self._dangling(drafts)
+        complete(drafts, self.source, training, {}, notes, seeds)
         notes += self._oddities(config)
         return Graph(
             name=name,
@@ -276,12 +279,22 @@ class _Job:
 
     def _dangling(self, drafts: list[Draft]) -> Iterator[Note]:
         """What operators read and none makes: a job holds all operators, so it was edited or cut."""
-        missing = [draft.name for draft in drafts[len(self.confs) :]]
-        if missing:
-            reader = next(d for d in drafts if any(operand.lbn.partition("/")[0] == missing[0] for operand in d.inputs))
-            more = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
-            text = f"{quoted(reader.name)} reads {quoted(missing[0])}{more}, and no operator of the job has that name"
-            yield Note("dangling-operand", text, Span(reader.start, reader.end) if reader.start >= 0 else None)
+        names = {draft.name for draft in drafts}
+        missing: dict[str, Draft] = {}
+        for draft in drafts:
+            for operand in draft.inputs:
+                name = operand.lbn.partition("/")[0]
+                if name not in names:
+                    missing.setdefault(name, draft)
+        if not missing:
+            return
+        first, reader = next(iter(missing.items()))
+        more = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
+        text = f"{quoted(reader.name)} reads {quoted(first)}{more}, and no operator of the job has that name"
+        span = Span(reader.start, reader.end) if reader.start >= 0 else None
+        if len(missing) > MAX_DANGLING:
+            raise self._error(span, text)
+        yield Note("dangling-operand", text, span)
 
     def _oddities(self, config: Message) -> Iterator[Note]:
         if config.get("enable_auto_mixed_precision"):
