@@ -29,10 +29,16 @@ _SENSITIVE_PARTS = (
 )
 """Parts of op types that float32 is meant for: softmax, norms, losses and what they are made of."""
 
+_OVERFLOW_CHECKS = ("dynamic_loss_scale_schedule", "count_not_finite", "multi_count_not_finite")
+"""What OneFlow's passes add for a scaled loss, which half precision alone needs."""
+
 
 def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     if any(note.code == "mixed-precision" for note in facts.graph.notes):
         yield Undecided(reason="automatic mixed precision is on, and the dump shows none of its casts")
+        return
+    if any(facts.of(*_OVERFLOW_CHECKS)) and not any(facts.type(made).dtype in _HALF for op in facts.graph.ops for made in op.outputs):
+        yield Undecided(reason="the loss is scaled, as under automatic mixed precision, and the dump shows none of its casts")
         return
     entries = [op for op in facts.users("cast") if _goes(op, facts, _HALF, frozenset({DType.FLOAT32}))]
     seen: set[str] = set()
@@ -108,7 +114,10 @@ RULE = AuditRule(
     fix="Let them run in half precision: drop the cast, or the `.float()` that made it.",
     severity=Severity.WARNING,
     check=_check,
-    undecidable="A graph under automatic mixed precision that was captured without a GPU shows no casts.",
+    undecidable=(
+        "A graph under automatic mixed precision that was captured without a GPU shows no casts. A job tells that it is on; a printed "
+        "graph does not, unless the loss is scaled."
+    ),
     good=(
         Good(name="softmax", graph=_graph("b = softmax(in: a) -> out: f32[2,8]")),
         Good(
@@ -119,6 +128,11 @@ RULE = AuditRule(
         ),
         Good(name="float32 to the end", graph=_graph("b = relu(x: a) -> y: f32[2,8]") + "output(in: b)"),
         Good(name="casts that are not shown", graph="mixed_precision\n" + _graph("b = relu(x: a) -> y: f32[2,8]"), undecided=True),
+        Good(
+            name="a scaled loss without casts",
+            graph="x = input() -> out: f32[2,8]\nn = count_not_finite(x: x) -> y: i64[1]\noutput(in: n)",
+            undecided=True,
+        ),
     ),
     bad=(
         Bad(

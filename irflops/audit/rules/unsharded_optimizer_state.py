@@ -17,7 +17,14 @@ _COST = "optimizer_state_bytes_per_device"
 def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
     states = [op for op in facts.of("variable") if op.kind is VariableKind.OPTIMIZER_STATE and _is_spread(op)]
     if not states:
-        yield Near(message="no optimizer state lies on more than one device")
+        if (
+            facts.has_backward
+            and not facts.updates
+            and any(op.kind is VariableKind.TRAINABLE and _is_spread(op) for op in facts.of("variable"))
+        ):
+            yield Undecided(reason="the dump shows no optimizer: it was made before there was one")
+        else:
+            yield Near(message="no optimizer state lies on more than one device")
         return
     unknown = [op for op in states if op.outputs[0].nd_sbp is None or facts.type(op.outputs[0]).nbytes is None]
     yield from (Undecided(reason="how an optimizer state lies, or its size, is not known", op=op) for op in unknown)
@@ -59,6 +66,14 @@ def _data_parallel_copies(op: Op, facts: Facts) -> int:
     return math.prod(mesh[at] for at, sbp in enumerate(op.outputs[0].nd_sbp or ()) if at in batch and sbp.kind == "B")
 
 
+_BEFORE_OPTIMIZER = """
+training
+x = input() -> out: f32[4,64] @ 2 (S(0))
+w = variable() -> out: f32[64,64] @ 2 (B)
+h = matmul(a: x, b: w) -> out: f32[4,64] @ 2 (S(0))
+output(in: h)
+"""
+
 _STEP = """
 training
 x = input() -> out: f32[4,64] @ 2 (S(0))
@@ -89,11 +104,12 @@ RULE = AuditRule(
             parse=whole_number,
         ),
     ),
-    undecidable="A form that does not tell how variables lie leaves it open.",
+    undecidable="A forward job (`graph._graph_proto`) shows no optimizer. Other forms that do not tell how variables lie leave it open too.",
     source="Rajbhandari et al., ZeRO, arXiv 1910.02054",
     good=(
         Good(name="split", graph=_STEP.replace("SBP", "S(0)")),
         Good(name="too small to split", graph=_STEP.replace("SBP", "B"), settings={"elements": 2049}),
+        Good(name="before there is an optimizer", graph=_BEFORE_OPTIMIZER, undecided=True),
         Good(name="the batch is not split", graph=_STEP.replace("SBP", "B").replace("f32[4,64] @ 2 (S(0))", "f32[4,64] @ 2 (B)")),
     ),
     bad=(
