@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from irflops import notebook
+from irflops import notebook, plain
 from irflops.conventions.count import Structure
 from irflops.cost import COST_NAMES, FIGURES, KINDS, Cost, CostTable, OpCost
 from irflops.fold import UNTYPED, Group, Unknown, bounded, doubt, fold, grouped
@@ -107,8 +107,8 @@ class Analysis:
 
     @cached_property
     def shown_operators(self) -> int:
-        """Operators that the dump shows: not those that a print shows by what others read alone. A binary form has no places, and all."""
-        return sum(op.span is not None for op in self.graph.ops) if self.graph.source.text else len(self.graph.ops)
+        """Operators that the dump shows: not those that it shows by what others read alone."""
+        return sum(not op.hidden for op in self.graph.ops)
 
     def op_cost(self, index: int) -> Cost:
         """The cost of all runs of the op with that index."""
@@ -145,8 +145,8 @@ class Analysis:
                     "op": d.op,
                     "line": graph.source.line(d.span.start) if d.span else None,
                     "lbn": d.lbn,
-                    "file": _list(d.file),
-                    "inferred": _list(d.inferred),
+                    "file": plain.extents(d.file),
+                    "inferred": plain.extents(d.inferred),
                     "reason": d.reason,
                 }
                 for d in self.inference.disagreements
@@ -226,12 +226,8 @@ class Analysis:
                 "location": {"file": op.location.file, "line": op.location.line, "function": op.location.function} if op.location else None,
                 "inputs": [self._tensor_row(operand) for operand in op.inputs],
                 "outputs": [self._tensor_row(result) for result in op.outputs],
-                "attrs": {name: _plain(value) for name, value in op.attrs.items()},
-                "placement": (
-                    {"device": op.placement.device, "ranks": list(op.placement.ranks), "hierarchy": list(op.placement.hierarchy)}
-                    if op.placement
-                    else None
-                ),
+                "attrs": {name: plain.value(value) for name, value in op.attrs.items()},
+                "placement": plain.placement(op),
             }
             row |= costs
             if op.kind is not None:
@@ -245,9 +241,9 @@ class Analysis:
         return {
             "arg": operand.arg,
             "lbn": operand.lbn,
-            "shape": _list(type_.shape),
-            "dtype": type_.dtype.value[0] if type_.dtype else None,
-            "sbp": [str(sbp) for sbp in operand.nd_sbp] if operand.nd_sbp is not None else None,
+            "shape": plain.extents(type_.shape),
+            "dtype": plain.dtype(type_),
+            "sbp": plain.sbp(operand),
         }
 
 
@@ -300,11 +296,3 @@ def flat(row: Row) -> Row:
         else:
             result[name] = value
     return result
-
-
-def _list(shape: tuple[int | None, ...] | None) -> list[int | None] | None:
-    return list(shape) if shape is not None else None
-
-
-def _plain(value: Any) -> Any:
-    return [_plain(v) for v in value] if isinstance(value, tuple) else value

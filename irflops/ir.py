@@ -103,6 +103,15 @@ class Sbp:
     def __str__(self) -> str:
         return f"S({self.axis})" if self.kind == "S" else self.kind
 
+    @staticmethod
+    def parse(text: str) -> Sbp | None:
+        """The inverse of `str`: one of `B`, `P`, `S(0)`; None for anything else."""
+        if text in ("B", "P"):
+            return Sbp(text)
+        axis = text[2:-1]
+        is_split = text == f"S({axis})" and axis.isascii() and axis.isdecimal() and len(axis) < 4
+        return Sbp("S", int(axis)) if is_split else None
+
 
 NdSbp = tuple[Sbp, ...]
 """One `Sbp` per hierarchy dimension."""
@@ -222,6 +231,8 @@ class Op:
     """`declared` by the dump or `inferred` from use; None for other operators."""
     elided: bool = False
     """Whether the dump leaves its operands out (`...`) and nothing tells them."""
+    hidden: bool = False
+    """Whether the dump has it nowhere: it is known from what reads it alone."""
 
 
 @dataclass(frozen=True, slots=True)

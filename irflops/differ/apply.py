@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from irflops import plain
 from irflops.differ.edit import Consequence, Edit
 from irflops.differ.follow import inferred
 from irflops.differ.result import Diff
 from irflops.differ.side import INTERFACE, boxed_in, is_boxing
-from irflops.ir import Attrs, AttrValue, DType, Graph, Module, Op, Operand, Parameter, Phase, Placement, Sbp, TensorType, VariableKind
+from irflops.ir import Attrs, DType, Graph, Module, Op, Operand, Parameter, Phase, Placement, TensorType, VariableKind
 from irflops.order import run_order
 from irflops.tree import nearest
 from irflops.whatif.alternatives import recast
@@ -196,13 +197,13 @@ def _with(op: Op, edit: Edit) -> Op:
         case "op_moved":
             return replace(op, module=detail["new"])
         case "attr_changed":
-            return replace(op, attrs=Attrs({**op.attrs, **{name: _value(change["new"]) for name, change in detail.items()}}))
+            return replace(op, attrs=Attrs({**op.attrs, **{name: plain.attr_of(change["new"]) for name, change in detail.items()}}))
         case "shape_changed" | "dtype_changed" | "param_resized":
             return replace(op, outputs=tuple(_with_type(result, edit) for result in op.outputs))
         case "input_changed" | "output_changed":
             return _resized(op, detail)
         case "sbp_changed":
-            return replace(op, outputs=tuple(replace(r, nd_sbp=_sbp(s)) for r, s in zip(op.outputs, detail["new"], strict=True)))
+            return replace(op, outputs=tuple(replace(r, nd_sbp=plain.nd_sbp(s)) for r, s in zip(op.outputs, detail["new"], strict=True)))
         case "placement_changed":
             new = detail["new"]
             return replace(op, placement=Placement(new["device"], tuple(new["ranks"]), tuple(new["hierarchy"])))
@@ -216,7 +217,7 @@ def _retyped(op: Op, edit: Edit) -> Op:
     """Another operator in the same place; its operands and results are those of its type."""
     assert isinstance(edit.new, Op)
     new = _unboxed(edit.new, {"reads": edit.detail["reads"]["new"]})
-    attrs = Attrs({name: _value(value) for name, value in edit.detail["attrs"]["new"].items()})
+    attrs = Attrs({name: plain.attr_of(value) for name, value in edit.detail["attrs"]["new"].items()})
     return replace(op, type=edit.detail["new"], attrs=attrs, inputs=new.inputs, outputs=new.outputs)
 
 
@@ -235,21 +236,10 @@ def _resized(op: Op, detail: Mapping[str, Any]) -> Op:
     if "shape" in detail:
         types = [TensorType(tuple(detail["shape"]["new"]), type_.dtype) for type_ in types]
         if "shape" in op.attrs:
-            op = replace(op, attrs=Attrs({**op.attrs, "shape": _value(detail["shape"]["new"])}))
+            op = replace(op, attrs=Attrs({**op.attrs, "shape": plain.attr_of(detail["shape"]["new"])}))
     if "dtype" in detail:
         types = [TensorType(type_.shape, _DTYPES[detail["dtype"]["new"]]) for type_ in types]
     return replace(op, outputs=tuple(replace(result, type=type_) for result, type_ in zip(op.outputs, types, strict=True)))
-
-
-def _value(value: Any) -> AttrValue:
-    found: AttrValue = tuple(map(_value, value)) if isinstance(value, list) else value
-    return found
-
-
-def _sbp(texts: Sequence[str] | None) -> tuple[Sbp, ...] | None:
-    if texts is None:
-        return None
-    return tuple(Sbp("S", int(text[2:-1])) if text.startswith("S") else Sbp(text) for text in texts)
 
 
 # Modules

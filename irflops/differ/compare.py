@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import zip_longest
 from typing import Any
 
-from irflops.differ import plain
+from irflops import plain
 from irflops.differ.edit import Consequence, Edit
 from irflops.differ.follow import Following, sbp_changed
 from irflops.differ.forms import Aspects

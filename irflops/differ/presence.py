@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from irflops.differ import plain
+from irflops import plain
 from irflops.differ.edit import Edit
 from irflops.differ.forms import Aspects
 from irflops.differ.side import FUSED_TERM, INTERFACE, SUM, Side, Slot, slot_of

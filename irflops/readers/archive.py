@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from irflops.errors import IrflopsError, quoted
-from irflops.readers.intake import MAX_SIZE
+from irflops.readers.intake import MAX_SIZE, refuse_bomb
 
 SCHEMA = "irflops.capture/1"
 """Name and version of the manifest. A reader refuses versions that it does not know."""
@@ -22,10 +22,6 @@ MANIFEST, REPR, JOB = "manifest.json", "repr.txt", "job.pb"
 
 _CONTENTS = (REPR, JOB)
 _MAX_MANIFEST = 64 << 10
-_BOMB_SIZE = 64 << 20
-_BOMB_RATIO = 400
-"""As for any compressed file: past `_BOMB_SIZE` bytes, more than this many out of one is no dump."""
-
 _DIRECTORY = 1024
 """Bytes at the end of an archive that hold the names of three members, whoever packed it."""
 _MAX_ENTRIES = 1000
@@ -120,8 +116,7 @@ def _refuse_odd_members(entries: list[zipfile.ZipInfo], compressed: int, name: s
     size = sum(entry.file_size for entry in entries)
     if size > max_size:
         raise IrflopsError(f"the capture holds more than {max_size} bytes", path=name, hint="raise the limit with --max-size")
-    if size > _BOMB_SIZE and size > _BOMB_RATIO * compressed:
-        raise IrflopsError(f"{compressed} bytes hold {size}: a decompression bomb, not a capture", path=name)
+    refuse_bomb(size, compressed, name)
 
 
 def _manifest(data: bytes, name: str) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def add_hidden_sources(drafts: list[Draft], declared: Mapping[str, VariableKind]
                 types = ("variable",) if name in declared else resolved.types
                 op_type = types[0] if len(types) == 1 else None
                 elided = op_type not in _WHOLE_WITHOUT_OPERANDS
-                hidden[name] = Draft(name, op_type, (), (result,), candidates=types, number=resolved.number, elided=elided)
+                hidden[name] = Draft(name, op_type, (), (result,), candidates=types, number=resolved.number, elided=elided, hidden=True)
     drafts.extend(hidden.values())
     return [name for name in hidden if name in declared]
 
@@ -174,4 +174,5 @@ def freeze(draft: Draft) -> Op:
         draft.kind,
         draft.kind_source,
         draft.elided,
+        draft.hidden,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from irflops.readers.intake import decode
+from irflops.readers.intake import decode, is_text
 from irflops.readers.job_schema import messages
 
 JOB_TEXT, JOB_BINARY, MLIR, ZIP = "job_text", "job_binary", "mlir", "zip"
@@ -29,16 +29,6 @@ def form_of(data: bytes) -> str | None:
     if _JOB_TEXT.match(text):
         return JOB_TEXT
     return MLIR if _MLIR.match(text) else None
-
-
-def is_text(head: bytes) -> bool:
-    """Whether the first bytes are a text's: UTF-16 holds zeros, but begins with its mark or has a zero in every other place."""
-    start = head[:256]
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return True
-    if len(start) >= 8 and max(start[1::2].count(0), start[::2].count(0)) > len(start) * 3 // 8:
-        return True
-    return not any(byte < 9 or 13 < byte < 27 for byte in start)
 
 
 def _is_job(head: bytes) -> bool:

@@ -32,6 +32,7 @@ class Draft:
     phase: Phase | None = None
     runs: int = 1
     elided: bool = False
+    hidden: bool = False
 
 
 @dataclass(slots=True)

@@ -140,16 +140,31 @@ def _weigh(opener: _Opener, compressed: int, name: str, max_size: int) -> None:
             size += len(chunk)
             if size > max_size:
                 raise _too_large(name, max_size)
-            if size > _BOMB_SIZE and size > _BOMB_RATIO * compressed:
-                raise IrflopsError(
-                    f"{compressed} compressed bytes hold more than {size}: a decompression bomb, not a graph dump",
-                    path=name,
-                    hint="if it is a graph dump all the same, decompress it first",
-                )
+            refuse_bomb(size, compressed, name)
+
+
+def refuse_bomb(size: int, compressed: int, name: str) -> None:
+    """Raises IrflopsError if so few bytes cannot hold so many of a dump."""
+    if size > _BOMB_SIZE and size > _BOMB_RATIO * compressed:
+        raise IrflopsError(
+            f"{compressed} compressed bytes hold {size} or more: a decompression bomb, not a graph dump",
+            path=name,
+            hint="if it is a graph dump all the same, decompress it first",
+        )
 
 
 def _too_large(name: str, max_size: int) -> IrflopsError:
     return IrflopsError(f"the input is larger than {max_size} bytes", path=name, hint="raise the limit with --max-size")
+
+
+def is_text(head: bytes) -> bool:
+    """Whether the first bytes are a text's: UTF-16 holds zeros, but begins with its mark or has a zero in every other place."""
+    start = head[:256]
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True
+    if len(start) >= 8 and max(start[1::2].count(0), start[::2].count(0)) > len(start) * 3 // 8:
+        return True
+    return not any(byte < 9 or 13 < byte < 27 for byte in start)
 
 
 def decode(data: bytes) -> str:

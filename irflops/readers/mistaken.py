@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from irflops.errors import NotAGraphError
-from irflops.readers.intake import decode
+from irflops.readers.intake import decode, is_text
 
 PRINT_GRAPH = "print(graph, file=open('graph.txt', 'w'))"
 """The line that dumps what irflops reads; the graph must have been called once before."""
@@ -48,7 +48,7 @@ def recognise(data: bytes) -> _Form | None:
         return _PICKLE
     if _is_onnx(head):
         return _ONNX_FILE
-    if head[:1] == b"\x0a" and not _is_text(head):
+    if head[:1] == b"\x0a" and not is_text(head):
         return _binary_message(head)
     text = decode(head)
     if _PLAN_TEXT.search(text):
@@ -68,10 +68,6 @@ def _is_onnx(head: bytes) -> bool:
         return False
     size = match["size"][0] if match["size"] else 0
     return head[match.end() : match.end() + size].isascii()
-
-
-def _is_text(head: bytes) -> bool:
-    return not any(byte < 9 or 13 < byte < 27 for byte in head[:256])
 
 
 def _binary_message(head: bytes) -> _Form | None:

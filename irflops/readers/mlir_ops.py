@@ -12,7 +12,6 @@ from irflops.readers.job_schema import DTYPE_BY_NUMBER, fields_of
 from irflops.readers.mlir_plan import DataType, RawOp
 from irflops.readers.mlir_plan import Sbp as RawSbp
 from irflops.readers.mlir_types import CONTROL
-from irflops.readers.placement import sbp_of_text
 from irflops.signatures import Arg, signature
 
 RENAMED = {
@@ -271,6 +270,6 @@ def nd_sbp_of(raw: RawOp) -> NdSbp | None:
         first = parallel[0] if not isinstance(parallel[0], RawSbp) and isinstance(parallel[0], tuple) else parallel
         found = [Sbp(sbp.word, sbp.axis) if isinstance(sbp, RawSbp) and sbp.word != "any" else None for sbp in first]
     elif isinstance(words, tuple):
-        found = [sbp_of_text(word) if isinstance(word, str) else None for word in words]
+        found = [Sbp.parse(word) if isinstance(word, str) else None for word in words]
     nd_sbp = tuple(sbp for sbp in found if sbp is not None)
     return nd_sbp if nd_sbp and len(nd_sbp) == len(list(found)) else None

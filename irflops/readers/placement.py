@@ -1,17 +1,16 @@
-"""Devices and sbp as the serialized forms write them: `"@0:0"`, `"S(0)"`."""
+"""Devices as the serialized forms write them: `"@0:0"`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-from irflops.ir import Placement, Sbp
+from irflops.ir import Placement
 
 MAX_DEVICES = 1 << 20
 """Devices of one placement that are believed; the largest clusters have some ten thousand."""
 
 _DEVICES = re.compile(r"@?(\d{1,9}):(\d{1,9})(?:-(\d{1,9}))?\Z")
-_SPLIT = re.compile(r"S\((\d{1,3})\)\Z")
 
 
 def placement_of_devices(device: str, names: Iterable[str], hierarchy: tuple[int, ...]) -> Placement | None:
@@ -33,11 +32,3 @@ def placement_of_devices(device: str, names: Iterable[str], hierarchy: tuple[int
             return None
         ranks.extend(range(machine * width, (machine + 1) * width))
     return Placement(device, tuple(ranks), hierarchy or (len(ranks),)) if ranks else None
-
-
-def sbp_of_text(text: str) -> Sbp | None:
-    """One of `B`, `P`, `S(0)`; None for anything else."""
-    match = _SPLIT.match(text)
-    if match is not None:
-        return Sbp("S", int(match[1]))
-    return Sbp(text) if text in ("B", "P") else None

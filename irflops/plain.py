@@ -1,15 +1,21 @@
-"""What edits tell as plain data: shapes as lists, sbp and placements as text, tensors by their names."""
+"""Parts of a graph as plain data, as every JSON of irflops writes them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from irflops.ir import Op, Operand, TensorType
+from irflops.ir import AttrValue, NdSbp, Op, Operand, Sbp, TensorType
+
+
+def extents(shape_: Sequence[int | None] | None) -> list[int | None] | None:
+    """A shape as JSON has it."""
+    return list(shape_) if shape_ is not None else None
 
 
 def shape(type_: TensorType | None) -> list[int | None] | None:
-    """A shape as JSON has it."""
-    return list(type_.shape) if type_ is not None and type_.shape is not None else None
+    """The shape of a type, if there is one."""
+    return extents(type_.shape) if type_ is not None else None
 
 
 def dtype(type_: TensorType | None) -> str | None:
@@ -22,9 +28,20 @@ def sbp(operand: Operand) -> list[str] | None:
     return [str(part) for part in operand.nd_sbp] if operand.nd_sbp is not None else None
 
 
+def nd_sbp(texts: Sequence[str] | None) -> NdSbp | None:
+    """The inverse of `sbp`."""
+    return tuple(part for text in texts if (part := Sbp.parse(text)) is not None) if texts is not None else None
+
+
 def value(attr: Any) -> Any:
     """An attribute's value."""
     return [value(part) for part in attr] if isinstance(attr, tuple) else attr
+
+
+def attr_of(value_: Any) -> AttrValue:
+    """The inverse of `value`."""
+    found: AttrValue = tuple(map(attr_of, value_)) if isinstance(value_, list) else value_
+    return found
 
 
 def placement(op: Op) -> dict[str, Any] | None:
