@@ -20,6 +20,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update", action="store_true", help="write the files in tests/golden/ anew")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """The golden files are written by one process alone."""
+    if config.option.update:
+        config.option.numprocesses = 0
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The top of the project."""
