@@ -26,83 +26,18 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-IMAGE = (4, 8, 8)
 ROOT = Path(__file__).resolve().parent.parent
 
 
-class Function(nn.Module):  # type: ignore[misc, unused-ignore] # Any where PyTorch is not installed
-    """A model that is one function of its input; some counters want a parameter to be there."""
+sys.path.insert(0, str(ROOT / "fixtures"))
+from single_layers import layers  # noqa: E402 - a script of a folder that is no package
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
-        super().__init__()
-        self.unused = nn.Parameter(torch.ones(1))
-        self.function = function
-
-    def forward(self, x: Any) -> Any:
-        return self.function(x)
-
-
-class Residual(nn.Module):  # type: ignore[misc, unused-ignore] # Any where PyTorch is not installed
-    """A module called twice."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(4, 4, 3, padding=1)
-        self.relu = nn.ReLU()
-
-    def forward(self, x: Any) -> Any:
-        return self.relu(x + self.conv(self.relu(x)))
-
-
-LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
-    "conv_groups": (lambda: nn.Conv2d(4, 8, 3, groups=2), IMAGE),
-    "conv_dilated": (lambda: nn.Conv2d(4, 8, 3, padding=2, dilation=2, bias=False), IMAGE),
-    "conv1d": (lambda: nn.Conv1d(4, 8, 3), (4, 8)),
-    "conv3d": (lambda: nn.Conv3d(4, 8, 3), (4, 8, 8, 8)),
-    "conv_transpose": (lambda: nn.ConvTranspose2d(4, 8, 3, stride=2), IMAGE),
-    "linear": (lambda: nn.Linear(16, 8), (16,)),
-    "linear_square": (lambda: nn.Linear(16, 16, bias=False), (16,)),
-    "linear_tokens": (lambda: nn.Linear(16, 8), (5, 16)),
-    "batch_norm": (lambda: nn.BatchNorm2d(4), IMAGE),
-    "batch_norm_plain": (lambda: nn.BatchNorm2d(4, affine=False), IMAGE),
-    "layer_norm": (lambda: nn.LayerNorm(8), IMAGE),
-    "layer_norm_plain": (lambda: nn.LayerNorm(8, elementwise_affine=False), IMAGE),
-    "group_norm": (lambda: nn.GroupNorm(2, 4), IMAGE),
-    "group_norm_plain": (lambda: nn.GroupNorm(2, 4, affine=False), IMAGE),
-    "instance_norm": (lambda: nn.InstanceNorm2d(4, affine=True), IMAGE),
-    "relu": (nn.ReLU, IMAGE),
-    "relu6": (nn.ReLU6, IMAGE),
-    "prelu": (lambda: nn.PReLU(4), IMAGE),
-    "elu": (nn.ELU, IMAGE),
-    "leaky_relu": (nn.LeakyReLU, IMAGE),
-    "gelu": (nn.GELU, IMAGE),
-    "silu": (nn.SiLU, IMAGE),
-    "sigmoid": (nn.Sigmoid, IMAGE),
-    "tanh": (nn.Tanh, IMAGE),
-    "hardswish": (nn.Hardswish, IMAGE),
-    "softmax": (lambda: nn.Softmax(-1), IMAGE),
-    "max_pool": (lambda: nn.MaxPool2d(2), IMAGE),
-    "avg_pool": (lambda: nn.AvgPool2d(2), IMAGE),
-    "adaptive_avg_pool": (lambda: nn.AdaptiveAvgPool2d(3), IMAGE),
-    "adaptive_avg_pool_1": (lambda: nn.AdaptiveAvgPool2d(1), IMAGE),
-    "mean": (lambda: Function(lambda x: x.mean((2, 3))), IMAGE),
-    "add": (lambda: Function(lambda x: x + x), IMAGE),
-    "mul": (lambda: Function(lambda x: x * x), IMAGE),
-    "softmax_function": (lambda: Function(lambda x: nn.functional.softmax(x, dim=-1)), IMAGE),
-    "upsample_nearest": (lambda: nn.Upsample(scale_factor=2, mode="nearest"), IMAGE),
-    "upsample_bilinear": (lambda: nn.Upsample(scale_factor=2, mode="bilinear"), IMAGE),
-    "lstm": (lambda: nn.LSTM(16, 8, 2, batch_first=True), (5, 16)),
-    "gru": (lambda: nn.GRU(16, 8, 2, batch_first=True), (5, 16)),
-    "rnn": (lambda: nn.RNN(16, 8, 2, batch_first=True), (5, 16)),
-    "residual": (Residual, IMAGE),
-}
-"""The layers of fixtures/capture_layers.py by the same names, as PyTorch writes them."""
-
+LAYERS = layers(torch, unused_parameter=True)
+del LAYERS["attention"]  # it is there for what is lifted out of it
 BATCH = 2
 
 
