@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from commands import SMALL, text
 from hypothesis import HealthCheck, settings
 
 # The same examples on every run and every machine: a failure is the change's, not the day's. `--hypothesis-profile explore` looks further.
@@ -40,6 +41,23 @@ def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "100")
+
+
+@pytest.fixture
+def unknown(tmp_path: Path) -> Path:
+    """A graph with an operator that nobody knows."""
+    path = tmp_path / "unknown.txt"
+    path.write_text(text(SMALL).replace("model.relu-relu-2", "model.relu-frobnicate-2"), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def cut(tmp_path: Path) -> Path:
+    """A graph that ends in its middle, between two lines."""
+    lines = text(SMALL).splitlines(keepends=True)
+    path = tmp_path / "cut.txt"
+    path.write_text("".join(lines[: len(lines) // 2]), encoding="utf-8")
+    return path
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

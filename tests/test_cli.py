@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import inspect
 import io
 import json
 import os
@@ -16,7 +14,7 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
-from click.testing import CliRunner, Result
+from commands import ROOT, SMALL, TRAINING, run, text
 
 from irflops import analyze, cli
 from irflops.cli import analyze as analyze_command
@@ -26,47 +24,16 @@ from irflops.ops import BY_TYPE
 from irflops.report import output
 from irflops.signatures import op_types
 
-ROOT = Path(__file__).resolve().parent.parent
-SMALL = "fixtures/basic_block.repr.txt.gz"
-TRAINING = "fixtures/mlp_train.repr.txt.gz"
-
 
 @pytest.fixture(autouse=True)
 def _at_the_top(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 
 
-def run(*args: str | Path, stdin: bytes | None = None) -> Result:
-    # Before click 8.2 the runner has to be told to keep the streams apart.
-    apart: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
-    return CliRunner(**apart).invoke(cli.cli, [str(arg) for arg in args], input=stdin)
-
-
 def run_process(*args: str | Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "LC_", "LANG"))}
     env |= {"PYTHONPATH": str(ROOT)} | options.pop("env", {})
     return subprocess.run([sys.executable, "-m", "irflops", *map(str, args)], capture_output=True, check=False, env=env, **options)
-
-
-def text(fixture: str) -> str:
-    return gzip.decompress((ROOT / fixture).read_bytes()).decode("utf-8")
-
-
-@pytest.fixture
-def unknown(tmp_path: Path) -> Path:
-    """A graph with an operator that nobody knows."""
-    path = tmp_path / "unknown.txt"
-    path.write_text(text(SMALL).replace("model.relu-relu-2", "model.relu-frobnicate-2"), encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def cut(tmp_path: Path) -> Path:
-    """A graph that ends in its middle, between two lines."""
-    lines = text(SMALL).splitlines(keepends=True)
-    path = tmp_path / "cut.txt"
-    path.write_text("".join(lines[: len(lines) // 2]), encoding="utf-8")
-    return path
 
 
 # ------------------------------------------------------------------ exit codes

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import inspect
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
-from click.testing import CliRunner, Result
+from commands import ROOT, SMALL, TRAINING, run, text
 
-from irflops import analyze, cli
+from irflops import analyze
 from irflops.cost import KINDS, Cost
 from irflops.errors import IrflopsError
 from irflops.report.summary import Model, model_table
@@ -22,41 +19,10 @@ from irflops.report.table import drawn
 from irflops.report.terminal import print_table
 from irflops.report.text import write_csv
 
-ROOT = Path(__file__).resolve().parent.parent
-SMALL = "fixtures/basic_block.repr.txt.gz"
-TRAINING = "fixtures/mlp_train.repr.txt.gz"
-
 
 @pytest.fixture(autouse=True)
 def _at_the_top(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-
-
-def run(*args: str | Path) -> Result:
-    # Before click 8.2 the runner has to be told to keep the streams apart.
-    apart: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
-    return CliRunner(**apart).invoke(cli.cli, [str(arg) for arg in args])
-
-
-def text(fixture: str) -> str:
-    return gzip.decompress((ROOT / fixture).read_bytes()).decode("utf-8")
-
-
-@pytest.fixture
-def unknown(tmp_path: Path) -> Path:
-    """A graph with an operator that nobody knows."""
-    path = tmp_path / "unknown.txt"
-    path.write_text(text(SMALL).replace("model.relu-relu-2", "model.relu-frobnicate-2"), encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def cut(tmp_path: Path) -> Path:
-    """A graph that ends in its middle, between two lines."""
-    lines = text(SMALL).splitlines(keepends=True)
-    path = tmp_path / "cut.txt"
-    path.write_text("".join(lines[: len(lines) // 2]), encoding="utf-8")
-    return path
 
 
 def test_several_files_are_a_list_and_failures_are_in_it(cut: Path) -> None:
