@@ -229,6 +229,7 @@ class _Job:
         outputs: list[Operand] = []
         blob = body.get("blob_conf", body)
         stated = self._type(blob, span) if "shape" in blob else UNKNOWN_TENSOR
+        stated_sbp = self._stated_sbp(blob)
         for field, value in body.items():
             if field in _NO_TENSORS:
                 continue
@@ -239,10 +240,19 @@ class _Job:
                 if field in _RESULT_FIELDS:
                     lbn = f"{name}/{text}"
                     type_ = self.types.get(lbn, stated)
-                    outputs.append(Operand(field, index, lbn, type_, signature.get(text, signature.get(field))))
+                    outputs.append(Operand(field, index, lbn, type_, signature.get(text, signature.get(field, stated_sbp))))
                 elif "/" in text:
                     inputs.append(Operand(field, index, text, self.types.get(text, UNKNOWN_TENSOR), signature.get(field)))
         return tuple(inputs), tuple(outputs)
+
+    def _stated_sbp(self, blob: Message) -> NdSbp | None:
+        """How a variable or an input says itself that it lies: in words the one, in messages the other."""
+        stated = blob.get("nd_sbp")
+        if isinstance(stated, dict):
+            return self._nd_sbp(stated) or None
+        words = tuple(map(Sbp.parse, stated or ()))
+        nd_sbp: NdSbp = self._shared(tuple(sbp for sbp in words if sbp is not None))
+        return nd_sbp if nd_sbp and len(nd_sbp) == len(words) else None
 
     def _type_operands(self, drafts: list[Draft]) -> None:
         """Gives operands the types that variables, inputs and outputs state, where the job describes no blobs."""
