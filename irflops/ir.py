@@ -303,6 +303,8 @@ class Graph:
     """How sure totals of work are at best: of a what-if `unbounded` where it guessed, `lower_bound` where it may lack operators."""
     has_declarations: bool = False
     """Whether the form declares parameters and buffers line by line."""
+    pruned: bool = False
+    """Whether the form lacks what no output needs: dead operators, and of a training step the backward pass and the optimizer."""
 
     def __repr__(self) -> str:
         return f"<Graph {self.name}: {len(self.ops)} ops in {len(self.modules)} modules, from {self.source.name}>"

@@ -23,7 +23,7 @@ from irflops.analysis import analyze_graph
 from irflops.audit.config import find_config, read_config
 from irflops.audit.engine import run_rules
 from irflops.audit.facts import Facts
-from irflops.audit.finding import Finding, Severity
+from irflops.audit.finding import Severity
 from irflops.audit.rule import AuditRule, Hit, Options
 from irflops.audit.rules import RULES
 from irflops.audit.settings import Settings, settings_of
@@ -247,31 +247,6 @@ def test_id_outlives_a_renumbering(project: Path) -> None:
     shifted = text.replace("-normalization-", "-normalization-100").replace("-conv2d-", "-conv2d-100")
     (project / "new.txt").write_text("\n\n" + shifted, encoding="utf-8")
     assert _audit(project / "new.txt", "--baseline", RESNET)["findings"] == []
-
-
-FORMS = ("repr.txt", "job.prototxt", "job.pb", "fwd.prototxt", "mlir")
-
-
-def _forms(model: str) -> dict[str, list[Finding]]:
-    found = {}
-    for form in FORMS:
-        path = ROOT / "fixtures" / f"{model}.{form}.gz"
-        if path.is_file():
-            analysis = irflops.analyze(path)
-            found[form] = list(run_rules(analysis, RULES).findings)
-    return found
-
-
-@pytest.mark.parametrize("model", ["basic_block", "gpt_train"])
-def test_forms_of_one_model_differ_in_certainty_alone(model: str) -> None:
-    """Where both can decide: print lacks attributes, a saved graph dead ops and the wanted sbp, a forward job the optimizer."""
-    forms = _forms(model)
-    printed = {f.id: (f.op, f.module, f.message, f.measured, f.limit, f.gain) for f in forms["repr.txt"]}
-    assert printed
-    for form, findings in forms.items():
-        found = {f.id: (f.op, f.module, f.message, f.measured, f.limit, f.gain) for f in findings}
-        left_out = {"dead-op"} if form == "mlir" else set()
-        assert {id_: said for id_, said in printed.items() if id_.partition(":")[0] not in left_out}.items() <= found.items(), form
 
 
 def test_python_has_the_audit_too() -> None:

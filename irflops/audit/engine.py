@@ -62,7 +62,7 @@ def only_new(audit: Audit, known: Iterable[str], baseline: str) -> Audit:
 def _finding(rule: AuditRule, hit: Hit, facts: Facts, settings: Settings, times: Counter[str]) -> Finding:
     op = hit.op
     module = op.module if op is not None else hit.module
-    subject, ordinal = (op.type or "?", facts.ordinals[op.name]) if op is not None else (hit.subject, 1)
+    subject, ordinal = (op.type or "?", facts.ordinal(op)) if op is not None else (hit.subject, 1)
     id_ = f"{rule.name}:{module}:{subject}:{ordinal}"
     times[id_] += 1
     if times[id_] > 1:  # a rule that says two things of one op, against its contract: both shall be seen
@@ -86,7 +86,7 @@ def _finding(rule: AuditRule, hit: Hit, facts: Facts, settings: Settings, times:
 def _line(hit: Hit, facts: Facts) -> int | None:
     if hit.op is not None:
         return facts.analysis.line(hit.op)
-    span = next((module.span for module in facts.graph.modules if module.path == hit.module), None)
+    span = facts.module_spans.get(hit.module)
     return facts.graph.source.line(span.start) if span is not None else None
 
 

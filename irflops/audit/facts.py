@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from irflops.analysis import Analysis
-from irflops.audit.identity import made_as, ordinals
-from irflops.audit.kinds import VIEWS
+from irflops.audit.identity import Ordinals, made_as
+from irflops.audit.kinds import CONTRACTIONS
 from irflops.cost import COST_NAMES, FIGURES, Cost, CostTable
+from irflops.errors import Span
 from irflops.infer import operand_type, view
 from irflops.ir import Graph, Op, Operand, Phase, TensorType, VariableKind
 from irflops.ops.rule import OpView
@@ -28,12 +30,16 @@ LATER_ATTRS = frozenset(
 )
 """Attributes that OneFlow after 0.9 added: a dump of 0.9 holds all that there were without them."""
 
+_SLOT_BITS = 32
+
+_FORWARD = frozenset({Phase.FORWARD, Phase.SYSTEM, None})
+"""Phases of the ops of a forward pass, with what OneFlow puts between them."""
+
 USERS_PHASES = frozenset({Phase.FORWARD, None})
 """Phases of the ops that the user's own code made; OneFlow makes the others."""
 
 
-@dataclass(frozen=True)
-class Use:
+class Use(NamedTuple):
     """An operand slot that reads a tensor."""
 
     op: Op
@@ -68,23 +74,41 @@ class Facts:
         """Ops of these types that the user's own code made, with operands that the dump shows."""
         return (op for op in self.of(*op_types) if op.phase in USERS_PHASES and not op.elided)
 
-    @cached_property
-    def readers(self) -> Mapping[str, Sequence[Use]]:
-        """Operand slots by the lbn that they read, in file order."""
-        found: dict[str, list[Use]] = {}
-        for op in self.graph.ops:
-            for operand in op.inputs:
-                found.setdefault(operand.lbn, []).append(Use(op, operand))
-        return found
+    def uses(self, op: Op) -> Iterator[Use]:
+        """The operand slots that read any result of an op, those of one result in file order."""
+        for made in op.outputs:
+            yield from self.uses_of(made)
 
-    def uses(self, op: Op) -> list[Use]:
-        """The operand slots that read any result of an op."""
-        return [use for result in op.outputs for use in self.readers.get(result.lbn, ())]
+    def uses_of(self, made: Operand) -> Iterator[Use]:
+        """The operand slots that read a result, in file order."""
+        slots = self._slots.get(made.lbn, ())
+        for slot in (slots,) if isinstance(slots, int) else slots:
+            op = self.graph.ops[slot >> _SLOT_BITS]
+            yield Use(op, op.inputs[slot & ((1 << _SLOT_BITS) - 1)])
+
+    def is_used(self, op: Op) -> bool:
+        """Whether an operand slot reads a result of the op."""
+        return any(made.lbn in self._slots for made in op.outputs)
 
     def only_use(self, op: Op) -> Use | None:
         """The one operand slot that reads the op's results, None where several do or none."""
-        uses = self.uses(op)
-        return uses[0] if len(uses) == 1 else None
+        return only(self.uses(op))
+
+    @cached_property
+    def _slots(self) -> Mapping[str, int | list[int]]:
+        """By lbn what reads it, an op's index and the place among its operands in one number: objects take longer than all rules."""
+        found: dict[str, int | list[int]] = {}
+        for index, op in enumerate(self.graph.ops):
+            slot = index << _SLOT_BITS
+            for operand in op.inputs:
+                others = found.setdefault(operand.lbn, slot)
+                if others != slot:
+                    if isinstance(others, int):
+                        found[operand.lbn] = [others, slot]
+                    else:
+                        others.append(slot)
+                slot += 1
+        return found
 
     def producer(self, operand: Operand) -> Op | None:
         """The op behind an operand."""
@@ -92,10 +116,27 @@ class Facts:
 
     def variable(self, operand: Operand, through: frozenset[str] = frozenset()) -> Op | None:
         """The variable behind an operand, straight or through ops of these types; None where it is no variable."""
-        op = self.producer(operand)
-        while op is not None and op.type in through and len(op.inputs) == 1:
-            op = self.producer(op.inputs[0])
+        op = self.origin(operand, through)
         return op if op is not None and op.type == "variable" else None
+
+    def origin(self, operand: Operand, through: frozenset[str]) -> Op | None:
+        """The op behind an operand, ops of these types with one operand looked through. A chain is walked once, however many read it."""
+        known = self._origins.setdefault(through, {})
+        passed, lbn = [], operand.lbn
+        while lbn not in known:
+            passed.append(lbn)
+            op = self.graph.producers.get(lbn)
+            if op is None or op.type not in through or len(op.inputs) != 1:
+                known[lbn] = op
+            else:
+                lbn = op.inputs[0].lbn
+        found = known[lbn]
+        known.update(dict.fromkeys(passed, found))
+        return found
+
+    @cached_property
+    def _origins(self) -> dict[frozenset[str], dict[str, Op | None]]:
+        return {}
 
     def type(self, operand: Operand) -> TensorType:
         """The type of an operand or result, inferred where the file leaves it out."""
@@ -116,6 +157,16 @@ class Facts:
         graph = self.graph
         return graph.training or any(op.phase in (Phase.BACKWARD, Phase.OPTIMIZER) and op.type != "variable" for op in graph.ops)
 
+    @property
+    def may_train(self) -> bool:
+        """Whether the graph may be the forward part of a training step, of which the form lacks the rest."""
+        return self.graph.pruned and not self.has_backward
+
+    @property
+    def lacks_optimizer(self) -> bool:
+        """Whether the graph trains and shows no optimizer: a forward job is dumped before OneFlow's passes add it."""
+        return self.has_backward and not self.updates
+
     @cached_property
     def updates(self) -> Sequence[Op]:
         """The optimizer's update ops."""
@@ -127,14 +178,14 @@ class Facts:
         return next((op for op in self.graph.ops if op.elided and not self.is_hidden(op)), None)
 
     def is_hidden(self, op: Op) -> bool:
-        """Whether no line makes this op: it is known from those that read it alone."""
-        return op.elided and op.span is None and not op.inputs and bool(op.outputs)
+        """Whether nothing in the dump makes this op, and it is no source that OneFlow leaves out."""
+        return op.hidden and op.elided
 
     @cached_property
     def fed_by(self) -> Sequence[Sequence[int]]:
         """By op, indices of the ops behind its operands, in their order."""
         maker = {made.lbn: i for i, op in enumerate(self.graph.ops) for made in op.outputs}
-        return [[maker[operand.lbn] for operand in op.inputs if operand.lbn in maker] for op in self.graph.ops]
+        return [tuple([maker[operand.lbn] for operand in op.inputs if operand.lbn in maker]) for op in self.graph.ops]
 
     @cached_property
     def order(self) -> Sequence[int]:
@@ -144,17 +195,52 @@ class Facts:
         place = [0] * len(made)
         for at, index in enumerate(by_age):
             place[index] = at
+        if all(place[j] < place[i] for i, behind in enumerate(self.fed_by) for j in behind):
+            return by_age  # as it mostly is, in a fraction of the time
         return [by_age[at] for at in run_order([[place[j] for j in self.fed_by[index]] for index in by_age])]
+
+    @cached_property
+    def leads_on(self) -> Sequence[int]:
+        """By op, whether a contraction of the forward pass comes after it."""
+        ops = self.graph.ops
+        found = bytearray(len(ops))
+        for i in reversed(self.order):
+            op = ops[i]
+            if op.phase in _FORWARD and (found[i] or op.type in CONTRACTIONS):
+                for j in self.fed_by[i]:
+                    found[j] = 1
+        return found
+
+    @cached_property
+    def results(self) -> Mapping[str, Operand]:
+        """Results by lbn."""
+        return {made.lbn: made for op in self.graph.ops for made in op.outputs}
+
+    @cached_property
+    def module_spans(self) -> Mapping[str, Span | None]:
+        """Where the dump opens a module, by its path."""
+        return {module.path: module.span for module in self.graph.modules}
+
+    @cached_property
+    def place(self) -> Sequence[int]:
+        """By op, its place in `order`."""
+        found = [0] * len(self.graph.ops)
+        for place, index in enumerate(self.order):
+            found[index] = place
+        return found
 
     @cached_property
     def index(self) -> Mapping[str, int]:
         """Index of an op in the graph, by its name."""
         return {op.name: i for i, op in enumerate(self.graph.ops)}
 
+    def ordinal(self, op: Op) -> int:
+        """1-based ordinal of an op among those of its module and type."""
+        return self._ordinals.of(op)
+
     @cached_property
-    def ordinals(self) -> Mapping[str, int]:
-        """1-based ordinal of an op among those of its module and type, by its name."""
-        return ordinals(self.graph.ops)
+    def _ordinals(self) -> Ordinals:
+        return Ordinals(self.graph.ops)
 
     # Costs
 
@@ -188,19 +274,16 @@ class Facts:
         """Whether the dump holds every attribute of the op, or its type has none."""
         return op.type is not None and attrs_are_known(op.type, frozenset(op.attrs))
 
-    # What feeds what
-
     @cached_property
     def parameters(self) -> Sequence[Op]:
         """Variables that are trained or frozen parameters."""
         return [op for op in self.of("variable") if op.kind in (VariableKind.TRAINABLE, VariableKind.FROZEN)]
 
-    def through_views(self, operand: Operand) -> Op | None:
-        """The op behind an operand, views with one operand looked through."""
-        op = self.producer(operand)
-        while op is not None and op.type in VIEWS and len(op.inputs) == 1:
-            op = self.producer(op.inputs[0])
-        return op
+
+def only(uses: Iterator[Use]) -> Use | None:
+    """The use, if there is one alone."""
+    first = next(uses, None)
+    return first if next(uses, None) is None else None
 
 
 def argument(op: Op, arg: str) -> Operand | None:

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from irflops.ir import Op, Phase
 
 _NUMBER = re.compile(r"-(\d{1,18})$")
 
 
-def ordinals(ops: Iterable[Op]) -> Mapping[str, int]:
-    """1-based ordinals by op name, among the ops of the same module and type.
+class Ordinals:
+    """1-based ordinals of ops among those of the same module and type.
 
     They follow the numbers that OneFlow gave the ops, which are the same in every form; the order of a file is not.
     """
-    alike: dict[tuple[str, str | None], list[Op]] = {}
-    for op in ops:
-        alike.setdefault((op.module, op.type), []).append(op)
-    found: dict[str, int] = {}
-    for group in alike.values():
-        if len(group) > 1:
-            group.sort(key=_order)
-        for ordinal, op in enumerate(group, 1):
-            found[op.name] = ordinal
-    return found
+
+    def __init__(self, ops: Iterable[Op]) -> None:
+        self._alike: dict[tuple[str, str | None], list[Op]] = {}
+        for op in ops:
+            self._alike.setdefault((op.module, op.type), []).append(op)
+        self._found: dict[str, int] = {}
+
+    def of(self, op: Op) -> int:
+        """The ordinal of one of the ops. Its like are put in order when the first of them is asked for: few ever are."""
+        if op.name not in self._found:
+            group = sorted(self._alike[op.module, op.type], key=_order)
+            self._found.update((other.name, ordinal) for ordinal, other in enumerate(group, 1))
+        return self._found[op.name]
 
 
 def _order(op: Op) -> tuple[bool, int, str]:

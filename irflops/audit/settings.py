@@ -98,7 +98,7 @@ def _rule_names(value: object, rules: Iterable[str]) -> tuple[str, ...]:
 
 def _table(value: object) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
-        raise ValueError("should be a table")  # noqa: TRY004 - the user\'s fault, which the caller tells by ValueError
+        raise ValueError("should be a table")  # noqa: TRY004 - the user's fault, which the caller tells by ValueError
     return value
 
 

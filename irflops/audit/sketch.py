@@ -9,8 +9,8 @@
 A line is an op call as op rules write it (`grammar/op_signature.lark`), with the names of earlier lines in place of operands' types.
 Several results have several names: `y, mask = dropout(...)`. In front may stand `module |`, behind `@ HIERARCHY (SBP,...)`: its placement
 and how its results lie; `x{B}` is how an operand is wanted. An operand that is a type has no producer in the graph. `variable` takes
-`kind=frozen`, `buffer` or `optimizer_state`; `parameter(...)` is a declaration alone. `training` and `mixed_precision` in lines of their
-own say so of the graph; `#` begins a comment.
+`kind=frozen`, `buffer` or `optimizer_state`; `parameter(...)` is a declaration alone. `training`, `mixed_precision` and `pruned` (as
+OneFlow saves it, `ir.Graph.pruned`) in lines of their own say so of the graph; `#` begins a comment.
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ _LINE = re.compile(
     r"(?:\s*@\s*(?P<hierarchy>\d+(?:x\d+)*)(?:\s*\((?P<sbp>[^@]*)\))?)?"
 )
 _OPERAND = re.compile(r"(?<=[:\[,] )(?P<name>[A-Za-z_]\w*)(?:\{(?P<sbp>[^}]*)\})?(?=\s*[,\])])|(?<=\[)(?P<first>[A-Za-z_]\w*)(?=\s*[,\]])")
-_SBP = re.compile(r"S\((\d+)\)|([BP])")
-_FLAGS = ("training", "mixed_precision")
+_FLAGS = ("training", "mixed_precision", "pruned")
 
 
 @dataclass(frozen=True)
@@ -161,6 +160,7 @@ class _Drawing:
             source=self.source,
             notes=tuple(notes),
             has_declarations=bool(self.parameters),
+            pruned="pruned" in self.flags,
         )
         return Sketch(graph, self.ops)
 
@@ -170,7 +170,7 @@ class _Drawing:
 
 
 def _nd_sbp(text: str) -> NdSbp:
-    return tuple(Sbp("S", int(axis)) if axis else Sbp(kind) for axis, kind in _SBP.findall(text))
+    return tuple(sbp for word in text.split(",") if (sbp := Sbp.parse(word.strip())) is not None)
 
 
 def _placement(hierarchy: str | None) -> Placement | None:

@@ -99,6 +99,7 @@ class _Module:
             format="mlir",
             source=self.source,
             notes=tuple(notes),
+            pruned=True,
         )
 
     def _error(self, span: Span, message: str, word: str | None = None, kind: type[IrflopsError] = GraphSyntaxError) -> IrflopsError:

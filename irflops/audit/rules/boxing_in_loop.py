@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from irflops.audit.facts import Facts, Use
 from irflops.audit.finding import Measure, Severity
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
-from irflops.ir import NdSbp, Op, Operand, Phase
+from irflops.ir import NdSbp, Operand, Phase
 
 _BOXING = re.compile(r"^Sys(?:tem)?-.*Boxing")
 _LEVEL = re.compile(r"(?<![^.])\d+(?![^.])")
@@ -20,23 +20,24 @@ _Place = tuple[str, str | None, str, int, str]
 
 def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     places: dict[_Place, dict[str, Use]] = {}
+    known: dict[str, NdSbp | None] = {}
     moved = 0
-    ordinals: dict[str, int] = {}
     for op in facts.graph.ops:
-        if op.phase not in _PHASES or op.placement is None or _BOXING.match(op.name):
+        if op.placement is None or len(op.placement.ranks) < 2 or op.phase not in _PHASES or _BOXING.match(op.name):
             continue
         for operand in op.inputs:
-            if len(op.placement.ranks) > 1 and _is_open(operand, facts):
+            made = _made(operand, facts, known)
+            if _is_open(operand, made, facts):
                 yield Undecided(reason="the form does not tell how tensors are wanted or made", op=op)
                 break
-            change = _change(operand, facts)
+            change = _change(operand, made)
             if change is None:
                 continue
             moved += 1
             pattern = _LEVEL.sub("*", op.module)
             if pattern == op.module:
                 continue
-            ordinal = ordinals.setdefault(op.name, facts.ordinals[op.name])
+            ordinal = facts.ordinal(op)
             place = pattern, op.type, f"{operand.arg}_{operand.index}", ordinal, change
             places.setdefault(place, {}).setdefault(op.module, Use(op, operand))
     by_op: dict[str, list[tuple[_Place, int]]] = {}
@@ -52,34 +53,39 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     yield Near(message=f"{moved:,} operands are wanted otherwise than they are made")
 
 
-def _is_open(operand: Operand, facts: Facts) -> bool:
+def _is_open(operand: Operand, made: NdSbp | None, facts: Facts) -> bool:
     """Whether the form leaves out how an operand is wanted or made; what no line makes has no such thing."""
     producer = facts.producer(operand)
-    return producer is not None and not facts.is_hidden(producer) and (operand.nd_sbp is None or _made(operand, facts) is None)
+    return producer is not None and not facts.is_hidden(producer) and (operand.nd_sbp is None or made is None)
 
 
 def _in_order(path: str) -> list[tuple[int, str]]:
     return [(int(level), "") if level.isdecimal() else (-1, level) for level in path.split(".")]
 
 
-def _change(operand: Operand, facts: Facts) -> str | None:
+def _change(operand: Operand, made: NdSbp | None) -> str | None:
     """From what is made to what is wanted, None where nothing has to move or it is not known."""
-    made = _made(operand, facts)
     if operand.nd_sbp is None or made is None or made == operand.nd_sbp or len(made) != len(operand.nd_sbp):
         return None
     return f"from ({', '.join(map(str, made))}) to ({', '.join(map(str, operand.nd_sbp))})"
 
 
-def _made(operand: Operand, facts: Facts) -> NdSbp | None:
-    """How the op behind an operand makes it; boxing identities, which only a printed graph shows, are looked through."""
-    seen: Operand | None = operand
-    producer: Op | None = facts.producer(operand)
-    while producer is not None and _BOXING.match(producer.name) and len(producer.inputs) == 1:
-        seen = producer.inputs[0]
-        producer = facts.producer(seen)
-    if producer is None or seen is None:
-        return None
-    return next((made.nd_sbp for made in producer.outputs if made.lbn == seen.lbn), None)
+def _made(operand: Operand, facts: Facts, known: dict[str, NdSbp | None]) -> NdSbp | None:
+    """How the op behind an operand makes it; boxing identities, which only a printed graph shows, are looked through.
+
+    `known` keeps what was found behind each lbn on the way.
+    """
+    passed, lbn = [], operand.lbn
+    while lbn not in known:
+        passed.append(lbn)
+        producer = facts.graph.producers.get(lbn)
+        if producer is None or not _BOXING.match(producer.name) or len(producer.inputs) != 1:
+            known[lbn] = facts.results[lbn].nd_sbp if producer is not None else None
+        else:
+            lbn = producer.inputs[0].lbn
+    made = known[lbn]
+    known.update(dict.fromkeys(passed, made))
+    return made
 
 
 def _graph(made: str) -> str:

@@ -11,6 +11,7 @@ from irflops.audit.patterns import module_regex
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, one_of, whole_number
 from irflops.cost import COST_NAMES, FIGURES, KINDS, Cost
 from irflops.fold import UNTYPED
+from irflops.ir import VariableKind
 
 _COSTS: dict[str, tuple[tuple[str, ...], Callable[[Cost], int]]] = {
     **{name: ((name,), lambda cost, name=name: cost.get(name)) for name in FIGURES},  # type: ignore[misc]  # the default binds the name
@@ -22,10 +23,13 @@ _COSTS: dict[str, tuple[tuple[str, ...], Callable[[Cost], int]]] = {
 }
 """By name in a budget: the figures whose certainty decides, and the value."""
 
+_STATED = frozenset(f"{cost}.{kind}" for cost in ("params", "param_bytes") for kind in KINDS if kind != VariableKind.OPTIMIZER_STATE.value)
+"""Budgets that a forward job tells in full: it lacks the optimizer and its states."""
+
 
 def _limits(value: object) -> dict[str, int]:
     if not isinstance(value, Mapping):
-        raise ValueError("should be a table of limits by cost, { macs = 4_000_000_000 }")  # noqa: TRY004 - the user\'s fault, which the caller tells by ValueError
+        raise ValueError("should be a table of limits by cost, { macs = 4_000_000_000 }")  # noqa: TRY004 - the user's fault, which the caller tells by ValueError
     return {one_of(_COSTS, "cost")(name): _limit(name, limit) for name, limit in value.items()}
 
 
@@ -40,32 +44,33 @@ def _limit(name: str, value: object) -> int:
 
 def _limits_by_name(value: object) -> dict[str, dict[str, int]]:
     if not isinstance(value, Mapping):
-        raise ValueError("should be a table of tables")  # noqa: TRY004 - the user\'s fault, which the caller tells by ValueError
+        raise ValueError("should be a table of tables")  # noqa: TRY004 - the user's fault, which the caller tells by ValueError
     return {name: _limits(limits) for name, limits in value.items()}
 
 
 def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
     analysis = facts.analysis
-    yield from _judge(analysis.total, options["total"], "the graph", "", "total")
+    whole = not facts.lacks_optimizer
+    yield from _judge(analysis.total, options["total"], "the graph", "", "total", whole=whole)
     for pattern, limits in options["module"].items():
         matches = re.compile(module_regex(pattern), re.DOTALL).fullmatch
         found = [path for path in analysis.modules if matches(path)]
         for path in found:
-            yield from _judge(analysis.modules[path], limits, f"module {path or '(graph)'}", path, "module")
+            yield from _judge(analysis.modules[path], limits, f"module {path or '(graph)'}", path, "module", whole=whole)
         if not found:
             yield Undecided(reason=f"no module matches {pattern!r}, which has a budget")
     for op_type, limits in options["type"].items():
         group = analysis.types.get(op_type)
         cost = group.cost if group is not None else Cost(missing=facts.analysis.total.missing if UNTYPED in analysis.types else 0)
-        yield from _judge(cost, limits, f"the op type {op_type}", "", op_type)
+        yield from _judge(cost, limits, f"the op type {op_type}", "", op_type, whole=whole)
 
 
-def _judge(cost: Cost, limits: Mapping[str, int], what: str, module: str, subject: str) -> Iterator[Outcome]:
+def _judge(cost: Cost, limits: Mapping[str, int], what: str, module: str, subject: str, *, whole: bool) -> Iterator[Outcome]:
     for name, limit in limits.items():
         figures, get = _COSTS[name]
         value = get(cost)
         below = all(cost.certainty(figure) in ("exact", "lower_bound") for figure in figures)
-        above = all(cost.certainty(figure) in ("exact", "upper_bound") for figure in figures)
+        above = (whole or name in _STATED) and all(cost.certainty(figure) in ("exact", "upper_bound") for figure in figures)
         measured, allowed = Measure(name, value), Measure(name, limit)
         if value > limit and (below or above):
             certainty = Certainty.PROVEN if below else Certainty.LIKELY
@@ -98,7 +103,8 @@ RULE = AuditRule(
         Setting(name="module", meaning="Limits by cost, by a pattern of module paths.", default={}, parse=_limits_by_name),
         Setting(name="type", meaning="Limits by cost, by op type.", default={}, parse=_limits_by_name),
     ),
-    undecidable=f"A form that leaves one of {', '.join(COST_NAMES)} unknown cannot show that a limit is kept.",
+    undecidable=f"A form that leaves one of {', '.join(COST_NAMES)} unknown cannot show that a limit is kept, nor can a forward job of a "
+    "training step (`graph._graph_proto`), but of parameters and buffers: it lacks the optimizer.",
     good=(
         Good(name="no limits", graph=_NET),
         Good(name="at the limit", graph=_NET, settings={"total": {"macs": 64, "params.trainable": 32}, "type": {"matmul": {"macs": 64}}}),
@@ -106,6 +112,12 @@ RULE = AuditRule(
             name="cost that is not known",
             graph="x = input() -> out: f32[2,8]\ny = an_op_of_nobody(in: x) -> out: f32[2,8]\noutput(in: y)",
             settings={"total": {"macs": 10}},
+            undecided=True,
+        ),
+        Good(
+            name="a training step before it has its optimizer",
+            graph="training" + _NET,
+            settings={"total": {"macs": 64, "params.trainable": 32}},
             undecided=True,
         ),
     ),

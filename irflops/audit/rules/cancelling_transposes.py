@@ -24,7 +24,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         if before is None or after is None or None in before or None in after:
             yield Undecided(reason="neither attributes nor shapes of a pair of transposes are known", op=second)
         elif before == after:
-            yield cancel(first, second, facts, f"it brings back the shape that {first.name} was given", Certainty.LIKELY)
+            yield cancel(first, second, facts, f"it undoes {first.name}", Certainty.LIKELY)
 
 
 def _perm(op: Op) -> list[int] | None:

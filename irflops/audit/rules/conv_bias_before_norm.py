@@ -9,6 +9,8 @@ from irflops.audit.facts import Facts, argument
 from irflops.audit.finding import Severity
 from irflops.audit.kinds import BATCH_NORMS, CONVOLUTIONS, HANDED_ON
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome
+from irflops.audit.rules._reads import only_forward_use
+from irflops.cost import Cost
 from irflops.ir import Op
 
 _ADDITIONS = frozenset({"bias_add", "broadcast_add"})
@@ -19,13 +21,13 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     for norm in facts.users(*sorted(BATCH_NORMS)):
         operand = argument(norm, "x")
         before = facts.producer(operand) if operand is not None else None
-        if before is None or facts.only_use(before) is None:
+        if before is None or only_forward_use(before, facts) is None:
             continue
         if before.type in CONVOLUTIONS and argument(before, "bias") is not None:
             yield _operand(before, norm, facts)
         elif before.type in _ADDITIONS and _adds_bias(before, facts):
             bias = facts.variable(before.inputs[1], HANDED_ON)
-            gain = facts.gain([before, *_alone(bias, facts)])
+            gain = _gain([before, *_alone(bias, facts)], [], facts)
             yield Hit(message=f"{norm.name} takes the bias away again that it adds", op=before, gain=gain)
         else:
             without += before.type in CONVOLUTIONS
@@ -36,8 +38,13 @@ def _operand(conv: Op, norm: Op, facts: Facts) -> Hit:
     bias = argument(conv, "bias")
     variable = facts.variable(bias, HANDED_ON) if bias is not None else None
     bare = facts.cost_if(replace(conv, inputs=tuple(operand for operand in conv.inputs if operand.arg != "bias")))
-    gain = facts.gain([conv, *_alone(variable, facts)], [bare])
+    gain = _gain([conv, *_alone(variable, facts)], [bare], facts)
     return Hit(message=f"{norm.name} takes its bias away again", op=conv, gain=gain)
+
+
+def _gain(removed: list[Op], added: list[Cost], facts: Facts) -> dict[str, int] | None:
+    """None in training: gradients and updates of the bias go too."""
+    return None if facts.has_backward else facts.gain(removed, added)
 
 
 def _alone(variable: Op | None, facts: Facts) -> list[Op]:
@@ -50,7 +57,7 @@ def _adds_bias(op: Op, facts: Facts) -> bool:
     if len(op.inputs) != 2:
         return False
     conv = facts.producer(op.inputs[0])
-    if conv is None or conv.type not in CONVOLUTIONS or facts.only_use(conv) is None:
+    if conv is None or conv.type not in CONVOLUTIONS or only_forward_use(conv, facts) is None:
         return False
     if facts.variable(op.inputs[1], HANDED_ON) is None:
         return False
@@ -72,6 +79,24 @@ y = normalization(x: {x}, moving_mean: mean, moving_variance: var, gamma: gamma,
 output(in: y)
 """
 _BARE = _HEAD + "c = conv2d(in: x, weight: w) -> out: f32[1,16,4,4]" + _TAIL.format(x="c")
+
+_STEP = (
+    "training"
+    + _HEAD
+    + """
+b = variable() -> out: f32[16]
+c = conv2d(in: x, weight: w) -> out: f32[1,16,4,4]
+d = bias_add(a: c, b: b, axis=1) -> out: f32[1,16,4,4]
+y, m, v = normalization(x: d, moving_mean: mean, moving_variance: var, gamma: gamma, beta: beta) \
+-> y: f32[1,16,4,4], mean: f32[16], inv_variance: f32[16]
+loss = reduce_sum(input_tensor: y) -> output_tensor: f32[1]
+seed = ones_like(like: loss) -> out: f32[1]
+dy = broadcast_like(x: seed, like: y) -> y: f32[1,16,4,4]
+dg, db, dx = normalization_grad(x: d, dy: dy, mean: m, inv_variance: v, gamma: gamma) \
+-> gamma_diff: f32[16], beta_diff: f32[16], dx: f32[1,16,4,4]
+output(in: loss)
+"""
+)
 
 RULE = AuditRule(
     name="conv-bias-before-norm",
@@ -120,5 +145,6 @@ RULE = AuditRule(
             gain={"flops": 256, "bytes_read": 64, "params": 16, "param_bytes": 64},
             mended=_BARE,
         ),
+        Bad(name="in training", graph=_STEP, op="d", because="the gradient of the norm reads the biased result again"),
     ),
 )

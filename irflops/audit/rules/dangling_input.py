@@ -17,7 +17,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     for op in facts.graph.ops:
         if not facts.is_hidden(op) or op.name.startswith(_LEFT_OUT):
             continue
-        reader = facts.uses(op)[0].op
+        reader = next(facts.uses(op)).op
         if facts.graph.partial:
             yield Undecided(reason="parts of the graph were not read, and may hold the producer", op=reader)
         else:

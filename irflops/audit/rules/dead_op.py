@@ -34,12 +34,15 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     for chain in chains:
         last = chain[-1]
         names = {op.name for op in chain}
-        alone = [op for op in facts.of("variable") if facts.uses(op) and all(use.op.name in names for use in facts.uses(op))]
+        read = {op.name: op for one in chain for operand in one.inputs if (op := facts.variable(operand)) is not None}
+        alone = [op for op in read.values() if all(use.op.name in names for use in facts.uses(op))]
         more = f"{len(chain) - 1} op{'s' if len(chain) > 2 else ''} that only it needs" if len(chain) > 1 else ""
         message = f"nothing needs {last.name}" + (f", nor {more}" if more else "")
         gain = facts.gain([*chain, *alone])
         yield Hit(message=message, op=last, measured=Measure("ops", len(chain)), limit=Measure("ops", 0), gain=gain)
-    if not chains:
+    if facts.graph.pruned:
+        yield Undecided(reason="OneFlow drops dead ops when it saves a graph")
+    elif not chains:
         yield Near(message=f"each of {len(facts.graph.ops):,} ops leads to an output, an update or a loss")
 
 
@@ -124,7 +127,7 @@ def _chains(dead: Sequence[Op], facts: Facts) -> list[list[Op]]:
                     seen.add(other)
                     waiting.append(other)
         ends = [op for op in chain if not any(use.op.name in names for use in facts.uses(op))]
-        last = min(ends or chain, key=lambda op: (op.module, op.type or "", facts.ordinals[op.name]))
+        last = min(ends or chain, key=lambda op: (op.module, op.type or "", facts.ordinal(op)))
         chains.append([*(op for op in chain if op is not last), last])
     return chains
 
@@ -152,6 +155,11 @@ RULE = AuditRule(
 training=true, momentum=0.9) -> y: f32[2,8], mean: f32[8], inv_variance: f32[8]
             output(in: x)
             """,
+        ),
+        Good(
+            name="saved, without its dead ops",
+            graph="pruned\nx = input() -> out: f32[2,8]\ny = relu(x: x) -> y: f32[2,8]\noutput(in: y)",
+            undecided=True,
         ),
     ),
     bad=(

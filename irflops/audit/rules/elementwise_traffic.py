@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from irflops.audit.facts import Facts
-from irflops.audit.finding import Measure, Severity
+from irflops.audit.finding import Certainty, Measure, Severity
 from irflops.audit.kinds import ELEMENTWISE
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, percentage
 from irflops.cost import Cost
@@ -19,11 +19,15 @@ def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
     if not total.is_known("bytes_read") or not total.is_known("bytes_written"):
         yield Undecided(reason="the bytes of some ops are not known")
         return
+    if facts.lacks_optimizer:
+        yield Undecided(reason="the dump shows no optimizer, whose bytes count")
+        return
     limit = of_all * percent // 100
     measured, allowed = Measure("bytes", moved), Measure("bytes", limit)
     message = f"element-wise ops move {moved:,} of {of_all:,} bytes, {_share(moved, of_all)} percent"
     if moved * 100 > of_all * percent:
-        yield Hit(message=message, subject="graph", measured=measured, limit=allowed)
+        certainty = Certainty.LIKELY if facts.may_train else Certainty.PROVEN
+        yield Hit(message=message, subject="graph", certainty=certainty, measured=measured, limit=allowed)
     else:
         yield Near(message=message, measured=measured, limit=allowed, closeness=moved / limit if limit else 0.0)
 
@@ -53,7 +57,8 @@ RULE = AuditRule(
     severity=Severity.NOTE,
     check=_check,
     settings=(Setting(name="percent", meaning="The share of the bytes that is allowed.", default=50, parse=percentage),),
-    undecidable="Nothing is said where the bytes of an op are unknown.",
+    undecidable="Nothing is said where the bytes of an op are unknown, or of a forward job, which lacks the optimizer. What `oneflow.save` "
+    "writes lacks the backward pass too: there it is likely.",
     source="Ma et al., ShuffleNet V2, arXiv 1807.11164, guideline G4",
     good=(
         Good(name="a product and one activation", graph=_NET.format(tail="y = relu(x: h) -> y: f32[8,8]")),

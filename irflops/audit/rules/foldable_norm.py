@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from irflops.audit.facts import Facts, argument, result
-from irflops.audit.finding import Severity
+from irflops.audit.finding import Certainty, Severity
 from irflops.audit.kinds import CONVOLUTIONS, HANDED_ON
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome
 from irflops.cost import KINDS, Cost
@@ -20,6 +20,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     if facts.has_backward:
         yield Near(message="the graph trains")
         return
+    certainty = Certainty.LIKELY if facts.may_train else Certainty.PROVEN
     for norm in facts.users(*_INFERENCE):
         if result(norm, "mean") is not None or argument(norm, "moving_mean") is None:
             continue
@@ -27,7 +28,8 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         if conv is None or not _is_constant(conv, norm, facts):
             yield Near(message="no convolution of constant weights feeds it alone", op=norm)
             continue
-        yield Hit(message=f"{conv.name} can have its scale and shift in weight and bias", op=norm, gain=_gain(conv, bias, norm, facts))
+        message = f"{conv.name} can have its scale and shift in weight and bias"
+        yield Hit(message=message, op=norm, certainty=certainty, gain=_gain(conv, bias, norm, facts))
 
 
 def _conv_before(norm: Op, facts: Facts) -> tuple[Op | None, Op | None]:
@@ -85,6 +87,19 @@ beta = variable() -> out: f32[16]
 """
 _CONV = "c = conv2d(in: x, weight: w) -> out: f32[1,16,4,4]\n"
 _NORM = "y = normalization(x: c, moving_mean: mean, moving_variance: var, gamma: gamma, beta: beta) -> y: f32[1,16,4,4]\n"
+_FOLDED = (
+    "x = input() -> out: f32[1,8,4,4]\nw = variable() -> out: f32[16,8,1,1]\nb = variable() -> out: f32[16]\n"
+    "y = conv2d(in: x, weight: w, bias: b) -> out: f32[1,16,4,4]\noutput(in: y)"
+)
+_BIASED_GAIN = {
+    "flops": 512,
+    "bytes_read": 1024 + 4 * 64,
+    "bytes_written": 1024,
+    "activation_elements": 256,
+    "activation_bytes": 1024,
+    "params": 64,
+    "param_bytes": 256,
+}
 
 RULE = AuditRule(
     name="foldable-norm",
@@ -93,6 +108,7 @@ RULE = AuditRule(
     fix="Fold the norm into the convolution before export; some compilers do it by themselves.",
     severity=Severity.NOTE,
     check=_check,
+    undecidable="What `oneflow.save` writes holds no backward pass: there it is likely.",
     good=(
         Good(
             name="the convolution is read twice",
@@ -124,25 +140,29 @@ RULE = AuditRule(
                 "params": 48,
                 "param_bytes": 192,
             },
-            mended="x = input() -> out: f32[1,8,4,4]\nw = variable() -> out: f32[16,8,1,1]\nb = variable() -> out: f32[16]\n"
-            "y = conv2d(in: x, weight: w, bias: b) -> out: f32[1,16,4,4]\noutput(in: y)",
+            mended=_FOLDED,
         ),
         Bad(
             name="with a bias",
             graph=_HEAD + "b = variable() -> out: f32[16]\n" + _CONV.replace("weight: w", "weight: w, bias: b") + _NORM + "output(in: y)",
             op="y",
             because="2 x 256 operations; 256 + 4 x 16 elements read, 256 written",
-            gain={
-                "flops": 512,
-                "bytes_read": 1024 + 4 * 64,
-                "bytes_written": 1024,
-                "activation_elements": 256,
-                "activation_bytes": 1024,
-                "params": 64,
-                "param_bytes": 256,
-            },
-            mended="x = input() -> out: f32[1,8,4,4]\nw = variable() -> out: f32[16,8,1,1]\nb = variable() -> out: f32[16]\n"
-            "y = conv2d(in: x, weight: w, bias: b) -> out: f32[1,16,4,4]\noutput(in: y)",
+            gain=_BIASED_GAIN,
+            mended=_FOLDED,
+        ),
+        Bad(
+            name="in a saved graph",
+            graph="pruned\n"
+            + _HEAD
+            + "b = variable() -> out: f32[16]\n"
+            + _CONV.replace("weight: w", "weight: w, bias: b")
+            + _NORM
+            + "output(in: y)",
+            op="y",
+            because="it may be the forward part of a training step; 2 x 256 operations; 256 + 4 x 16 elements read, 256 written",
+            certainty=Certainty.LIKELY,
+            gain=_BIASED_GAIN,
+            mended=_FOLDED,
         ),
     ),
 )

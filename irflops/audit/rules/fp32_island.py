@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from irflops.audit.facts import USERS_PHASES, Facts
 from irflops.audit.finding import Measure, Severity
@@ -43,10 +43,12 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     entries = [op for op in facts.users("cast") if _goes(op, facts, _HALF, frozenset({DType.FLOAT32}))]
     seen: set[str] = set()
     for entry in entries:
-        island = _island(entry, facts)
-        if island is None or entry.name in seen:
+        if entry.name in seen:
             continue
+        island, is_closed = _island(entry, facts, seen)
         seen.update(op.name for op in island)
+        if not is_closed:
+            continue
         work = [op for op in island if op.type != "cast" and op.type not in VIEWS]
         plain = [op for op in work if not _is_sensitive(op)]
         wanted = len(plain) == len(work) or any(op.type in CONTRACTIONS for op in plain)
@@ -66,33 +68,36 @@ def _is_sensitive(op: Op) -> bool:
     return op.type in NORMS or any(part in (op.type or "") for part in _SENSITIVE_PARTS)
 
 
-def _island(entry: Op, facts: Facts) -> list[Op] | None:
-    """All that is connected with a cast to float32, up to casts from and to half precision; None where it has another way in or out."""
+def _island(entry: Op, facts: Facts, seen: Collection[str]) -> tuple[list[Op], bool]:
+    """All that is connected with a cast to float32, up to casts from and to half precision, and whether it has no other way in or out.
+
+    What was seen behind an earlier entry is not walked again: had that been closed, this entry would have been in it.
+    """
     found = {entry.name: entry}
     waiting = [entry]
     while waiting:
         op = waiting.pop()
-        if op is entry or not _goes(op, facts, _HALF, frozenset({DType.FLOAT32})) or op.type != "cast":
+        if op.type != "cast" or not _goes(op, facts, _HALF, frozenset({DType.FLOAT32})):
             for operand in op.inputs:
                 producer = facts.producer(operand)
-                if op is entry or producer is None or producer.type == "variable" or facts.type(operand).dtype is not DType.FLOAT32:
+                if producer is None or producer.type == "variable" or facts.type(operand).dtype is not DType.FLOAT32:
                     continue
-                if producer.type in SOURCES or producer.phase not in USERS_PHASES:
-                    return None
+                if producer.type in SOURCES or producer.phase not in USERS_PHASES or producer.name in seen:
+                    return list(found.values()), False
                 if producer.name not in found:
                     found[producer.name] = producer
                     waiting.append(producer)
         if op.type == "cast" and facts.type(op.outputs[0]).dtype in _HALF:
             continue
         for use in facts.uses(op):
-            if use.op.type == "output":
-                return None
+            if use.op.type == "output" or use.op.name in seen:
+                return list(found.values()), False
             if use.op.phase not in USERS_PHASES:
                 continue
             if use.op.name not in found:
                 found[use.op.name] = use.op
                 waiting.append(use.op)
-    return list(found.values())
+    return list(found.values()), True
 
 
 def _graph(middle: str) -> str:
@@ -141,6 +146,14 @@ RULE = AuditRule(
             op="b",
             because="one op on float32, and its result is cast back",
             measured=Measure("ops", 1),
+            limit=Measure("ops", 0),
+        ),
+        Bad(
+            name="with a constant made in it",
+            graph=_graph("k = constant() -> out: f32[1,8]\nb = broadcast_add(x: a, y: k) -> z: f32[2,8]"),
+            op="k",
+            because="a constant and an addition on float32; no value comes in from outside but through the cast",
+            measured=Measure("ops", 2),
             limit=Measure("ops", 0),
         ),
         Bad(

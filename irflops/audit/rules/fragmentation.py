@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import heapq
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from irflops.audit.facts import Facts
+from irflops.audit.facts import USERS_PHASES, Facts
 from irflops.audit.finding import Measure, Severity
-from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, whole_number
+from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, whole_number
 from irflops.ir import Op
 
 _SUMS = frozenset({"add_n", "broadcast_add"})
 _JOINS = (*sorted(_SUMS), "concat", "stack")
+_STEPS_AN_OP = 20
+"""Ops that are met for each op of the graph at most, over all joins. Branches of a real model end within its module."""
 
 
 def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
     most = options["branches"]
     widest: dict[str, tuple[int, Op]] = {}
+    budget = _Budget(_STEPS_AN_OP * len(facts.graph.ops))
     for op in facts.users(*_JOINS):
+        if _is_part_of_a_sum(op, facts):
+            continue
         ends = _ends(op, facts)
         if len(ends) < 2:
             continue
-        count = len(ends) if len(ends) <= most else _parallel(ends, op.module, facts)
-        if count > widest.get(op.module, (1, op))[0]:
+        count = len(ends) if len(ends) <= most else _parallel(ends, op.module, facts, budget)
+        if count is None:
+            yield Undecided(reason="its branches are too long and too many to follow each", op=op)
+        elif count > widest.get(op.module, (1, op))[0]:
             widest[op.module] = count, op
     for module, (count, op) in widest.items():
         measured, limit = Measure("branches", count), Measure("branches", most)
@@ -31,6 +39,19 @@ def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
             yield Hit(message=message, op=op, measured=measured, limit=limit)
         else:
             yield Near(message=message, op=op, measured=measured, limit=limit, closeness=count / most)
+
+
+@dataclass
+class _Budget:
+    """Steps that are left for walks along branches: joins may share them, and each walks them anew."""
+
+    steps: int
+
+
+def _is_part_of_a_sum(op: Op, facts: Facts) -> bool:
+    """Whether an addition has its result added to something in its own module, and is used for nothing else."""
+    use = facts.only_use(op) if op.type in _SUMS else None
+    return use is not None and use.op.type in _SUMS and use.op.module == op.module and use.op.phase in USERS_PHASES
 
 
 def _ends(join: Op, facts: Facts) -> list[Op]:
@@ -42,37 +63,59 @@ def _ends(join: Op, facts: Facts) -> list[Op]:
             producer = facts.producer(operand)
             if producer is None or not _inside(producer.module, join.module):
                 continue
-            same_sum = producer.type in _SUMS and join.type in _SUMS and producer.module == join.module
-            if same_sum and facts.only_use(producer) is not None:
+            if join.type in _SUMS and producer.module == join.module and _is_part_of_a_sum(producer, facts):
                 waiting.append(producer)
             elif producer.type not in ("variable", "input"):
                 ends[producer.name] = producer
     return list(ends.values())
 
 
-def _parallel(ends: Sequence[Op], module: str, facts: Facts) -> int:
-    """How many branches of a module end in these ops, each with work that no other of them shares."""
-    above = {op.name: {op.name, *_behind(op, module, facts)} for op in ends}
-    times = Counter(name for branch in above.values() for name in branch)
-    return sum(_works([name for name in branch if times[name] == 1], facts) for branch in above.values())
+def _parallel(ends: Sequence[Op], module: str, facts: Facts, budget: _Budget) -> int | None:
+    """How many branches of a module end in these ops, each with work that no other of them shares; None beyond the budget.
 
-
-def _behind(op: Op, module: str, facts: Facts) -> list[str]:
-    """Names of the ops of a module that an op needs."""
-    seen: dict[str, None] = {}
-    waiting = [op]
-    while waiting:
-        for operand in waiting.pop().inputs:
+    An op is met when all that read it were: it is known then whether one branch alone leads to it. Nothing is left to find where all that
+    is still to be met is shared, or of a branch that was seen to work.
+    """
+    branch: dict[int, int | None] = {facts.index[op.name]: number for number, op in enumerate(ends)}
+    """By index of an op, the number of the branch that leads to it, None if several do."""
+    waiting = [-facts.place[index] for index in branch]
+    heapq.heapify(waiting)
+    idle: dict[int | None, int] = dict.fromkeys(range(len(ends)), 1)
+    """By number of a branch without work so far, the ops that it alone leads to and that are still to be met."""
+    open_ = len(ends)
+    while open_:
+        index = facts.order[-heapq.heappop(waiting)]
+        op, number = facts.graph.ops[index], branch[index]
+        budget.steps -= 1 + len(op.inputs)
+        if budget.steps < 0:
+            return None
+        if number in idle:
+            idle[number] -= 1
+            open_ -= 1
+            if _works(op, facts):
+                open_ -= idle.pop(number)
+        for operand in op.inputs:
             producer = facts.producer(operand)
-            if producer is not None and producer.name not in seen and _inside(producer.module, module):
-                seen[producer.name] = None
-                waiting.append(producer)
-    return list(seen)
+            if producer is None or not _inside(producer.module, module):
+                continue
+            behind = facts.index[producer.name]
+            if behind not in branch:
+                branch[behind] = number
+                heapq.heappush(waiting, -facts.place[behind])
+                if number in idle:
+                    idle[number] += 1
+                    open_ += 1
+            elif branch[behind] != number:
+                if (other := branch[behind]) in idle:
+                    idle[other] -= 1
+                    open_ -= 1
+                branch[behind] = None
+    return len(ends) - len(idle)
 
 
-def _works(names: Sequence[str], facts: Facts) -> bool:
-    costs = (facts.cost(facts.graph.by_name[name]) for name in names)
-    return any(cost.get("flops") or not cost.is_known("flops") for cost in costs)
+def _works(op: Op, facts: Facts) -> bool:
+    cost = facts.cost(op)
+    return bool(cost.get("flops")) or not cost.is_known("flops")
 
 
 def _inside(path: str, module: str) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from irflops.audit.facts import Facts
 from irflops.audit.finding import Certainty, Severity
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
+from irflops.audit.rules._reads import only_forward_use
 from irflops.ir import Op, Operand
 from irflops.ops import BY_TYPE
 from irflops.ops.rule import broadcast_shapes
@@ -23,7 +24,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         if not op.inputs or not op.outputs or (op.type == "repeat" and op.runs > 1):
             continue
         looked_at += 1
-        use = facts.only_use(op)
+        use = only_forward_use(op, facts)
         small, large = facts.shape(op.inputs[0]), facts.shape(op.outputs[0])
         if small is None or large is None:
             yield Undecided(reason="the shapes of a broadcast are not known", op=op)
@@ -35,7 +36,8 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
             continue
         # The axes of a smaller rank may go elsewhere than to the front; an attribute alone tells.
         certainty = Certainty.PROVEN if len(small) == len(large) or _in_front(op) else Certainty.LIKELY
-        gain = facts.gain([op, use.op], [facts.cost_if(twin)])
+        # In training the gradients become others too.
+        gain = None if facts.has_backward else facts.gain([op, use.op], [facts.cost_if(twin)])
         yield Hit(message=f"{use.op.name}, which alone reads it, would broadcast by itself", op=op, certainty=certainty, gain=gain)
     yield Near(message=f"{looked_at:,} broadcasts are copied out")
 

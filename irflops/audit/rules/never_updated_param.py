@@ -14,6 +14,9 @@ _TARGETS = ("model", "ref", "value")
 
 
 def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
+    if facts.may_train:
+        yield Undecided(reason="a saved graph holds no backward pass: whether it trains is not known")
+        return
     if not facts.has_backward:
         yield Near(message="the graph does not train")
         return
@@ -23,7 +26,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     }
     looked_at = 0
     for variable in facts.of("variable"):
-        if variable.kind is not VariableKind.TRAINABLE or not facts.uses(variable):
+        if variable.kind is not VariableKind.TRAINABLE or not facts.is_used(variable):
             continue
         looked_at += 1
         if any(made.lbn in written for made in variable.outputs):
@@ -59,7 +62,7 @@ RULE = AuditRule(
     fix="Give it to the optimizer, or freeze it with `requires_grad_(False)`.",
     severity=Severity.WARNING,
     check=_check,
-    undecidable="A forward job (`graph._graph_proto`) shows no optimizer.",
+    undecidable="A forward job (`graph._graph_proto`) shows no optimizer, and what `oneflow.save` writes no backward pass either.",
     good=(
         Good(name="updated", graph=_STEP + "sgd_update(model: w, model_diff: dw, learning_rate: rate) -> ()"),
         Good(name="no optimizer in the dump", graph=_STEP, undecided=True),
@@ -73,6 +76,12 @@ RULE = AuditRule(
         Good(
             name="inference",
             graph="x = input() -> out: f32[2,8]\nw = variable() -> out: f32[8,8]\ny = matmul(a: x, b: w) -> out: f32[2,8]\noutput(in: y)",
+        ),
+        Good(
+            name="saved, of which nobody knows whether it trains",
+            graph="pruned\nx = input() -> out: f32[2,8]\nw = variable() -> out: f32[8,8]\n"
+            "y = matmul(a: x, b: w) -> out: f32[2,8]\noutput(in: y)",
+            undecided=True,
         ),
     ),
     bad=(

@@ -66,8 +66,12 @@ _MAY_BE_INFINITE = ("fill", "value", "min", "max", "pad", "operand", "threshold"
 
 def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     looked_at = 0
+    judged: dict[tuple[str | None, int], list[str]] = {}
     for op in facts.graph.ops:
-        said = _said_of(op)
+        key = op.type, id(op.attrs)  # readers share the attributes of ops that are alike
+        said = judged.get(key)
+        if said is None:
+            said = judged[key] = _said_of(op)
         looked_at += bool(op.attrs)
         if said:
             yield Hit(message="; ".join(said), op=op)

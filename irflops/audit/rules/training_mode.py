@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from irflops.audit.facts import Facts, argument, result
-from irflops.audit.finding import Severity
+from irflops.audit.finding import Certainty, Severity
 from irflops.audit.kinds import BATCH_NORMS
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.ir import Op
@@ -18,6 +18,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     if facts.has_backward:
         yield Near(message="the graph has a backward pass")
         return
+    certainty = Certainty.LIKELY if facts.may_train else Certainty.PROVEN
     looked_at = 0
     for op in (*facts.of(*_DROPOUTS), *facts.of(*sorted(BATCH_NORMS))):
         looked_at += 1
@@ -27,7 +28,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         if facts.graph.partial:
             yield Undecided(reason="parts of the graph were not read, and may be its backward pass", op=op)
         else:
-            yield Hit(message=fault, op=op)
+            yield Hit(message=fault, op=op, certainty=certainty)
     yield Near(message=f"{looked_at:,} dropouts and batch norms were looked at")
 
 
@@ -57,6 +58,7 @@ RULE = AuditRule(
     fix="Call `model.eval()` before the graph is built.",
     severity=Severity.ERROR,
     check=_check,
+    undecidable="What `oneflow.save` writes holds no backward pass: there it is likely.",
     good=(
         Good(
             name="evaluation",
@@ -79,6 +81,13 @@ RULE = AuditRule(
             graph="x = input() -> out: f32[2,8]\ny, mask = dropout(in: x) -> out: f32[2,8], mask: bool[2,8]\noutput(in: y)",
             op="y",
             because="OneFlow makes no op of a dropout that is switched off",
+        ),
+        Bad(
+            name="dropout in a saved graph",
+            graph="pruned\nx = input() -> out: f32[2,8]\ny, mask = dropout(in: x) -> out: f32[2,8], mask: bool[2,8]\noutput(in: y)",
+            op="y",
+            because="it may be the forward part of a training step",
+            certainty=Certainty.LIKELY,
         ),
         Bad(
             name="batch norm",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from irflops.audit.channels import weighted_features
-from irflops.audit.facts import USERS_PHASES, Facts
+from irflops.audit.facts import Facts
 from irflops.audit.finding import Measure, Severity
 from irflops.audit.kinds import CONTRACTIONS, CONVOLUTIONS
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, whole_number
@@ -15,7 +15,7 @@ _TABLES = frozenset({"gather", "embedding"})
 
 def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
     multiple = options["multiple"]
-    made, leads = _made_inside(facts), _leads_on(facts)
+    made: Sequence[int] | None = None
     aligned = 0
     for op in facts.users(*sorted(CONTRACTIONS)):
         channels = weighted_features(op, facts)
@@ -23,8 +23,12 @@ def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
             if op.type in CONVOLUTIONS:
                 yield Undecided(reason="the shapes of a convolution do not tell its channels", op=op)
             continue
+        if not (channels.ins % multiple or channels.outs % multiple):
+            aligned += 1
+            continue
+        made = made if made is not None else _made_inside(facts)
         at = facts.index[op.name]
-        counts = [("in", channels.ins)] * made[at] + [("out", channels.outs)] * leads[at]
+        counts = [("in", channels.ins)] * made[at] + [("out", channels.outs)] * facts.leads_on[at]
         odd = [(side, count) for side, count in counts if count % multiple]
         if not odd:
             aligned += 1
@@ -45,18 +49,6 @@ def _made_inside(facts: Facts) -> bytearray:
             made[i] = makes[behind[0]]
             makes[i] = makes[i] or any(makes[j] for j in behind)
     return made
-
-
-def _leads_on(facts: Facts) -> bytearray:
-    """By op, whether another contraction of the forward pass comes after it: heads have as many classes as there are."""
-    goes_on = bytearray(op.phase in USERS_PHASES and op.type in CONTRACTIONS for op in facts.graph.ops)
-    users = bytearray(op.phase in USERS_PHASES for op in facts.graph.ops)
-    leads = bytearray(len(goes_on))
-    for i in reversed(facts.order):
-        if users[i] and (goes_on[i] or leads[i]):
-            for j in facts.fed_by[i]:
-                leads[j] = 1
-    return leads
 
 
 def _graph(hidden: int, classes: int = 10) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from irflops.audit.facts import USERS_PHASES, Facts, Use, argument
+from irflops.audit.facts import USERS_PHASES, Facts, Use, argument, only
 from irflops.audit.finding import Measure, Severity
 from irflops.audit.kinds import HANDED_ON, VIEW_CHAIN
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
@@ -59,14 +59,15 @@ def _attention(softmax: Op, facts: Facts) -> _Attention | None:
     chain = [softmax]
     masks: list[Operand] = []
     scores: Operand | None = softmax.inputs[0] if softmax.inputs else None
-    while chain[0].type not in _PRODUCTS:
+    while chain[-1].type not in _PRODUCTS:
         before = facts.producer(scores) if scores is not None else None
         if before is None or _main_use(before, facts) is None or before.type not in _PRODUCTS | _BETWEEN:
             return None
-        chain.insert(0, before)
+        chain.append(before)
         if before.type not in _PRODUCTS:
             scores = _scores_operand(before, facts)
             masks += [operand for operand in before.inputs if operand is not scores]
+    chain.reverse()
     use = _main_use(softmax, facts)
     while use is not None and use.op.type in _AFTER:
         chain.append(use.op)
@@ -96,8 +97,7 @@ def _scores_operand(op: Op, facts: Facts) -> Operand | None:
 
 def _main_use(op: Op, facts: Facts) -> Use | None:
     """The use of the first result alone: a dropout's mask is for the backward pass. That pass reads the probabilities too."""
-    uses = [use for use in facts.readers.get(op.outputs[0].lbn, ()) if use.op.phase in USERS_PHASES or use.op.type == "output"]
-    return uses[0] if len(uses) == 1 else None
+    return only(use for use in facts.uses_of(op.outputs[0]) if use.op.phase in USERS_PHASES or use.op.type == "output")
 
 
 def _gain(found: _Attention, facts: Facts) -> dict[str, int] | None:

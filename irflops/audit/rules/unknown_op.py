@@ -15,7 +15,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         if op_type in BY_TYPE:
             continue
         if op_type is not None:
-            first = min(ops, key=lambda op: facts.ordinals[op.name])
+            first = min(ops, key=facts.ordinal)
             message = f"no rule counts {op_type}: the cost of {len(ops)} op{'s' if len(ops) > 1 else ''} is unknown"
             yield Hit(message=message, op=first, measured=Measure("ops", len(ops)), limit=Measure("ops", 0))
             continue

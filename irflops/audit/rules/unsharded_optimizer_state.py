@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from irflops.audit.facts import Facts
 from irflops.audit.finding import Measure, Severity
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, whole_number
 from irflops.audit.sharding import device_bytes
-from irflops.ir import Op, VariableKind
+from irflops.ir import NdSbp, Op, VariableKind
 
 _COST = "optimizer_state_bytes_per_device"
 
@@ -17,24 +17,22 @@ _COST = "optimizer_state_bytes_per_device"
 def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
     states = [op for op in facts.of("variable") if op.kind is VariableKind.OPTIMIZER_STATE and _is_spread(op)]
     if not states:
-        if (
-            facts.has_backward
-            and not facts.updates
-            and any(op.kind is VariableKind.TRAINABLE and _is_spread(op) for op in facts.of("variable"))
-        ):
-            yield Undecided(reason="the dump shows no optimizer: it was made before there was one")
+        if (facts.lacks_optimizer or facts.may_train) and any(_is_spread(op) for op in facts.parameters):
+            yield Undecided(reason="the dump does not show the optimizer")
         else:
             yield Near(message="no optimizer state lies on more than one device")
         return
-    unknown = [op for op in states if op.outputs[0].nd_sbp is None or facts.type(op.outputs[0]).nbytes is None]
-    yield from (Undecided(reason="how an optimizer state lies, or its size, is not known", op=op) for op in unknown)
+    batch = _batch_dimensions(facts)
     replicated: dict[tuple[int, ...], list[tuple[Op, int]]] = {}
     for op in states:
-        if op in unknown or op.placement is None:
+        nd_sbp = op.outputs[0].nd_sbp
+        if op.placement is None or nd_sbp is None or facts.type(op.outputs[0]).nbytes is None:
+            yield Undecided(reason="how an optimizer state lies, or its size, is not known", op=op)
             continue
-        times = _data_parallel_copies(op, facts)
+        mesh = op.placement.hierarchy
+        times = _copies(nd_sbp, mesh, batch.get(len(mesh), ()))
         if times > 1 and (facts.type(op.outputs[0]).numel or 0) >= times * options["elements"]:
-            replicated.setdefault(op.placement.hierarchy, []).append((op, times))
+            replicated.setdefault(mesh, []).append((op, times))
     for mesh, found in replicated.items():
         held = saved = 0
         for op, times in found:
@@ -53,17 +51,18 @@ def _is_spread(op: Op) -> bool:
     return op.placement is not None and math.prod(op.placement.hierarchy) > 1 and bool(op.outputs)
 
 
-def _data_parallel_copies(op: Op, facts: Facts) -> int:
-    """How many devices hold the same part of a state along the dimensions in which the batch is split."""
-    if op.placement is None:
-        return 1
-    mesh = op.placement.hierarchy
-    batch: set[int] = set()
+def _batch_dimensions(facts: Facts) -> dict[int, set[int]]:
+    """By rank of a mesh, its dimensions along which inputs are split by their first axis."""
+    found: dict[int, set[int]] = {}
     for given in facts.of("input"):
-        nd_sbp = given.outputs[0].nd_sbp if given.outputs else None
-        if nd_sbp is not None and len(nd_sbp) == len(mesh):
-            batch |= {at for at, sbp in enumerate(nd_sbp) if sbp.kind == "S" and sbp.axis == 0}
-    return math.prod(mesh[at] for at, sbp in enumerate(op.outputs[0].nd_sbp or ()) if at in batch and sbp.kind == "B")
+        nd_sbp = (given.outputs[0].nd_sbp if given.outputs else None) or ()
+        found.setdefault(len(nd_sbp), set()).update(at for at, sbp in enumerate(nd_sbp) if sbp.kind == "S" and sbp.axis == 0)
+    return found
+
+
+def _copies(nd_sbp: NdSbp, mesh: tuple[int, ...], batch: Collection[int]) -> int:
+    """How many devices hold the same part of a state along the dimensions in which the batch is split."""
+    return math.prod(mesh[at] for at, sbp in enumerate(nd_sbp) if at in batch and at < len(mesh) and sbp.kind == "B")
 
 
 _BEFORE_OPTIMIZER = """
@@ -104,12 +103,14 @@ RULE = AuditRule(
             parse=whole_number,
         ),
     ),
-    undecidable="A forward job (`graph._graph_proto`) shows no optimizer. Other forms that do not tell how variables lie leave it open too.",
+    undecidable="A forward job (`graph._graph_proto`) and what `oneflow.save` writes show no optimizer; a form that does not tell how "
+    "variables lie leaves it open too.",
     source="Rajbhandari et al., ZeRO, arXiv 1910.02054",
     good=(
         Good(name="split", graph=_STEP.replace("SBP", "S(0)")),
         Good(name="too small to split", graph=_STEP.replace("SBP", "B"), settings={"elements": 2049}),
         Good(name="before there is an optimizer", graph=_BEFORE_OPTIMIZER, undecided=True),
+        Good(name="saved, of which nobody knows whether it trains", graph=_BEFORE_OPTIMIZER.replace("training", "pruned"), undecided=True),
         Good(name="the batch is not split", graph=_STEP.replace("SBP", "B").replace("f32[4,64] @ 2 (S(0))", "f32[4,64] @ 2 (B)")),
     ),
     bad=(

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from irflops.audit.facts import Facts, argument
 from irflops.audit.finding import Certainty, Measure, Severity
-from irflops.audit.kinds import CONTRACTIONS, HANDED_ON
+from irflops.audit.kinds import HANDED_ON
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome
-from irflops.ir import Op, Phase
+from irflops.ir import Op
 
 _LOOKUPS = ("gather", "embedding")
 _HEADS = ("matmul", "broadcast_matmul", "fused_matmul_bias", "cublas_fused_mlp")
@@ -24,7 +24,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         if table is not None and shape is not None and len(shape) == 2:
             tables.setdefault((shape[0], shape[1]), table)
     told: set[str] = set()
-    for op in sorted(facts.users(*_HEADS), key=lambda op: facts.ordinals[op.name]):
+    for op in sorted(facts.users(*_HEADS), key=facts.ordinal) if tables else ():
         operand = argument(op, "b") or argument(op, "weight")
         head = facts.variable(operand, _TURNED) if operand is not None else None
         shape = facts.shape(head.outputs[0]) if head is not None else None
@@ -33,7 +33,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
             continue
         rows, columns = shape if shape[0] == out[-1] else (shape[1], shape[0])
         table = tables.get((rows, columns))
-        if table is None or rows == columns or rows != out[-1] or not _is_last(op, facts):
+        if table is None or rows == columns or rows != out[-1] or facts.leads_on[facts.index[op.name]]:
             continue
         if table is head:
             yield Near(message=f"the head {op.name} reads the embedding table {table.name}", op=op)
@@ -44,21 +44,6 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         message = f"the head {head.name} has the shape of the embedding table {table.name} and is no part of it"
         measured = Measure("params", rows * columns)
         yield Hit(message=message, op=op, certainty=Certainty.LIKELY, measured=measured, gain=facts.gain([head]))
-
-
-def _is_last(op: Op, facts: Facts) -> bool:
-    """Whether no other contraction of the forward pass comes after the op."""
-    seen = {op.name}
-    waiting = [op]
-    while waiting:
-        for use in facts.uses(waiting.pop()):
-            if use.op.name in seen or use.op.phase not in (Phase.FORWARD, Phase.SYSTEM, None):
-                continue
-            if use.op.type in CONTRACTIONS:
-                return False
-            seen.add(use.op.name)
-            waiting.append(use.op)
-    return True
 
 
 _LM = """

@@ -15,7 +15,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     reason = "parts of the graph are not shown, and may read the parameter"
     looked_at = len(facts.parameters)
     for variable in facts.parameters:
-        if facts.uses(variable):
+        if facts.is_used(variable):
             continue
         if blind:
             yield Undecided(reason=reason, op=variable)
@@ -32,7 +32,10 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         measured = Measure("params", numel) if numel is not None else None
         message = f"the parameter {parameter.name} is declared, and the graph never makes it"
         yield Hit(message=message, module=path, subject=f"parameter/{parameter.name.rpartition('.')[2]}", measured=measured)
-    yield Near(message=f"{looked_at:,} parameters were looked at")
+    if facts.graph.has_declarations:
+        yield Near(message=f"{looked_at:,} parameters were looked at")
+    else:
+        yield Undecided(reason="the form declares no parameters, and makes none that nothing reads")
 
 
 def _unmade(facts: Facts) -> Iterator[tuple[str, Parameter]]:
@@ -65,6 +68,11 @@ RULE = AuditRule(
             y = matmul(a: x, b: w, transpose_a=false, transpose_b=false, alpha=1.0) -> out: f32[2,8]
             output(in: y)
             """,
+        ),
+        Good(
+            name="no declarations",
+            graph="x = input() -> out: f32[2,8]\ny = relu(x: x) -> y: f32[2,8]\noutput(in: y)",
+            undecided=True,
         ),
     ),
     bad=(

@@ -16,20 +16,21 @@ _CARRIES = VIEWS | {"transpose", "slice", "narrow", "concat", "expand", "copy", 
 
 def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     looked_at = 0
+    judged: dict[str, bool] = {}
     for op in facts.graph.ops:
         if op.phase not in USERS_PHASES and op.type != "input":
             continue
         for made in op.outputs:
-            type_ = facts.type(made)
-            if type_.dtype is None:
+            dtype = made.type.dtype or facts.type(made).dtype
+            if dtype is None:
                 if not facts.is_hidden(op):
                     yield Undecided(reason="the dtype of a result is not known", op=op)
                 break
             looked_at += 1
-            if type_.dtype is DType.FLOAT64 and not any(facts.type(operand).dtype is DType.FLOAT64 for operand in op.inputs):
+            if dtype is DType.FLOAT64 and not any(facts.type(operand).dtype is DType.FLOAT64 for operand in op.inputs):
                 yield Hit(message=f"{made.lbn} is float64", op=op, measured=_bits(64), limit=_bits(32))
                 break
-            if type_.dtype is DType.INT64 and op.type == "input" and _is_data(op, facts):
+            if dtype is DType.INT64 and op.type == "input" and _is_data(op, facts, judged):
                 yield Hit(
                     message=f"{made.lbn} is int64 and no index: all that reads it casts it to floats",
                     op=op,
@@ -44,27 +45,34 @@ def _bits(value: int) -> Measure:
     return Measure("bits", value)
 
 
-def _is_data(op: Op, facts: Facts) -> bool:
-    """Whether every use of an int64 input, through what hands elements on, is a cast to a floating type."""
+def _is_data(op: Op, facts: Facts, judged: dict[str, bool]) -> bool:
+    """Whether an int64 input has several elements, and every use of them, through what hands elements on, is a cast to a floating type.
+
+    `judged` keeps what was found of each op on the way: inputs may share all of it.
+    """
     numel = facts.type(op.outputs[0]).numel
-    uses = facts.uses(op)
-    if not uses or numel is None or numel <= 1:
+    if numel is None or numel <= 1:
         return False
-    seen = {op.name}
-    while uses:
-        use = uses.pop()
-        dtype = facts.type(use.op.outputs[0]).dtype if use.op.outputs else None
-        if use.op.type == "cast" and dtype is not None and dtype.is_float:
+    waiting = [op]
+    while waiting:
+        current = waiting[-1]
+        uses = [] if current.name in judged else list(facts.uses(current))
+        further = [use.op for use in uses if not _is_float_cast(use.op, facts)]
+        unjudged = [other for other in further if other.name not in judged]
+        if any(other.type not in _CARRIES or not other.outputs for other in further):
+            judged[current.name] = False
+        elif unjudged:
+            waiting += unjudged
             continue
-        if use.op.type not in _CARRIES or not use.op.outputs:
-            return False
-        if use.op.name not in seen:
-            seen.add(use.op.name)
-            further = facts.uses(use.op)
-            if not further:
-                return False
-            uses += further
-    return True
+        elif current.name not in judged:
+            judged[current.name] = bool(uses) and all(judged[other.name] for other in further)
+        waiting.pop()
+    return judged[op.name]
+
+
+def _is_float_cast(op: Op, facts: Facts) -> bool:
+    dtype = facts.type(op.outputs[0]).dtype if op.type == "cast" and op.outputs else None
+    return dtype is not None and dtype.is_float
 
 
 RULE = AuditRule(
