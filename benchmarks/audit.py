@@ -2,7 +2,8 @@
 
     python benchmarks/audit.py [--repeat 3] [--operators 1000 100000] [--gpt DUMP]
 
-The analysis is what `irflops analyze` does: read, infer, count. The best of `--repeat` runs in one process counts, after one to warm up.
+The analysis is what `irflops analyze` does: read, infer, count; the last column is over inferring and counting alone, of which nothing is
+wanted. The best of `--repeat` runs in one process counts, after one to warm up.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def main() -> None:
     parser.add_argument("--gpt", type=Path, default=GPT)
     options = parser.parse_args()
     irflops.analyze(options.gpt)
-    print(f"{'operators':>9} {'reading':>9} {'analysis':>9} {'rules':>9} {'ratio':>6} {'wanted':>6}")
+    print(f"{'operators':>9} {'reading':>9} {'analysis':>9} {'rules':>9} {'ratio':>6} {'wanted':>6} {'alone':>6}")
     with tempfile.TemporaryDirectory(prefix="irflops-bench-") as folder:
         for operators in options.operators:
             path = Path(folder, f"{operators}.txt")
@@ -45,9 +46,8 @@ def main() -> None:
             rows = [measure(path) for _ in range(options.repeat)]
             count = rows[0][0]
             reading, analysis, rules = (min(row[i] for row in rows) for i in (1, 2, 3))
-            print(
-                f"{count:9,} {reading:8.3f}s {analysis:8.3f}s {rules:8.3f}s {rules / (reading + analysis):6.2f} {WANTED:6.1f}", flush=True
-            )
+            ratio, alone = rules / (reading + analysis), rules / analysis
+            print(f"{count:9,} {reading:8.3f}s {analysis:8.3f}s {rules:8.3f}s {ratio:6.2f} {WANTED:6.1f} {alone:6.2f}", flush=True)
 
 
 def measure(path: Path) -> tuple[int, float, float, float]:
