@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -170,15 +171,18 @@ def _traffic(rule: OpRule | None, seen: OpView) -> Traffic | None:
 
 def _tensors(analysis: Analysis, op: Op, traffic: Traffic | None) -> tuple[Tensor, ...]:
     graph, types = analysis.graph, analysis.inference.types
+    makers = {maker.name: maker for operand in op.inputs if (maker := graph.producers.get(operand.lbn)) is not None}
+    stated = {made.lbn for maker in makers.values() for made in maker.outputs if made.type.shape is not None}
     found = []
     for role, operands in (("operand", op.inputs), ("result", op.outputs)):
+        of_argument = Counter(operand.arg for operand in operands)
         for operand in operands:
             type_ = operand_type(operand, types) if role == "operand" else types.get(operand.lbn, operand.type)
             maker = graph.producers.get(operand.lbn)
-            stated = maker is not None and any(r.lbn == operand.lbn and r.type.shape is not None for r in maker.outputs)
-            known_from = "the file" if operand.type.shape is not None else "its producer" if stated and role == "operand" else "inference"
+            by_producer = role == "operand" and operand.lbn in stated
+            known_from = "the file" if operand.type.shape is not None else "its producer" if by_producer else "inference"
             reads = writes = None
-            if traffic is not None and sum(other.arg == operand.arg for other in operands) == 1:
+            if traffic is not None and of_argument[operand.arg] == 1:
                 reads, writes = traffic.reads.get(operand.arg, 0), traffic.writes.get(operand.arg, 0)
             elif traffic is not None:  # several tensors of one argument move what they hold, or nothing
                 moves = traffic.reads.get(operand.arg, 0) if role == "operand" else traffic.writes.get(operand.arg, 0)

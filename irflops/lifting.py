@@ -114,6 +114,8 @@ class _Net:
     makers: dict[str, int] = field(default_factory=dict)
     readers: dict[tuple[str, Phase | None], list[int]] = field(default_factory=dict)
     """By phase: the backward pass reads what the forward pass made, and is no part of the user's call."""
+    readers_by_type: dict[tuple[str, Phase | None, str | None], list[int]] = field(default_factory=dict)
+    """The same by type too, one that reads a tensor twice once."""
 
     def shape(self, lbn: str) -> Shape | None:
         found = self.types.get(lbn)
@@ -124,7 +126,9 @@ class _Net:
 
     def reader(self, lbn: str, like: Op, *op_types: str) -> int | None:
         """The one operator of these types that reads a tensor in the phase and module of another, None where there is none or several."""
-        found = {index for index in self.readers.get((lbn, like.phase), ()) if self.ops[index].type in op_types}
+        found: set[int] = set()
+        for op_type in op_types:
+            found.update(self.readers_by_type.get((lbn, like.phase, op_type), ())[:2])
         index = found.pop() if len(found) == 1 else None
         return index if index is None or (self.ops[index].module == like.module and self.ops[index].outputs) else None
 
@@ -180,6 +184,9 @@ def _net(ops: Sequence[Op], types: Mapping[str, TensorType]) -> _Net:
         net.makers.update((result.lbn, index) for result in op.outputs)
         for operand in op.inputs:
             net.readers.setdefault((operand.lbn, op.phase), []).append(index)
+            alike = net.readers_by_type.setdefault((operand.lbn, op.phase, op.type), [])
+            if not alike or alike[-1] != index:
+                alike.append(index)
     return net
 
 

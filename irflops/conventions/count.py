@@ -120,11 +120,15 @@ def _parts(convention: Convention, structure: Structure) -> Iterator[Contributio
         yield from _raw(convention, structure)
         return
     covered: set[int] = set()
+    walked: set[str] = set()
     for call in structure.calls if convention.modules else ():
         rule = _rule_of(convention, call)
         if rule is None:
             continue
-        ops = tuple(index for index in _operators_of(structure, call) if index not in covered)
+        below = () if call.path in walked else _below(structure, call.path)
+        walked.add(call.path)
+        own = (index for step in call.steps for index in step.ops)
+        ops = tuple(index for index in (*own, *below) if index not in covered)
         covered.update(ops)
         is_counted = call.is_last or not convention.last_call_only
         yield _asked(convention, structure, rule, call, call.class_name or "a class of the user's", ops, counted=is_counted)
@@ -136,13 +140,9 @@ def _parts(convention: Convention, structure: Structure) -> Iterator[Contributio
             yield _asked(convention, structure, found, step, step.kind, step.ops)
 
 
-def _operators_of(structure: Structure, call: Call) -> Iterator[int]:
-    """The operators of a call, and with the first call of a module all that stand below it."""
-    own = [index for step in call.steps for index in step.ops]
-    yield from own
-    for index in structure.positions.get(call.path, ()):
-        if structure.graph.ops[index].module != call.path:
-            yield index
+def _below(structure: Structure, path: str) -> Iterator[int]:
+    """The operators of the modules that stand below one: they belong to its first call."""
+    return (index for index in structure.positions.get(path, ()) if structure.graph.ops[index].module != path)
 
 
 def _rule_of(convention: Convention, call: Call) -> Rule | None:

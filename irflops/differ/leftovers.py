@@ -9,11 +9,10 @@ from collections.abc import Callable, Hashable, Mapping
 from irflops.differ.pairing import Alignment, Pairs, producers
 from irflops.differ.prints import label, weights
 from irflops.differ.sequence import common, rising
-from irflops.differ.side import Side
+from irflops.differ.side import MOST, Side, operators_read, slot_of
 from irflops.ir import Op, Phase
 from irflops.tree import nearest
 
-_MOST_READERS = 64
 _FARTHEST = 100
 """Operators without a counterpart that are looked through for what lies behind them."""
 
@@ -151,15 +150,15 @@ def _stand_in(alignment: Alignment, a: int) -> int | None:
     readers = [(r, n) for r, n in old.consumers[a] if r in alignment.to_new]
     found: set[int] = set()
     if readers:
-        for reader, number in readers[:_MOST_READERS]:
+        for reader, number in readers[:MOST]:
             slot = old.slots[reader][number]
-            other = next((s for s in new.slots[alignment.to_new[reader]] if (s.arg, s.index) == (slot.arg, slot.index)), None)
+            other = slot_of(new, alignment.to_new[reader], slot)
             if other is not None and other.producer is not None:
                 found.add(other.producer)
     else:
         source = next((alignment.to_new[s.producer] for s in old.slots[a] if s.producer in alignment.to_new), None)
         theirs = new.consumers[source] if source is not None else ()
-        found = {r for r, _ in theirs[:_MOST_READERS] if r not in alignment.to_old and not new.consumers[r]}
+        found = {r for r, _ in theirs[:MOST] if r not in alignment.to_old and not new.consumers[r]}
     seen = set(found)
     while found and len(seen) < _FARTHEST:
         free = [b for b in found if b not in alignment.to_old and new.ops[b].type != "variable"]
@@ -187,11 +186,6 @@ def _are_alike(alignment: Alignment, a: int, b: int) -> bool:
         return False
     sources = {alignment.to_new[node] for node in _sources(old, alignment.to_new, a)}
     return bool(sources) and sources == _sources(new, alignment.to_old, b)
-
-
-def operators_read(side: Side, node: int) -> list[int]:
-    """The operators behind the operands of one, variables aside."""
-    return [s.producer for s in side.slots[node] if s.producer is not None and side.ops[s.producer].type != "variable"]
 
 
 def _sources(side: Side, paired: Pairs, node: int) -> set[int]:

@@ -13,6 +13,9 @@ from collections.abc import Sequence
 BUDGET = 3_000_000
 """Steps after which two lists count as too different to be aligned: a second or two."""
 
+_STEPS, _STEPS_AN_ELEMENT = 10_000, 100
+"""Steps after which shorter ones do: all that lists of 200 elements can need, and no more than many of them together may take."""
+
 
 def common(old: Sequence[int], new: Sequence[int]) -> list[tuple[int, int]]:
     """Positions of elements that both have, in order, as many as there can be; none where the lists differ too much."""
@@ -79,6 +82,7 @@ def _myers(old: Sequence[int], new: Sequence[int]) -> list[tuple[int, int]]:
     farthest = {1: 0}
     trace: list[dict[int, int]] = []
     steps = 0
+    budget = min(BUDGET, _STEPS + _STEPS_AN_ELEMENT * (len(old) + len(new)))
     for edits in range(len(old) + len(new) + 1):
         trace.append(dict(farthest))
         for diagonal in range(-edits, edits + 1, 2):
@@ -92,7 +96,7 @@ def _myers(old: Sequence[int], new: Sequence[int]) -> list[tuple[int, int]]:
             steps += a - start + 1
             if a >= len(old) and b >= len(new):
                 return _walk_back(trace, len(old), len(new))
-        if steps > BUDGET or edits * edits > BUDGET:
+        if steps > budget or edits * edits > budget:
             return []
     return []
 

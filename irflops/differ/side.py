@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from irflops.analysis import Analysis
 from irflops.differ.forms import Aspects
@@ -15,6 +15,9 @@ from irflops.order import run_order
 _BOXING = re.compile(r"^Sys(?:tem)?-Boxing-")
 _COUNTER = re.compile(r"-\d+(?=$|/|_out)|_\d+$")
 _INTERFACE = re.compile(r"^_.*?_(?=(?:input|output)\.)")
+
+MOST = 64
+"""Neighbours of a node that are looked at on either side where all would be too many: a tensor may be read by thousands."""
 
 INTERFACE = ("input", "output")
 FUSED_TERM = "_add_to_output"
@@ -50,6 +53,8 @@ class Side:
     plain_names: Sequence[str]
     updates: Mapping[int, int]
     """Operators that update a variable, by node that variable."""
+    places: dict[int, dict[tuple[str, int], Slot]] = field(default_factory=dict)
+    """Slots by argument and index, of the nodes that `slot_of` was asked for."""
 
     def result(self, node: int) -> TensorType | None:
         """The type of a node's first result."""
@@ -94,7 +99,20 @@ def _updates(ops: Sequence[Op], slots: Sequence[Sequence[Slot]]) -> dict[int, in
 
 def slot_of(side: Side, node: int, slot: Slot) -> Slot | None:
     """The operand at the same place of another operator."""
-    return next((s for s in side.slots[node] if (s.arg, s.index) == (slot.arg, slot.index)), None)
+    places = side.places.get(node)
+    if places is None:
+        places = side.places[node] = {(s.arg, s.index): s for s in reversed(side.slots[node])}
+    return places.get((slot.arg, slot.index))
+
+
+def operators_read(side: Side, node: int) -> list[int]:
+    """The operators behind the first operands of one, variables aside."""
+    return [s.producer for s in side.slots[node][:MOST] if s.producer is not None and side.ops[s.producer].type != "variable"]
+
+
+def readers(side: Side, node: int) -> list[int]:
+    """The first operators that read a result of one, twice those that read it twice."""
+    return [reader for reader, _ in side.consumers[node][:MOST]]
 
 
 def is_boxing(op: Op) -> bool:

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from irflops.differ.leftovers import module_votes, operators_read
+from irflops.differ.leftovers import module_votes
 from irflops.differ.pairing import Alignment, Pairs
 from irflops.differ.prints import label, weights
-from irflops.differ.side import Side, slot_of
+from irflops.differ.side import MOST, Side, operators_read, readers, slot_of
 
-_MOST_READERS = 64
 _FARTHEST = 100
 """Operators without a counterpart that are looked through for equal ones."""
+
+_MOST_ALIKE = 16
+"""Equal ones that a pair is moved to for a try."""
 
 _LONGEST = 24
 """Pairs of a run that are moved together."""
@@ -96,7 +98,7 @@ def _total(alignment: Alignment, now: Sequence[Step], pairs: Sequence[Step], mod
         names += _place(old, a, modules) == _place(new, b, {})
         for ours, others in (
             (operators_read(old, a), operators_read(new, b)),
-            ([reader for reader, _ in old.consumers[a]], [reader for reader, _ in new.consumers[b]]),
+            (readers(old, a), readers(new, b)),
         ):
             same = Counter(map(mine, ours)) & Counter(map(theirs, others))
             edges += 2 * same.total() - same[-1]
@@ -108,7 +110,7 @@ def _rewired(sides: tuple[Side, Side], pair: Step, to_other: Callable[[int], int
     """How many operands that read one of a pair read, on the other side, another operator that is in both graphs."""
     side, other = sides
     count = 0
-    for reader, number in side.consumers[pair[0]][:_MOST_READERS]:
+    for reader, number in side.consumers[pair[0]][:MOST]:
         there = to_other(reader)
         if there >= 0:
             slot = side.slots[reader][number]
@@ -120,37 +122,39 @@ def _rewired(sides: tuple[Side, Side], pair: Step, to_other: Callable[[int], int
 def _place(side: Side, node: int, modules: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
     """What an operator's module is called in the new graph, and what its weights are called."""
     op = side.ops[node]
-    read = (side.ops[slot.producer] for slot in side.slots[node] if slot.producer is not None)
+    read = (side.ops[slot.producer] for slot in side.slots[node][:MOST] if slot.producer is not None)
     names = tuple(source.name.rpartition(".")[2] for source in read if source.type == "variable")
     return modules.get(op.module, op.module), names
 
 
 def _alike(side: Side, node: int, *, attrs: bool) -> Callable[[int], bool]:
     """What says of an operator whether it is equal to one."""
-    wanted = label(side.ops[node], attrs), weights(side, node, shapes=True)
-    return lambda other: (label(side.ops[other], attrs), weights(side, other, shapes=True)) == wanted
+    wanted, own = label(side.ops[node], attrs), weights(side, node, shapes=True)
+    return lambda other: label(side.ops[other], attrs) == wanted and weights(side, other, shapes=True) == own
 
 
 def _around(side: Side, node: int) -> list[int]:
-    return [*operators_read(side, node), *(reader for reader, _ in side.consumers[node])]
+    return [*operators_read(side, node), *readers(side, node)]
 
 
 def _alike_nearby(side: Side, node: int, taken: Pairs, *, attrs: bool) -> list[int]:
     """Operators without a counterpart that are equal to one, next to it or past others without."""
-    if len(side.consumers[node]) > _MOST_READERS:
+    if len(side.consumers[node]) > MOST:
         return []
     found, waiting, seen = [], [node], {node}
     if all(other in taken for other in _around(side, node)):
         return []
     alike = _alike(side, node, attrs=attrs)
-    while waiting and len(seen) < _FARTHEST:
-        at = waiting.pop()
-        for other in _around(side, at):
-            if other not in seen and other not in taken:
-                seen.add(other)
-                waiting.append(other)
-                if alike(other):
-                    found.append(other)
+    while waiting:
+        for other in _around(side, waiting.pop()):
+            if other in seen or other in taken:
+                continue
+            seen.add(other)
+            waiting.append(other)
+            if alike(other):
+                found.append(other)
+            if len(seen) > _FARTHEST or len(found) >= _MOST_ALIKE:
+                return found
     return found
 
 
@@ -167,7 +171,4 @@ def _runs(side: Side, node: int, taken: Pairs, *, attrs: bool) -> list[list[int]
                 found.append(at)
         return found
 
-    def readers(at: int) -> list[int]:
-        return [reader for reader, _ in side.consumers[at][:_MOST_READERS]]
-
-    return [found for found in (run(lambda at: operators_read(side, at)), run(readers)) if found]
+    return [found for found in (run(lambda at: operators_read(side, at)), run(lambda at: readers(side, at))) if found]
