@@ -2,7 +2,7 @@
 
 The data file was taken from OneFlow's operator definitions (OneFlowUserOps.td and its parts, 0.7.0 to master): per type the operands,
 results and attributes in order; `?` marks an optional argument and `*` one of several tensors. `printed` holds the orders in which a
-printed graph of 0.9.0 lists the operands where they are not the definition's.
+printed graph of 0.9.0 lists the operands where they are not the definition's; `floats` the attributes that are floating numbers.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class Signature:
     attrs: tuple[str, ...]
     printed: tuple[tuple[str, ...], ...] = ()
     """Operand names as a printed graph lists them, one order for each set of operands seen."""
+    floats: tuple[str, ...] = ()
+    """Attributes that hold floating numbers."""
 
 
 @cache
@@ -62,6 +64,7 @@ def signature(op_type: str) -> Signature | None:
         _args(str(entry["outputs"])),
         tuple(str(entry.get("attrs", "")).split()),
         tuple(tuple(order.split()) for order in printed) if isinstance(printed, list) else (),
+        tuple(str(entry.get("floats", "")).split()),
     )
 
 

@@ -96,6 +96,11 @@ def said(found: Audit) -> dict[str, dict[str, Any]]:
     return {f.id: {key: value for key, value in f.to_dict().items() if key not in {"certainty", "line"}} for f in found.findings}
 
 
+def is_open(found: Audit, finding: dict[str, Any]) -> bool:
+    """Whether the rule behind a finding could not decide about its op."""
+    return any(doubt.rule == finding["rule"] and not {None, finding["op"]}.isdisjoint(doubt.ops) for doubt in found.doubts)
+
+
 def undecided(found: Audit) -> set[str]:
     """The rules that could not decide all."""
     return {doubt.rule for doubt in found.doubts}

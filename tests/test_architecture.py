@@ -28,6 +28,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
     ("cli/diff.py", "irflops.report.terminal"): "the same",
     ("audit/__init__.py", "irflops.audit.engine"): "start-up time: the rules, which only an audit needs",
     ("audit/__init__.py", "irflops.audit.registry"): "the same",
+    ("audit/__init__.py", "irflops.audit.settings"): "the same",
     ("cli/audit.py", "irflops.report.terminal"): "start-up time: rich, which only what a person reads needs",
     ("cli/by_convention.py", "irflops.report.terminal"): "the same",
     ("cli/tables.py", "irflops.report.terminal"): "the same",

@@ -1,32 +1,22 @@
 """The rules take a graph's size in steps, on graphs that make a careless walk take its square.
 
-Lines that Python runs are counted, not seconds.
+Lines that Python runs are counted, not seconds (tests/line_steps.py).
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
+from line_steps import FACTOR, MOST, steps
 
-import irflops
 from irflops.analysis import Analysis, analyze_graph
 from irflops.audit.engine import run_rules
 from irflops.audit.rules import RULES
 from irflops.audit.sketch import sketch
 
-SMALL, FACTOR = 300, 4
-MOST = 1.5 * FACTOR
-"""How many times the steps a graph of `FACTOR` times the ops may take; a square would be `FACTOR` times as many."""
-
+SMALL = 300
 F32 = "f32[2,8]"
-
-
-PACKAGE = str(Path(irflops.__file__).parent)
 
 
 def chain(n: int, op: str, first: str, name: str = "v", type_: str = F32) -> Iterator[str]:
@@ -144,11 +134,7 @@ def slices(n: int) -> Iterator[str]:
     """One op with many results on a mesh, and a reader of each."""
     names = ", ".join(f"p{i}" for i in range(n))
     yield f"x = input() -> out: f32[{n},8] @ 2 (B)"
-    yield (
-        f"{names} = split_like(in: x) -> "
-        + ", ".join(f"out.{i}: f32[1,8]" for i in range(0))
-        + f"out: [{', '.join(['f32[1,8]'] * n)}] @ 2 (B)"
-    )
+    yield f"{names} = split_like(in: x) -> out: [{', '.join(['f32[1,8]'] * n)}] @ 2 (B)"
     yield from (f"layers.{i} | r{i} = relu(x: p{i}{{S(0)}}) -> y: f32[1,8] @ 2 (S(0))" for i in range(n))
 
 
@@ -172,40 +158,43 @@ def states(n: int) -> Iterator[str]:
         yield f"m{i} = variable(kind=optimizer_state) -> out: {F32} @ 2" + (" (B)" if i % 2 else "")
 
 
-GRAPHS: dict[str, Callable[[int], Iterator[str]]] = {
-    name: made
-    for name, made in list(globals().items())
-    if callable(made) and getattr(made, "__module__", "") == __name__ and name != "chain"
-}
+def norms_and_gradients(n: int) -> Iterator[str]:
+    """Many ops ask whether they alone read a tensor, which the backward pass reads as often."""
+    yield "training"
+    yield "x = input() -> out: f32[1,16,4,4]"
+    yield from (f"{name} = variable() -> out: f32[16]" for name in ("mean", "var", "gamma", "beta"))
+    yield "c = relu(x: x) -> y: f32[1,16,4,4]"
+    yield "loss = reduce_sum(input_tensor: c) -> output_tensor: f32[1]"
+    yield "seed = ones_like(like: loss) -> out: f32[1]"
+    yield from (f"d{i} = broadcast_like(x: seed, like: c) -> y: f32[1,16,4,4]" for i in range(n // 3))
+    norm = "normalization(x: c, moving_mean: mean, moving_variance: var, gamma: gamma, beta: beta)"
+    yield from (f"y{i} = {norm} -> y: f32[1,16,4,4]" for i in range(n // 3))
+    yield from (f"p{i} = softmax(in: c) -> out: f32[1,16,4,4]" for i in range(n // 3))
 
 
-def steps(work: Callable[[], object]) -> int:
-    """Lines of irflops that a call runs, each pass of a loop anew."""
-    count = 0
+def merged_dropouts(n: int) -> Iterator[str]:
+    yield "q = input() -> out: f32[2,3,5,8]"
+    yield "t0 = softmax(in: q) -> out: f32[2,3,5,8]"
+    for i in range(1, n // 3):
+        yield f"s{i} = batch_matmul(a: q, b: q, transpose_b=true) -> out: f32[2,3,5,5]"
+        yield f"p{i} = softmax(in: s{i}) -> out: f32[2,3,5,5]"
+        yield f"t{i} = dropout(in: t{i - 1}, _add_to_output: p{i}) -> out: f32[2,3,5,5]"
+    yield f"y = batch_matmul(a: t{n // 3 - 1}, b: q) -> out: f32[2,3,5,8]"
 
-    def trace(frame: FrameType, event: str, _arg: Any) -> Any:
-        nonlocal count
-        if not frame.f_code.co_filename.startswith(PACKAGE):
-            return None
-        count += event == "line"
-        return trace
 
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        work()
-    finally:
-        sys.settrace(before)
-    return count
+GRAPHS: tuple[Callable[[int], Iterator[str]], ...] = (
+    *(sums, ladder, joins_of_joins, dead, dead_with_weights, island, open_island, shared_chain, indices, heads, attentions),
+    *(scaled_attention, transposes, broadcasts, slices, declared, repeats, states, norms_and_gradients, merged_dropouts),
+)
 
 
 def analysis(made: Callable[[int], Iterator[str]], n: int) -> Analysis:
     return analyze_graph(sketch("\n".join(made(n))).graph)
 
 
-@pytest.mark.parametrize("name", GRAPHS)
-def test_rules_take_a_graphs_size_in_steps(name: str) -> None:
-    small, large = (analysis(GRAPHS[name], n) for n in (SMALL, FACTOR * SMALL))
+@pytest.mark.parametrize("made", GRAPHS)
+def test_rules_take_a_graphs_size_in_steps(made: Callable[[int], Iterator[str]]) -> None:
+    small, large = (analysis(made, n) for n in (SMALL, FACTOR * SMALL))
     run_rules(small, RULES)  # what is worked out once in a process is no step of either
     sizes = [len(judged.graph.ops) + len(judged.graph.modules) for judged in (small, large)]
     assert sizes[1] > 0.9 * FACTOR * sizes[0]

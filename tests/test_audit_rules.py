@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from irflops.analysis import analyze_graph
 from irflops.audit import rules as package
 from irflops.audit.engine import run_rules
-from irflops.audit.finding import Audit
+from irflops.audit.finding import Audit, Certainty
 from irflops.audit.rule import AuditRule, Bad, Good
 from irflops.audit.rules import RULES
 from irflops.audit.settings import Settings
@@ -69,6 +70,15 @@ def test_every_rule_that_states_a_gain_shows_the_mended_graph() -> None:
     per_device = {"unsharded-optimizer-state"}  # no total has what one device holds
     missing = [f"{rule.name}: {e.name}" for rule in RULES for e in rule.bad if e.gain and not e.mended and rule.name not in per_device]
     assert missing == []
+
+
+def test_part_of_a_graph_proves_nothing_that_the_rest_could_refute() -> None:
+    for rule in RULES:
+        for example in rule.bad if rule.refutable else ():
+            graph = replace(sketch(example.graph).graph, partial=True)
+            audit = run_rules(analyze_graph(graph), [rule], Settings(rules={rule.name: dict(example.settings)}))
+            assert [(f.certainty, f.gain) for f in audit.findings] == [(Certainty.LIKELY, None)], f"{rule.name}: {example.name}"
+            assert not audit.complete
 
 
 def test_sketches_are_sound() -> None:

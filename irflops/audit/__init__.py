@@ -15,5 +15,9 @@ def audit_analysis(analysis: Analysis, settings: Settings | None = None) -> Audi
     # Here for start-up time: who only analyzes pays for no rule.
     from irflops.audit.engine import run_rules
     from irflops.audit.registry import all_rules
+    from irflops.audit.settings import refuse_misfits
 
-    return run_rules(analysis, all_rules(), settings)
+    rules = all_rules()
+    if settings is not None:
+        refuse_misfits(settings, rules, analysis)
+    return run_rules(analysis, rules, settings)

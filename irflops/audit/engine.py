@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from irflops.analysis import Analysis
 from irflops.audit.facts import Facts
-from irflops.audit.finding import Audit, Doubt, Finding, NearMiss
+from irflops.audit.finding import Audit, Certainty, Doubt, Finding, NearMiss
 from irflops.audit.rule import AuditRule, Hit, Near, Undecided
 from irflops.audit.settings import Settings
 
@@ -47,9 +47,10 @@ def run_rules(analysis: Analysis, rules: Sequence[AuditRule], settings: Settings
         path=analysis.graph.source.name,
         graph=analysis.graph.name,
         findings=tuple(findings),
-        doubts=tuple(Doubt(rule, reason, len(names), names[0]) for (rule, reason), names in doubts.items()),
+        doubts=tuple(Doubt(rule, reason, tuple(names)) for (rule, reason), names in doubts.items()),
         near=tuple(near),
         rules=tuple(rule.name for rule in asked),
+        partial=analysis.graph.partial,
     )
 
 
@@ -61,6 +62,7 @@ def only_new(audit: Audit, known: Iterable[str], baseline: str) -> Audit:
 
 def _finding(rule: AuditRule, hit: Hit, facts: Facts, settings: Settings, times: Counter[str]) -> Finding:
     op = hit.op
+    is_open = rule.refutable and facts.graph.partial
     module = op.module if op is not None else hit.module
     subject, ordinal = (op.type or "?", facts.ordinal(op)) if op is not None else (hit.subject, 1)
     id_ = f"{rule.name}:{module}:{subject}:{ordinal}"
@@ -71,14 +73,14 @@ def _finding(rule: AuditRule, hit: Hit, facts: Facts, settings: Settings, times:
         rule=rule.name,
         id=id_,
         severity=settings.severity(rule),
-        certainty=hit.certainty,
+        certainty=Certainty.LIKELY if is_open else hit.certainty,
         op=op.name if op is not None else None,
         module=module,
         line=_line(hit, facts),
         message=hit.message,
         measured=hit.measured,
         limit=hit.limit,
-        gain=hit.gain,
+        gain=None if is_open else hit.gain,
         span=op.span if op is not None else None,
     )
 

@@ -32,6 +32,7 @@ LATER_ATTRS = frozenset(
 
 _SLOT_BITS = 32
 
+_AGAIN = frozenset({Phase.BACKWARD, Phase.RECOMPUTE})
 _FORWARD = frozenset({Phase.FORWARD, Phase.SYSTEM, None})
 """Phases of the ops of a forward pass, with what OneFlow puts between them."""
 
@@ -92,7 +93,17 @@ class Facts:
 
     def only_use(self, op: Op) -> Use | None:
         """The one operand slot that reads the op's results, None where several do or none."""
-        return only(self.uses(op))
+        return _only(self.uses(op))
+
+    def only_forward_use(self, op: Op) -> Use | None:
+        """The same in the forward pass: gradients and recomputed ops may read a result again."""
+        if op.name not in self._forward_uses:
+            self._forward_uses[op.name] = _only(use for use in self.uses(op) if use.op.phase not in _AGAIN)
+        return self._forward_uses[op.name]
+
+    @cached_property
+    def _forward_uses(self) -> dict[str, Use | None]:
+        return {}
 
     @cached_property
     def _slots(self) -> Mapping[str, int | list[int]]:
@@ -280,7 +291,7 @@ class Facts:
         return [op for op in self.of("variable") if op.kind in (VariableKind.TRAINABLE, VariableKind.FROZEN)]
 
 
-def only(uses: Iterator[Use]) -> Use | None:
+def _only(uses: Iterator[Use]) -> Use | None:
     """The use, if there is one alone."""
     first = next(uses, None)
     return first if next(uses, None) is None else None

@@ -88,9 +88,18 @@ class Doubt:
 
     rule: str
     reason: str
-    count: int
-    example: str | None
-    """The name of one op that it is about."""
+    ops: tuple[str | None, ...]
+    """The names of the ops that it is about; None once where it is about the graph."""
+
+    @property
+    def count(self) -> int:
+        """How often."""
+        return len(self.ops)
+
+    @property
+    def example(self) -> str | None:
+        """The name of one op that it is about."""
+        return self.ops[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +131,13 @@ class Audit:
     baseline: str | None = None
     """What the findings were compared with, if they were: then those that it has too are left out."""
 
+    partial: bool = False
+    """Whether parts of the graph were not read, in which rules may have found more."""
+
     @property
     def complete(self) -> bool:
-        """Whether every rule could decide everything that it looked at."""
-        return not self.doubts
+        """Whether every rule could decide everything, of the whole graph."""
+        return not self.doubts and not self.partial
 
     def worst(self) -> Severity | None:
         """The severity of the worst finding, None where there is none."""

@@ -29,12 +29,52 @@ HANDED_ON = frozenset({"identity", "hierarchical_parallel_cast", "parallel_cast"
 
 RANDOM = frozenset(
     {
-        *("dropout", "random_mask_like", "bernoulli", "normal", "uniform", "uniform_int", "exponential", "randperm", "coin_flip"),
-        *("multinomial_with_replacement", "generate_random_batch_permutation_indices", "fused_tril_scale_softmax_mask_scale"),
-        "image_random_crop",
+        *("bernoulli", "coin_flip", "distributed_partial_fc_sample", "exponential", "generate_random_batch_permutation_indices"),
+        *("image_random_crop", "multinomial_with_replacement", "normal", "ofrecord_image_decoder_random_crop", "randperm", "rrelu"),
+        *("TestRandomSource", "uniform", "uniform_int"),
     }
 )
-"""Types whose results differ from run to run: two of them are never the same."""
+"""Types whose kernel draws random numbers in each run. `has_seed` does not change that: each kernel goes on with a generator of its own.
 
-UNEQUAL_READS = frozenset({"raw_reader", "megatron_gpt_mmap_data_loader", "OFRecordReader", "OneRecReader", "COCOReader"})
+Together with `DROPOUT_RATES` these are the types of `signatures` that declare a seed, without those that hand it on unused
+(`fused_bias_add_mask_scale` reads a mask that another op drew), those of `UNEQUAL_READS`, and the tables of `STATEFUL`.
+"""
+
+DROPOUT_RATES = {
+    "dropout": "rate",
+    "random_mask_like": "rate",
+    "fused_matmul_bias_add_relu_dropout": "dropout_rate_list",
+    "scaled_dot_product_flash_attention": "p_dropout",
+}
+"""Types that drop elements at random, by the attribute with their rate, or one for each layer; of rate 0 they are not random."""
+
+UNEQUAL_READS = frozenset(
+    {
+        *("COCOReader", "OFRecordReader", "OneRecReader", "megatron_gpt_mmap_data_loader", "ofrecord_image_classification_reader"),
+        *("raw_reader", "recv"),
+    }
+)
 """Types that read the next sample each time."""
+
+UPDATED_IN_PLACE = {
+    "assign": ("ref",),
+    "assign_if": ("ref",),
+    "assign_if_not": ("ref",),
+    "batch_norm_gather_stats_with_counts": ("running_mean", "running_var"),
+    "CategoricalOrdinalEncode": ("table", "size"),
+    "dynamic_loss_scale_schedule": ("loss_scale", "good_step_counter"),
+    "fused_clip_grad": ("model_diff",),
+    "logical_slice_assign": ("ref",),
+    "megatron_gpt_mmap_data_loader": ("iteration",),
+    "moving_average_min_max_observer": ("moving_max", "moving_min"),
+    "ssp_variable_proxy": ("var",),
+}
+"""Operands that a type writes to: what OneFlow's op definitions, 0.7 to master, declare mutable. Without optimizers and batch norms."""
+
+STATEFUL = frozenset(
+    {
+        *("acc", "pack", "unpack", "embedding_lookup", "embedding_lookup_placeholder", "embedding_prefetch", "embedding_put"),
+        "one_embedding_fused_lookup",
+    }
+)
+"""Types with a state from run to run: they count micro-batches, or draw the rows that a table outside the graph lacks."""

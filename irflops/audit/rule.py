@@ -6,12 +6,15 @@ A rule sees `Facts` and its own settings, nothing else: no file, no other rule, 
 from __future__ import annotations
 
 import difflib
+import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from irflops.audit.facts import Facts
 from irflops.audit.finding import Certainty, Measure, Severity
+from irflops.errors import quoted
 from irflops.ir import Op
 
 
@@ -57,6 +60,10 @@ Options = Mapping[str, Any]
 
 Check = Callable[[Facts, Options], Iterable[Outcome]]
 
+LISTED = 50
+"""Names that an error lists."""
+_SELECTABLE = re.compile(r"[\w-]+")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
@@ -67,6 +74,13 @@ class Setting:
     default: Any
     parse: Callable[[object], Any]
     """The value from what TOML holds. ValueError says what it should be instead."""
+
+    def __post_init__(self) -> None:
+        _should_be(f"setting {self.name!r}", {"name": (self.name, str), "meaning": (self.meaning, str), "parse": (self.parse, Callable)})
+        try:
+            json.dumps(self.default)
+        except (TypeError, ValueError, RecursionError):
+            raise TypeError(f"setting {self.name!r}: its default is nothing that TOML holds") from None
 
 
 def whole_number(value: object) -> int:
@@ -91,9 +105,17 @@ def one_of(names: Iterable[str], what: str) -> Callable[[str], str]:
         if name in known:
             return name
         near = difflib.get_close_matches(name, known, n=1)
-        raise ValueError(f"{name!r} is no {what}" + (f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"))
+        there_are = f"; there are {', '.join(known)}" if len(known) <= LISTED else ""
+        raise ValueError(f"{quoted(name)} is no {what}" + (f"; did you mean {near[0]!r}?" if near else there_are))
 
     return check
+
+
+def _should_be(what: str, fields: Mapping[str, tuple[object, Any]]) -> None:
+    """TypeError where a field is not of its type: a declaration is checked where it is made, not where it is used first."""
+    for name, (value, type_) in fields.items():
+        if not isinstance(value, type_):
+            raise TypeError(f"{what}: {name} is of type {type(value).__name__}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,13 +166,26 @@ class AuditRule:
     settings: tuple[Setting, ...] = ()
     undecidable: str = ""
     """Which forms leave out what it needs."""
+    refutable: bool = False
+    """Whether ops that were not read could refute a finding: in a part of a graph it is likely at most, and states no gain."""
     source: str = ""
     """Where the rule or its limit comes from."""
+    refuse: Callable[[Facts, Options], None] | None = None
+    """ValueError where a setting that parses cannot be meant for this graph."""
 
     def __post_init__(self) -> None:
         for name in ("name", "summary", "why", "fix", "good", "bad"):
             if not getattr(self, name):
                 raise TypeError(f"rule {self.name or self.summary!r}: {name} is empty")
+        what = f"rule {self.name!r}"
+        _should_be(what, {name: (getattr(self, name), str) for name in ("name", "summary", "why", "fix", "undecidable", "source")})
+        _should_be(what, {name: (getattr(self, name), (tuple, list)) for name in ("good", "bad", "settings")})
+        _should_be(what, {"severity": (self.severity, Severity), "check": (self.check, Callable)})
+        for name, type_ in (("good", Good), ("bad", Bad), ("settings", Setting)):
+            for item in getattr(self, name):
+                _should_be(what, {f"one of {name}": (item, type_)})
+        if _SELECTABLE.fullmatch(self.name) is None:
+            raise TypeError(f"{what}: a name has letters, digits, - and _ alone")
 
     def options(self, given: Mapping[str, object] | None = None) -> dict[str, Any]:
         """All settings by name: given ones parsed, the others' defaults. ValueError where one cannot be used."""
@@ -164,7 +199,7 @@ class AuditRule:
         try:
             return setting.parse(value)
         except ValueError as error:
-            raise ValueError(f"{self.name}.{setting.name}: {error}") from None
+            raise ValueError(f"{self.name}.{setting.name}: {str(error) or 'this cannot be used'}") from None
 
 
 def _refuse(name: str, rule: str) -> None:

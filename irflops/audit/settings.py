@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from irflops.analysis import Analysis
+from irflops.audit.facts import Facts
 from irflops.audit.finding import SEVERITIES, Severity
 from irflops.audit.patterns import module_pattern
 from irflops.audit.rule import AuditRule, one_of
@@ -27,6 +29,8 @@ class Settings:
     """The least severity that makes an audit fail."""
     rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Settings of rules as TOML holds them, by the rule's name."""
+    path: str | None = None
+    """The file that they stand in, for messages."""
 
     def selects(self, rule: AuditRule) -> bool:
         """Whether a rule is asked."""
@@ -67,7 +71,25 @@ def settings_of(table: Mapping[str, object], rules: Sequence[AuditRule], path: s
             found[fields.get(name, name)] = readers[name](value)
         except ValueError as error:
             raise _refusal(f"audit.{name}: {error}", path) from None
-    return Settings(**found)
+    return Settings(**found, path=path)
+
+
+def refuse_misfits(settings: Settings, rules: Sequence[AuditRule], analysis: Analysis) -> None:
+    """Errors: IrflopsError where a rule's settings cannot be used, or cannot be meant for this graph, whether the rule is asked or not."""
+    by_name = {rule.name: rule for rule in rules}
+    for name in settings.rules:
+        try:
+            rule = by_name[_rule(name, by_name)]
+            options = settings.options(rule)
+            if rule.refuse is not None:
+                rule.refuse(Facts(analysis), options)
+        except ValueError as error:
+            raise _refusal(f"audit.rules: {error}", settings.path) from None
+
+
+def for_explaining(settings: Settings, rule: str) -> Settings:
+    """The settings with this one rule asked, everywhere, whatever they ignore."""
+    return replace(settings, select=(rule,), ignore=(), per_module_ignores={})
 
 
 def with_options(settings: Settings, rules: Sequence[AuditRule], *, select: Sequence[str], ignore: Sequence[str]) -> Settings:

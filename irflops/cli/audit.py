@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import click
 
 from irflops import __version__
-from irflops.analysis import Analysis, analyze_graph
+from irflops.analysis import analyze_graph
 from irflops.audit.config import find_config, read_config
 from irflops.audit.engine import only_new, run_rules
-from irflops.audit.finding import SCHEMA, SEVERITIES, Audit
+from irflops.audit.finding import SEVERITIES, Audit
 from irflops.audit.registry import all_rules
 from irflops.audit.rule import AuditRule
-from irflops.audit.settings import Settings, settings_of, with_options
+from irflops.audit.settings import Settings, for_explaining, refuse_misfits, settings_of, with_options
+from irflops.cli.baseline import known_ids
 from irflops.cli.exit_codes import FINE, FOUND
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, names_of
 from irflops.cli.rules import rule_row
-from irflops.errors import IrflopsError
+from irflops.ir import Graph
 from irflops.readers import load
+from irflops.readers.intake import display_name
 from irflops.report.annotations import write_annotations
 from irflops.report.findings import TOP, audit_report, explain_report
 from irflops.report.json_writer import encoded
@@ -58,13 +59,14 @@ class _Audit(Grouped):
 @click.option("--select", callback=names_of, default="", metavar="A,B", help="Ask only these rules.")
 @click.option("--ignore", callback=names_of, default="", metavar="A,B", help="Do not ask these.")
 @click.option("--baseline", metavar="OTHER", help="Show only what OTHER has not: another graph, or the JSON of its audit.")
-@click.option("--explain", metavar="RULE", help="Show the figures behind a rule, of what did not fire too.")
+@click.option("--explain", metavar="RULE", help="Show the figures behind a rule, of what did not fire too; an ignored one is asked.")
 @click.option("--config", metavar="FILE", help="Read the settings from FILE.  [default: irflops.toml or pyproject.toml, here or above]")
 @click.option("--no-config", is_flag=True, help="Read no settings.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="How to write the result.")
 @click.option("--top", type=click.IntRange(min=1), metavar="N", default=TOP, show_default=True, help="Findings of a rule in a table.")
 @OUTPUT_OPTION
 @click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
+@click.option("--graph-baseline", metavar="NAME|N", help="Which graph of OTHER, where it holds several.  [default: as --graph]")
 @click.option("--partial", is_flag=True, help="Audit what is readable of a damaged graph.")
 @MAX_SIZE_OPTION
 @click.option("--fail-level", type=click.Choice([*SEVERITIES]), help="Exit with 1 from findings of this severity up.  [default: error]")
@@ -82,6 +84,7 @@ def audit(
     top: int,
     output: str | None,
     graph: str | None,
+    graph_baseline: str | None,
     partial: bool,
     max_size: int,
     fail_level: str | None,
@@ -95,24 +98,32 @@ def audit(
     """
     if explain and format_ not in ("table", "json", "markdown"):
         raise click.UsageError("--explain is for --format table, json or markdown.")
+    if graph_baseline is not None and baseline is None:
+        raise click.UsageError("--graph-baseline goes with --baseline.")
+    if path == baseline == "-":
+        raise click.UsageError("standard input can be PATH or the baseline, not both.")
     rules = all_rules()
     settings = _settings(rules, config, no_config, [explain] if explain else select, ignore)
+    ignored = _ignored(settings, explain) if explain else ""
+    if explain:
+        settings = for_explaining(settings, explain)
     if fail_level is not None:
         settings = replace(settings, fail_level=SEVERITIES[fail_level])
     refuse_to_overwrite(output, [path, *([baseline] if baseline else [])])
-
-    def analyzed(file: str, name: str | None) -> Analysis:
-        with sign_of_life(f"auditing {short_path(file)}", quiet):
-            return analyze_graph(load(file, name, partial=partial, max_size=max_size))
-
-    found = run_rules(analyzed(path, graph), rules, settings)
+    with sign_of_life(f"auditing {short_path(path)}", quiet):
+        analysis = analyze_graph(load(path, graph, partial=partial, max_size=max_size))
+        refuse_misfits(settings, rules, analysis)
+        found = run_rules(analysis, rules, settings)
     if baseline is not None:
-        known = _ids_in(baseline)
-        if known is None:
-            known = [finding.id for finding in run_rules(analyzed(baseline, None), rules, settings).findings]
-        found = only_new(found, known, baseline)
+
+        def audited(other: Graph) -> list[str]:
+            return [finding.id for finding in run_rules(analyze_graph(other), rules, settings).findings]
+
+        with sign_of_life(f"auditing {short_path(baseline)}", quiet):
+            known = known_ids(baseline, audited, choice=graph_baseline, graph=graph, partial=partial, max_size=max_size)
+        found = only_new(found, known, display_name(baseline))
     with results_to(output) as stream:
-        _write(found, rules, settings, explain, format_, top, stream)
+        _write(found, rules, settings, explain, ignored, format_, top, stream)
     worst = found.worst()
     failed = (worst is not None and worst >= settings.fail_level) or (strict and not found.complete)
     return FOUND if failed else FINE
@@ -123,29 +134,28 @@ def _settings(rules: Sequence[AuditRule], config: str | None, no_config: bool, s
         raise click.UsageError("--config and --no-config contradict each other.")
     if no_config:
         return with_options(Settings(), rules, select=select, ignore=ignore)
-    file = read_config(Path(config)) if config is not None else find_config(Path.cwd())
+    file = read_config(Path(config)) if config is not None else find_config()
     return with_options(settings_of(file.table("audit"), rules, file.path), rules, select=select, ignore=ignore)
 
 
-def _ids_in(path: str) -> list[str] | None:
-    """The ids in a file that `irflops audit --format json` wrote, None where it is something else: a graph."""
-    try:
-        with Path(path).open("rb") as stream:
-            if stream.read(1) != b"{":
-                return None
-        content: Any = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None  # the readers of graphs say what is wrong with it
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        return None
-    findings = content.get("findings")
-    if not isinstance(findings, list) or not all(isinstance(f, dict) and isinstance(f.get("id"), str) for f in findings):
-        raise IrflopsError("this audit has findings without ids", path=path, hint="write it anew: irflops audit --format json")
-    return [finding["id"] for finding in findings]
+def _ignored(settings: Settings, rule: str) -> str:
+    """Where the settings ignore a rule, in words; nothing where they do not."""
+    patterns = [pattern for pattern, names in settings.per_module_ignores.items() if rule in names]
+    if rule not in settings.ignore and not patterns:
+        return ""
+    where = "" if rule in settings.ignore else f" in {', '.join(patterns)}"
+    return f"by the settings{where}; asked here all the same"
 
 
 def _write(
-    found: Audit, rules: Sequence[AuditRule], settings: Settings, explain: str | None, format_: str, top: int, stream: TextIO
+    found: Audit,
+    rules: Sequence[AuditRule],
+    settings: Settings,
+    explain: str | None,
+    ignored: str,
+    format_: str,
+    top: int,
+    stream: TextIO,
 ) -> None:
     if format_ == "json":
         row = found.to_dict()
@@ -159,7 +169,7 @@ def _write(
     else:
         row_ = next((rule_row(rule) for rule in rules if rule.name == explain), None)
         limit = None if format_ == "markdown" else top
-        report = explain_report(found, row_, limit) if row_ is not None else audit_report(found, limit)
+        report = explain_report(found, row_, limit, ignored) if row_ is not None else audit_report(found, limit)
         if format_ == "markdown":
             write_markdown_report(report, stream)
             return

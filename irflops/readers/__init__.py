@@ -40,9 +40,11 @@ def load(path: str | PathLike[str], graph: str | int | None = None, *, partial: 
     return _read(read_bytes(name, max_size), display_name(name), graph, partial)
 
 
-def loads(data: str | bytes, graph: str | int | None = None, *, name: str = "<string>", partial: bool = False) -> Graph:
-    """The graph in a text or in the bytes of a file; see `load`."""
-    raw = data.encode("utf-8", errors="replace") if isinstance(data, str) else decompress(data, name)
+def loads(
+    data: str | bytes, graph: str | int | None = None, *, name: str = "<string>", partial: bool = False, max_size: int = MAX_SIZE
+) -> Graph:
+    """The graph in a text or in the bytes of a file, of which at most `max_size` are decompressed; see `load`."""
+    raw = data.encode("utf-8", errors="replace") if isinstance(data, str) else decompress(data, name, max_size)
     return _read(raw, name, graph, partial)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from irflops.audit.finding import Audit, Severity
+from irflops.report.table import printable
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
@@ -22,7 +23,7 @@ def write_annotations(audit: Audit, stream: TextIO) -> None:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text).replace("%", "%25")
 
 
 def _property(text: str) -> str:

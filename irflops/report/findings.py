@@ -17,16 +17,16 @@ TOP = 10
 def audit_report(audit: Audit, top: int | None = TOP) -> Report:
     """The findings rule by rule, `top` of each at most, and what could not be decided."""
     tables = [*_by_rule(audit.findings, top), doubt_table(audit.doubts)]
-    return Report(headline=f"{audit.graph}, audit", facts=_facts(audit), tables=[table for table in tables if table.items])
+    return Report(headline=f"{printable(audit.graph)}, audit", facts=_facts(audit), tables=[table for table in tables if table.items])
 
 
-def explain_report(audit: Audit, rule: Mapping[str, str], top: int | None = TOP) -> Report:
-    """What one rule saw: its findings, what came nearest to its limit, and what it left open."""
-    facts = [("rule", f"{rule['name']}: {rule['summary']}"), *_facts(audit)]
+def explain_report(audit: Audit, rule: Mapping[str, str], top: int | None = TOP, ignored: str = "") -> Report:
+    """What one rule saw: its findings, what came nearest to its limit, and what it left open; `ignored` says where settings ignore it."""
+    facts = [("rule", f"{rule['name']}: {rule['summary']}"), *[("ignored", printable(text)) for text in [ignored] if text], *_facts(audit)]
     tables = [*_by_rule(audit.findings, top), near_table(audit.near), doubt_table(audit.doubts)]
     if not any(table.items for table in tables):
         facts.append(("looked at", "nothing in this graph is of the kind that the rule judges"))
-    return Report(headline=f"{audit.graph}, audit", facts=facts, tables=[table for table in tables if table.items])
+    return Report(headline=f"{printable(audit.graph)}, audit", facts=facts, tables=[table for table in tables if table.items])
 
 
 def _facts(audit: Audit) -> list[tuple[str, str]]:
@@ -36,7 +36,8 @@ def _facts(audit: Audit) -> list[tuple[str, str]]:
     if audit.baseline is not None:
         facts.append(("baseline", f"{printable(audit.baseline)}: only what is new is shown"))
     facts.append(("rules asked", f"{len(audit.rules):,}"))
-    facts.append(("complete", "yes" if audit.complete else "no: something unknown kept rules from deciding, see below"))
+    why_not = "something unknown kept rules from deciding, see below" if audit.doubts else "parts of the graph were not read"
+    facts.append(("complete", "yes" if audit.complete else f"no: {why_not}"))
     return facts
 
 

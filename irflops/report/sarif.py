@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, TextIO
@@ -70,6 +71,6 @@ def _notification(doubt: Doubt) -> dict[str, Any]:
 
 
 def _uri(path: str) -> str:
-    """A relative reference as it is, an absolute path with its scheme."""
+    """A relative reference as it is, an absolute path with its scheme; the bytes of a name that is no text are escaped as they are."""
     pure = PurePath(path)
-    return pure.as_uri() if pure.is_absolute() else quote(pure.as_posix())
+    return pure.as_uri() if pure.is_absolute() else quote(os.fsencode(pure.as_posix()))

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from irflops.audit.facts import USERS_PHASES, Facts
 from irflops.audit.finding import Certainty
 from irflops.audit.rule import Hit
+from irflops.audit.rules._gains import step_gain
 from irflops.ir import Op
 
 
@@ -20,6 +21,6 @@ def pairs(facts: Facts, op_types: Collection[str]) -> Iterator[tuple[Op, Op]]:
 
 
 def cancel(first: Op, second: Op, facts: Facts, message: str, certainty: Certainty = Certainty.PROVEN) -> Hit:
-    """The finding that two ops undo each other; the first goes too where nothing else reads it."""
-    both = facts.only_use(first) is not None
-    return Hit(message=message, op=second, certainty=certainty, gain=facts.gain([first, second] if both else [second]))
+    """The finding that two ops undo each other; the first goes too where nothing else reads it, as what was not read of a graph may."""
+    both = not facts.graph.partial and facts.only_use(first) is not None
+    return Hit(message=message, op=second, certainty=certainty, gain=step_gain(facts, [first, second] if both else [second]))

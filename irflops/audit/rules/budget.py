@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
 
@@ -10,8 +11,12 @@ from irflops.audit.finding import Certainty, Measure, Severity
 from irflops.audit.patterns import module_regex
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, one_of, whole_number
 from irflops.cost import COST_NAMES, FIGURES, KINDS, Cost
+from irflops.errors import quoted
 from irflops.fold import UNTYPED
 from irflops.ir import VariableKind
+from irflops.ops import BY_TYPE
+from irflops.readers.job_schema import messages
+from irflops.signatures import op_types
 
 _COSTS: dict[str, tuple[tuple[str, ...], Callable[[Cost], int]]] = {
     **{name: ((name,), lambda cost, name=name: cost.get(name)) for name in FIGURES},  # type: ignore[misc]  # the default binds the name
@@ -46,6 +51,17 @@ def _limits_by_name(value: object) -> dict[str, dict[str, int]]:
     if not isinstance(value, Mapping):
         raise ValueError("should be a table of tables")  # noqa: TRY004 - the user's fault, which the caller tells by ValueError
     return {name: _limits(limits) for name, limits in value.items()}
+
+
+def _refuse(facts: Facts, options: Options) -> None:
+    """A type that the graph lacks costs nothing and is within any budget: one that is misspelt must not look like that."""
+    system = {field.removesuffix("_conf") for field in messages()["OperatorConf"] if field.endswith("_conf") and field != "user_conf"}
+    known = {*facts.analysis.types, *op_types(), *BY_TYPE, *system, UNTYPED}
+    for op_type in options["type"]:
+        if op_type not in known:
+            near = difflib.get_close_matches(op_type, sorted(known), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "irflops analyze --by type lists those of a graph"
+            raise ValueError(f"budget.type: {quoted(op_type)} is no op type of OneFlow's, and none of this graph; {hint}")
 
 
 def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
@@ -98,6 +114,7 @@ RULE = AuditRule(
     fix="Shrink what grew (`irflops analyze --by module` shows where the cost is), or raise the limit on purpose.",
     severity=Severity.ERROR,
     check=_check,
+    refuse=_refuse,
     settings=(
         Setting(name="total", meaning=f"Limits by cost: {', '.join(_COSTS)}.", default={}, parse=_limits),
         Setting(name="module", meaning="Limits by cost, by a pattern of module paths.", default={}, parse=_limits_by_name),

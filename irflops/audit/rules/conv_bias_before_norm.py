@@ -5,65 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from irflops.audit.facts import Facts, argument
-from irflops.audit.finding import Severity
-from irflops.audit.kinds import BATCH_NORMS, CONVOLUTIONS, HANDED_ON
-from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome
-from irflops.audit.rules._reads import only_forward_use
-from irflops.cost import Cost
-from irflops.ir import Op
-
-_ADDITIONS = frozenset({"bias_add", "broadcast_add"})
+from irflops.audit.facts import Facts
+from irflops.audit.finding import Certainty, Severity
+from irflops.audit.kinds import BATCH_NORMS
+from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
+from irflops.audit.rules._biases import before_norm
+from irflops.audit.rules._gains import only_for, step_gain
 
 
 def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     without = 0
     for norm in facts.users(*sorted(BATCH_NORMS)):
-        operand = argument(norm, "x")
-        before = facts.producer(operand) if operand is not None else None
-        if before is None or only_forward_use(before, facts) is None:
+        found = before_norm(norm, facts, facts.only_forward_use)
+        if isinstance(found, str):
+            yield Undecided(reason=found, op=norm)
             continue
-        if before.type in CONVOLUTIONS and argument(before, "bias") is not None:
-            yield _operand(before, norm, facts)
-        elif before.type in _ADDITIONS and _adds_bias(before, facts):
-            bias = facts.variable(before.inputs[1], HANDED_ON)
-            gain = _gain([before, *_alone(bias, facts)], [], facts)
-            yield Hit(message=f"{norm.name} takes the bias away again that it adds", op=before, gain=gain)
+        if found is None or found.bias is None:
+            without += found is not None
+            continue
+        gone, addition = only_for(found.bias, facts), found.addition
+        if addition is not None:
+            message = f"{norm.name} takes the bias away again that it adds"
+            yield Hit(message=message, op=addition, certainty=found.certainty, gain=step_gain(facts, [addition, *gone]))
         else:
-            without += before.type in CONVOLUTIONS
+            conv = found.conv
+            bare = facts.cost_if(replace(conv, inputs=tuple(operand for operand in conv.inputs if operand.arg != "bias")))
+            message = f"{norm.name} takes its bias away again"
+            yield Hit(message=message, op=conv, certainty=found.certainty, gain=step_gain(facts, [conv, *gone], [bare]))
     yield Near(message=f"{without:,} convolutions before a batch norm have no bias")
-
-
-def _operand(conv: Op, norm: Op, facts: Facts) -> Hit:
-    bias = argument(conv, "bias")
-    variable = facts.variable(bias, HANDED_ON) if bias is not None else None
-    bare = facts.cost_if(replace(conv, inputs=tuple(operand for operand in conv.inputs if operand.arg != "bias")))
-    gain = _gain([conv, *_alone(variable, facts)], [bare], facts)
-    return Hit(message=f"{norm.name} takes its bias away again", op=conv, gain=gain)
-
-
-def _gain(removed: list[Op], added: list[Cost], facts: Facts) -> dict[str, int] | None:
-    """None in training: gradients and updates of the bias go too."""
-    return None if facts.has_backward else facts.gain(removed, added)
-
-
-def _alone(variable: Op | None, facts: Facts) -> list[Op]:
-    """The variable, if nothing else reads it."""
-    return [variable] if variable is not None and facts.only_use(variable) is not None else []
-
-
-def _adds_bias(op: Op, facts: Facts) -> bool:
-    """Whether an addition adds a value per channel to the result of a convolution that nothing else reads."""
-    if len(op.inputs) != 2:
-        return False
-    conv = facts.producer(op.inputs[0])
-    if conv is None or conv.type not in CONVOLUTIONS or only_forward_use(conv, facts) is None:
-        return False
-    if facts.variable(op.inputs[1], HANDED_ON) is None:
-        return False
-    shape, weight = facts.shape(op.inputs[1]), argument(conv, "weight")
-    filters = facts.shape(weight) if weight is not None else None
-    return shape is not None and filters is not None and [extent for extent in shape if extent != 1] == [filters[0]]
 
 
 _HEAD = """
@@ -78,7 +47,22 @@ _TAIL = """
 y = normalization(x: {x}, moving_mean: mean, moving_variance: var, gamma: gamma, beta: beta) -> y: f32[1,16,4,4]
 output(in: y)
 """
+_SQUARE = _HEAD.replace("[1,8,4,4]", "[1,8,4,16]") + "p = variable() -> out: f32[16]\n"
+"""As wide as the result has channels."""
+
+_SQUARE_TAIL = _TAIL.replace("[1,16,4,4]", "[1,16,4,16]")
+_FIRST = 'c = conv2d(in: x, weight: w, data_format="channels_first") -> out: f32[1,16,4,16]\n'
 _BARE = _HEAD + "c = conv2d(in: x, weight: w) -> out: f32[1,16,4,4]" + _TAIL.format(x="c")
+
+_GAIN = {
+    "flops": 256,
+    "bytes_read": 4 * 272,
+    "bytes_written": 1024,
+    "activation_elements": 256,
+    "activation_bytes": 1024,
+    "params": 16,
+    "param_bytes": 64,
+}
 
 _STEP = (
     "training"
@@ -105,6 +89,7 @@ RULE = AuditRule(
     fix="Make the convolution with `bias=False`; of a trained model, subtract the bias from the norm's moving mean.",
     severity=Severity.NOTE,
     check=_check,
+    refutable=True,
     good=(
         Good(name="no bias", graph=_BARE),
         Good(
@@ -113,6 +98,35 @@ RULE = AuditRule(
             + "r = input() -> out: f32[1,16,4,4]\nc = conv2d(in: x, weight: w) -> out: f32[1,16,4,4]\n"
             + "s = add_n(in: [c, r]) -> out: f32[1,16,4,4]"
             + _TAIL.format(x="s"),
+        ),
+        Good(
+            name="a variable along the width",
+            graph=_SQUARE + _FIRST + "s = broadcast_add(x: c, y: p) -> z: f32[1,16,4,16]" + _SQUARE_TAIL.format(x="s"),
+        ),
+        Good(
+            name="bias_add along the width",
+            graph=_SQUARE + _FIRST + "s = bias_add(a: c, b: p, axis=3) -> out: f32[1,16,4,16]" + _SQUARE_TAIL.format(x="s"),
+        ),
+        Good(
+            name="a value for each position",
+            graph=_HEAD
+            + "p = variable() -> out: f32[1,1,4,4]\nc = conv2d(in: x, weight: w) -> out: f32[1,16,4,4]\n"
+            + "s = broadcast_add(x: c, y: p) -> z: f32[1,16,4,4]"
+            + _TAIL.format(x="s"),
+        ),
+        Good(
+            name="a norm along the width",
+            graph=_SQUARE
+            + _FIRST.replace("weight: w", "weight: w, bias: p")
+            + _SQUARE_TAIL.format(x="c").replace("beta: beta", "beta: beta, axis=3"),
+        ),
+        Good(
+            name="a shape that is not known",
+            graph=_HEAD
+            + "b = variable() -> out: f32[16]\nn = input() -> out: f32[?,8,4,4]\n"
+            + "c = conv2d(in: n, weight: w, bias: b) -> out: f32[?,16,4,4]\n"
+            + _TAIL.format(x="c").replace("y: f32[1,16,4,4]", "y: f32[?,16,4,4]"),
+            undecided=True,
         ),
     ),
     bad=(
@@ -124,15 +138,7 @@ RULE = AuditRule(
             + _TAIL.format(x="d"),
             op="d",
             because="256 additions; 256 + 16 elements read and 256 written, of 4 bytes",
-            gain={
-                "flops": 256,
-                "bytes_read": 4 * 272,
-                "bytes_written": 1024,
-                "activation_elements": 256,
-                "activation_bytes": 1024,
-                "params": 16,
-                "param_bytes": 64,
-            },
+            gain=_GAIN,
             mended=_BARE,
         ),
         Bad(
@@ -144,6 +150,50 @@ RULE = AuditRule(
             because="256 additions; the 16 elements of the bias are read",
             gain={"flops": 256, "bytes_read": 64, "params": 16, "param_bytes": 64},
             mended=_BARE,
+        ),
+        Bad(
+            name="in a layout with the channels last, and the bias first",
+            graph=_HEAD.replace("[1,8,4,4]", "[1,4,4,8]").replace("[16,8,1,1]", "[16,1,1,8]")
+            + 'b = variable() -> out: f32[16]\nc = conv2d(in: x, weight: w, data_format="channels_last") -> out: f32[1,4,4,16]\n'
+            + "d = broadcast_add(x: b, y: c) -> z: f32[1,4,4,16]"
+            + _TAIL.format(x="d").replace("[1,16,4,4]", "[1,4,4,16]"),
+            op="d",
+            because="256 additions; 256 + 16 elements read and 256 written, of 4 bytes",
+            gain=_GAIN,
+            mended=_HEAD.replace("[1,8,4,4]", "[1,4,4,8]").replace("[16,8,1,1]", "[16,1,1,8]")
+            + 'c = conv2d(in: x, weight: w, data_format="channels_last") -> out: f32[1,4,4,16]'
+            + _TAIL.format(x="c").replace("[1,16,4,4]", "[1,4,4,16]"),
+        ),
+        Bad(
+            name="the axes are not known",
+            graph=_SQUARE + _FIRST + "s = bias_add(a: c, b: p) -> out: f32[1,16,4,16]" + _SQUARE_TAIL.format(x="s"),
+            op="s",
+            because="channels and width are 16 each; 1024 additions; 1024 + 16 elements read and 1024 written",
+            certainty=Certainty.LIKELY,
+            gain={
+                "flops": 1024,
+                "bytes_read": 4 * 1040,
+                "bytes_written": 4096,
+                "activation_elements": 1024,
+                "activation_bytes": 4096,
+                "params": 16,
+                "param_bytes": 64,
+            },
+            mended=_SQUARE.replace("p = variable() -> out: f32[16]\n", "") + _FIRST + _SQUARE_TAIL.format(x="c"),
+        ),
+        Bad(
+            name="a bias that another layer has too",
+            graph=_HEAD
+            + "b = variable() -> out: f32[16]\nc = conv2d(in: x, weight: w, bias: b) -> out: f32[1,16,4,4]\n"
+            + "u = variable() -> out: f32[16,8,1,1]\ne = conv2d(in: x, weight: u, bias: b) -> out: f32[1,16,4,4]\noutput(in: e)\n"
+            + _TAIL.format(x="c"),
+            op="c",
+            because="256 additions; the 16 elements of the bias are read, and stay for the other layer",
+            gain={"flops": 256, "bytes_read": 64},
+            mended=_HEAD
+            + "b = variable() -> out: f32[16]\nc = conv2d(in: x, weight: w) -> out: f32[1,16,4,4]\n"
+            + "u = variable() -> out: f32[16,8,1,1]\ne = conv2d(in: x, weight: u, bias: b) -> out: f32[1,16,4,4]\noutput(in: e)\n"
+            + _TAIL.format(x="c"),
         ),
         Bad(name="in training", graph=_STEP, op="d", because="the gradient of the norm reads the biased result again"),
     ),

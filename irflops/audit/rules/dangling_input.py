@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from irflops.audit.facts import Facts
-from irflops.audit.finding import Severity
-from irflops.audit.rule import AuditRule, Bad, Good, Hit, Options, Outcome, Undecided
+from irflops.audit.finding import Measure, Severity
+from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 
 _LEFT_OUT = ("System-", "Sys-", "OneFlow-System-")
 """How the names of ops begin that OneFlow's passes make; a printed graph shows some of them only where they are read."""
@@ -14,16 +14,25 @@ _LEFT_OUT = ("System-", "Sys-", "OneFlow-System-")
 
 def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     missing: dict[str, list[str]] = {}
+    left_out, is_open = 0, False
     for op in facts.graph.ops:
-        if not facts.is_hidden(op) or op.name.startswith(_LEFT_OUT):
+        if not facts.is_hidden(op):
+            continue
+        if op.name.startswith(_LEFT_OUT):
+            left_out += 1
             continue
         reader = next(facts.uses(op)).op
         if facts.graph.partial:
+            is_open = True
             yield Undecided(reason="parts of the graph were not read, and may hold the producer", op=reader)
         else:
             missing.setdefault(reader.name, []).append(op.outputs[0].lbn)
     for name, lbns in missing.items():
         yield Hit(message=f"nothing in the dump makes {_listed(lbns)}", op=facts.graph.by_name[name])
+    operands = sum(len(op.inputs) for op in facts.graph.ops)
+    if operands and not missing and not is_open:
+        message = f"operands looked at: {operands:,}; sources that OneFlow leaves out: {left_out:,}"
+        yield Near(message=message, measured=Measure("operands", 0), limit=Measure("operands", 0))
 
 
 def _listed(lbns: list[str]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from irflops.audit.facts import USERS_PHASES, Facts
 from irflops.audit.finding import Measure, Severity
@@ -11,23 +13,13 @@ from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome
 from irflops.ir import DType, Op
 
 _HALF = frozenset({DType.FLOAT16, DType.BFLOAT16})
-_SENSITIVE_PARTS = (
-    "softmax",
-    "norm",
-    "loss",
-    "entropy",
-    "nll",
-    "kl_div",
-    "reduce_",
-    "var",
-    "exp",
-    "log",
-    "pow",
-    "sqrt",
-    "square",
-    "cumsum",
+_SINGLE = frozenset({DType.FLOAT32})
+_ENDS = SOURCES | {"output"}
+_SENSITIVE = re.compile(
+    r"(?:^|_)(?:softmax|norm|normalize|normalization|loss|entropy|nll|reduce|var|exp2?|expm1|log(?:2|10|1p|sigmoid|sumexp)?|pow"
+    r"|r?sqrt|square|cumsum|cumprod|xlogy)(?:$|_)"
 )
-"""Parts of op types that float32 is meant for: softmax, norms, losses and what they are made of."""
+"""Words in op types that float32 is meant for: softmax, norms, losses and what they are made of."""
 
 _OVERFLOW_CHECKS = ("dynamic_loss_scale_schedule", "count_not_finite", "multi_count_not_finite")
 """What OneFlow's passes add for a scaled loss, which half precision alone needs."""
@@ -40,24 +32,32 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     if any(facts.of(*_OVERFLOW_CHECKS)) and not any(facts.type(made).dtype in _HALF for op in facts.graph.ops for made in op.outputs):
         yield Undecided(reason="the loss is scaled, as under automatic mixed precision, and the dump shows none of its casts")
         return
-    entries = [op for op in facts.users("cast") if _goes(op, facts, _HALF, frozenset({DType.FLOAT32}))]
     seen: set[str] = set()
-    for entry in entries:
-        if entry.name in seen:
+    for entry in sorted(facts.users("cast"), key=lambda op: facts.place[facts.index[op.name]]):
+        if entry.name in seen or not _goes(entry, facts, _HALF, _SINGLE):
             continue
-        island, is_closed = _island(entry, facts, seen)
-        seen.update(op.name for op in island)
-        if not is_closed:
+        island = _island(entry, facts)
+        seen.update(op.name for op in island.ops)
+        if not island.is_closed:
             continue
-        work = [op for op in island if op.type != "cast" and op.type not in VIEWS]
+        work = [op for op in island.ops if op.type != "cast" and op.type not in VIEWS]
         plain = [op for op in work if not _is_sensitive(op)]
         wanted = len(plain) == len(work) or any(op.type in CONTRACTIONS for op in plain)
         if not plain or not wanted:
             yield Near(message="the float32 ops behind it are meant to be", op=entry)
             continue
-        first = min(plain, key=lambda op: facts.index[op.name])
+        first = min(plain, key=lambda op: facts.place[facts.index[op.name]])
         message = f"{len(plain)} float32 op{'s' if len(plain) > 1 else ''} between half-precision ones, from {entry.name}"
         yield Hit(message=message, op=first, measured=Measure("ops", len(plain)), limit=Measure("ops", 0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Island:
+    """All ops that float32 tensors connect, up to casts from and to half precision."""
+
+    ops: tuple[Op, ...]
+    is_closed: bool
+    """Whether float32 values come from half precision, constants and variables alone, and go back to half precision alone."""
 
 
 def _goes(cast: Op, facts: Facts, from_: frozenset[DType], to: frozenset[DType]) -> bool:
@@ -65,39 +65,36 @@ def _goes(cast: Op, facts: Facts, from_: frozenset[DType], to: frozenset[DType])
 
 
 def _is_sensitive(op: Op) -> bool:
-    return op.type in NORMS or any(part in (op.type or "") for part in _SENSITIVE_PARTS)
+    return op.type in NORMS or _SENSITIVE.search(op.type or "") is not None
 
 
-def _island(entry: Op, facts: Facts, seen: Collection[str]) -> tuple[list[Op], bool]:
-    """All that is connected with a cast to float32, up to casts from and to half precision, and whether it has no other way in or out.
-
-    What was seen behind an earlier entry is not walked again: had that been closed, this entry would have been in it.
-    """
+def _island(entry: Op, facts: Facts) -> _Island:
+    """The island of a cast to float32. It is walked to its end, also where it is open: no other entry of it need be asked then."""
     found = {entry.name: entry}
     waiting = [entry]
+    is_closed, comes_back = True, False
     while waiting:
         op = waiting.pop()
-        if op.type != "cast" or not _goes(op, facts, _HALF, frozenset({DType.FLOAT32})):
+        connected = []
+        if op.type != "cast" or not _goes(op, facts, _HALF, _SINGLE):
             for operand in op.inputs:
                 producer = facts.producer(operand)
                 if producer is None or producer.type == "variable" or facts.type(operand).dtype is not DType.FLOAT32:
                     continue
-                if producer.type in SOURCES or producer.phase not in USERS_PHASES or producer.name in seen:
-                    return list(found.values()), False
-                if producer.name not in found:
-                    found[producer.name] = producer
-                    waiting.append(producer)
-        if op.type == "cast" and facts.type(op.outputs[0]).dtype in _HALF:
-            continue
-        for use in facts.uses(op):
-            if use.op.type == "output" or use.op.name in seen:
-                return list(found.values()), False
-            if use.op.phase not in USERS_PHASES:
-                continue
-            if use.op.name not in found:
-                found[use.op.name] = use.op
-                waiting.append(use.op)
-    return list(found.values()), True
+                is_closed &= producer.type not in SOURCES and producer.phase in USERS_PHASES
+                connected.append(producer)
+        comes_back |= op.type == "cast" and facts.type(op.outputs[0]).dtype in _HALF
+        for made in op.outputs:
+            dtype = facts.type(made).dtype
+            is_closed &= dtype is not DType.FLOAT64
+            if dtype is DType.FLOAT32:
+                connected += [use.op for use in facts.uses_of(made)]
+        for other in connected:
+            is_closed &= other.type != "output"
+            if other.name not in found and other.phase in USERS_PHASES and other.type not in _ENDS:
+                found[other.name] = other
+                waiting.append(other)
+    return _Island(tuple(found.values()), is_closed and comes_back)
 
 
 def _graph(middle: str) -> str:
@@ -119,6 +116,7 @@ RULE = AuditRule(
     fix="Let them run in half precision: drop the cast, or the `.float()` that made it.",
     severity=Severity.WARNING,
     check=_check,
+    refutable=True,
     undecidable=(
         "A graph under automatic mixed precision that was captured without a GPU shows no casts. A job tells that it is on; a printed "
         "graph does not, unless the loss is scaled."
@@ -134,6 +132,10 @@ RULE = AuditRule(
         Good(name="float32 to the end", graph=_graph("b = relu(x: a) -> y: f32[2,8]") + "output(in: b)"),
         Good(name="casts that are not shown", graph="mixed_precision\n" + _graph("b = relu(x: a) -> y: f32[2,8]"), undecided=True),
         Good(
+            name="compared alone",
+            graph=_graph("m = broadcast_greater(x: a, y: a) -> z: bool[2,8]\nb = cast(in: m) -> out: f32[2,8]\noutput(in: b)"),
+        ),
+        Good(
             name="a scaled loss without casts",
             graph="x = input() -> out: f32[2,8]\nn = count_not_finite(x: x) -> y: i64[1]\noutput(in: n)",
             undecided=True,
@@ -145,6 +147,26 @@ RULE = AuditRule(
             graph=_graph("b = relu(x: a) -> y: f32[2,8]"),
             op="b",
             because="one op on float32, and its result is cast back",
+            measured=Measure("ops", 1),
+            limit=Measure("ops", 0),
+        ),
+        Bad(
+            name="an expansion, which is no exponential",
+            graph=_graph("e = expand(in: a) -> out: f32[2,8]\nb = abs(x: e) -> y: f32[2,8]"),
+            op="e",
+            because="two ops on float32",
+            measured=Measure("ops", 2),
+            limit=Measure("ops", 0),
+        ),
+        Bad(
+            name="beside a comparison",
+            graph=_graph(
+                "d = cast(in: h) -> out: f32[2,8]\nm = broadcast_greater(x: d, y: d) -> z: bool[2,8]\n"
+                "b = where(condition: m, x: a, y: a) -> out: f32[2,8]"
+            )
+            + "output(in: m)",
+            op="b",
+            because="the comparison leaves by itself as bool, and connects nothing",
             measured=Measure("ops", 1),
             limit=Measure("ops", 0),
         ),

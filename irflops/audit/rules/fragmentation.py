@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from irflops.audit.facts import USERS_PHASES, Facts
 from irflops.audit.finding import Measure, Severity
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, whole_number
 from irflops.ir import Op
 
-_SUMS = frozenset({"add_n", "broadcast_add"})
-_JOINS = (*sorted(_SUMS), "concat", "stack")
-_STEPS_AN_OP = 20
-"""Ops that are met for each op of the graph at most, over all joins. Branches of a real model end within its module."""
+_KIND = {"add_n": "sum", "broadcast_add": "sum", "concat": "concatenation"}
+"""Joins of one kind that go into one another are one join."""
+
+_JOINS = (*_KIND, "stack")
+_MOST_STEPS = 200
+"""Ops and operands that are met behind a join, but for its ends. Branches of real models show within a few whether they work."""
 
 
 def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
     most = options["branches"]
     widest: dict[str, tuple[int, Op]] = {}
-    budget = _Budget(_STEPS_AN_OP * len(facts.graph.ops))
     for op in facts.users(*_JOINS):
-        if _is_part_of_a_sum(op, facts):
+        if _is_part_of_a_join(op, facts):
             continue
         ends = _ends(op, facts)
         if len(ends) < 2:
             continue
-        count = len(ends) if len(ends) <= most else _parallel(ends, op.module, facts, budget)
+        count = len(ends) if len(ends) <= most else _parallel(ends, op.module, facts)
         if count is None:
             yield Undecided(reason="its branches are too long and too many to follow each", op=op)
         elif count > widest.get(op.module, (1, op))[0]:
@@ -41,21 +41,18 @@ def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
             yield Near(message=message, op=op, measured=measured, limit=limit, closeness=count / most)
 
 
-@dataclass
-class _Budget:
-    """Steps that are left for walks along branches: joins may share them, and each walks them anew."""
-
-    steps: int
-
-
-def _is_part_of_a_sum(op: Op, facts: Facts) -> bool:
-    """Whether an addition has its result added to something in its own module, and is used for nothing else."""
-    use = facts.only_use(op) if op.type in _SUMS else None
-    return use is not None and use.op.type in _SUMS and use.op.module == op.module and use.op.phase in USERS_PHASES
+def _is_part_of_a_join(op: Op, facts: Facts) -> bool:
+    """Whether a sum goes into a sum of its own module, or a concatenation into a concatenation, and is used for nothing else."""
+    if op.type not in _KIND:
+        return False
+    use = facts.only_forward_use(op)
+    return (
+        use is not None and use.op.module == op.module and use.op.phase in USERS_PHASES and _KIND.get(use.op.type or "") == _KIND[op.type]
+    )
 
 
 def _ends(join: Op, facts: Facts) -> list[Op]:
-    """The last ops of what meets in a join, all of its own module or below; a chain of sums is one join."""
+    """The last ops of what meets in a join, all of its own module or below; a chain of joins of one kind is one join."""
     ends: dict[str, Op] = {}
     waiting = [join]
     while waiting:
@@ -63,15 +60,15 @@ def _ends(join: Op, facts: Facts) -> list[Op]:
             producer = facts.producer(operand)
             if producer is None or not _inside(producer.module, join.module):
                 continue
-            if join.type in _SUMS and producer.module == join.module and _is_part_of_a_sum(producer, facts):
+            if producer.module == join.module and _is_part_of_a_join(producer, facts):
                 waiting.append(producer)
             elif producer.type not in ("variable", "input"):
                 ends[producer.name] = producer
     return list(ends.values())
 
 
-def _parallel(ends: Sequence[Op], module: str, facts: Facts, budget: _Budget) -> int | None:
-    """How many branches of a module end in these ops, each with work that no other of them shares; None beyond the budget.
+def _parallel(ends: Sequence[Op], module: str, facts: Facts) -> int | None:
+    """How many branches of a module end in these ops, each with work that no other of them shares; None where that takes too long.
 
     An op is met when all that read it were: it is known then whether one branch alone leads to it. Nothing is left to find where all that
     is still to be met is shared, or of a branch that was seen to work.
@@ -83,11 +80,12 @@ def _parallel(ends: Sequence[Op], module: str, facts: Facts, budget: _Budget) ->
     idle: dict[int | None, int] = dict.fromkeys(range(len(ends)), 1)
     """By number of a branch without work so far, the ops that it alone leads to and that are still to be met."""
     open_ = len(ends)
+    steps = -2 * len(ends)
     while open_:
         index = facts.order[-heapq.heappop(waiting)]
         op, number = facts.graph.ops[index], branch[index]
-        budget.steps -= 1 + len(op.inputs)
-        if budget.steps < 0:
+        steps += 1 + len(op.inputs)
+        if steps > _MOST_STEPS:
             return None
         if number in idle:
             idle[number] -= 1
@@ -150,6 +148,7 @@ RULE = AuditRule(
     fix="Merge branches: convolutions of one kernel and operand are one convolution with more channels.",
     severity=Severity.NOTE,
     check=_check,
+    refutable=True,
     settings=(Setting(name="branches", meaning="The most branches that are allowed.", default=4, parse=whole_number),),
     source="Ma et al., ShuffleNet V2, arXiv 1807.11164, guideline G3",
     good=(

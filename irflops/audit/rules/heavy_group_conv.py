@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from irflops.audit.channels import conv_channels
 from irflops.audit.facts import Facts
 from irflops.audit.finding import Measure, Severity
-from irflops.audit.kinds import CONVOLUTIONS
+from irflops.audit.kinds import CONVOLUTIONS, TRANSPOSED_CONVOLUTIONS
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, whole_number
 
 
 def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
     least = options["groups"]
-    for op in facts.users(*sorted(CONVOLUTIONS)):
+    for op in facts.users(*sorted(CONVOLUTIONS | TRANSPOSED_CONVOLUTIONS)):
         channels = conv_channels(op, facts)
         if channels is None:
             yield Undecided(reason="the shapes of a convolution do not tell its channels", op=op)
@@ -37,7 +37,7 @@ def _graph(channels: int, groups: int) -> str:
 
 RULE = AuditRule(
     name="heavy-group-conv",
-    summary="A convolution has eight groups or more, and fewer than channels.",
+    summary="A convolution, transposed or not, has eight groups or more, and fewer than channels.",
     why="Groups cut the arithmetic and not the memory traffic: at equal FLOPs eight groups run several times slower (ShuffleNet V2, G2).",
     fix="Take fewer groups, or a depthwise convolution and a 1x1 one.",
     severity=Severity.NOTE,
@@ -47,6 +47,11 @@ RULE = AuditRule(
     good=(
         Good(name="four groups", graph=_graph(32, 4)),
         Good(name="depthwise", graph=_graph(32, 32)),
+        Good(
+            name="depthwise, transposed",
+            graph="x = input() -> out: f32[1,32,4,4]\nw = variable() -> out: f32[32,1,3,3]\n"
+            "y = deconv2d(in: x, weight: w) -> out: f32[1,32,6,6]\noutput(in: y)",
+        ),
         Good(name="limit set higher", graph=_graph(32, 8), settings={"groups": 16}),
     ),
     bad=(
@@ -55,6 +60,15 @@ RULE = AuditRule(
             graph=_graph(32, 8),
             op="y",
             because="32 channels over 4 in each filter",
+            measured=Measure("groups", 8),
+            limit=Measure("groups", 8),
+        ),
+        Bad(
+            name="eight groups, transposed",
+            graph="x = input() -> out: f32[1,32,4,4]\nw = variable() -> out: f32[32,6,3,3]\n"
+            "y = deconv2d(in: x, weight: w) -> out: f32[1,48,6,6]\noutput(in: y)",
+            op="y",
+            because="48 channels, 6 of each group",
             measured=Measure("groups", 8),
             limit=Measure("groups", 8),
         ),

@@ -18,6 +18,7 @@ from irflops.signatures import signature
 _CONVS = CONVOLUTIONS | TRANSPOSED_CONVOLUTIONS
 _POOLS = frozenset(f"{kind}_pool_{rank}d" for kind in ("avg", "max") for rank in (1, 2, 3))
 _SCALES = frozenset({"scalar_mul", "scalar_div"})
+_FACTORS = ("has_int_operand", "has_float_operand", "int_operand", "float_operand")
 _UPDATES = frozenset(op_type for op_type in BY_TYPE if op_type.endswith("_update"))
 
 
@@ -75,17 +76,19 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         looked_at += bool(op.attrs)
         if said:
             yield Hit(message="; ".join(said), op=op)
-        elif op.type in _BY_TYPE and not _needed(op.type).issubset(op.attrs):
+        elif op.type is not None and not _needed(op.type).issubset(op.attrs):
             yield Undecided(reason="the form does not hold the op's attributes", op=op)
     yield Near(message=f"the attributes of {looked_at:,} ops were looked at")
 
 
 @cache
 def _needed(op_type: str) -> frozenset[str]:
-    """Attributes that a type has and that are looked at."""
+    """Attributes that a type has and that are looked at: any floating number may be none."""
     declared = signature(op_type)
-    names = frozenset(declared.attrs) if declared is not None else frozenset()
-    return names & {odd.attr for odd in _BY_TYPE[op_type]}
+    if declared is None:
+        return frozenset()
+    looked_at = {odd.attr for odd in _BY_TYPE.get(op_type, ())} | set(_FACTORS if op_type in _SCALES else ())
+    return frozenset(declared.floats) | (frozenset(declared.attrs) & looked_at)
 
 
 def _said_of(op: Op) -> list[str]:

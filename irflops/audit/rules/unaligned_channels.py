@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from irflops.audit.channels import weighted_features
 from irflops.audit.facts import Facts
 from irflops.audit.finding import Measure, Severity
-from irflops.audit.kinds import CONTRACTIONS, CONVOLUTIONS
+from irflops.audit.kinds import CONTRACTIONS, CONVOLUTIONS, HANDED_ON
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, whole_number
+from irflops.ir import Op
 
 _TABLES = frozenset({"gather", "embedding"})
 
@@ -20,8 +21,8 @@ def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
     for op in facts.users(*sorted(CONTRACTIONS)):
         channels = weighted_features(op, facts)
         if channels is None:
-            if op.type in CONVOLUTIONS:
-                yield Undecided(reason="the shapes of a convolution do not tell its channels", op=op)
+            if op.type in CONVOLUTIONS or _is_open(op, facts):
+                yield Undecided(reason="the shapes of a contraction do not tell its channels", op=op)
             continue
         if not (channels.ins % multiple or channels.outs % multiple):
             aligned += 1
@@ -37,6 +38,12 @@ def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
         measured, limit = Measure("channels", odd[0][1]), Measure("channels", -(-odd[0][1] // multiple) * multiple)
         yield Hit(message=f"channels {said}: no multiple of {multiple}", op=op, measured=measured, limit=limit)
     yield Near(message=f"{aligned:,} contractions have channels in multiples of {multiple} on the sides that count")
+
+
+def _is_open(op: Op, facts: Facts) -> bool:
+    """Whether a contraction has a weight, and a shape is not known."""
+    has_weight = any(facts.variable(operand, HANDED_ON) is not None for operand in op.inputs)
+    return has_weight and any(facts.shape(tensor) is None for tensor in (*op.inputs, *op.outputs[:1]))
 
 
 def _made_inside(facts: Facts) -> bytearray:
@@ -75,6 +82,13 @@ RULE = AuditRule(
     source="NVIDIA, Deep Learning Performance: Matrix Multiplication Background, on tensor core requirements",
     good=(
         Good(name="aligned between odd ends", graph=_graph(24)),
+        Good(
+            name="a shape that is not known",
+            graph="x = input() -> out: f32[4,8]\nu = variable() -> out: f32[8,8]\nh = matmul(a: x, b: u) -> out: f32[4,8]\n"
+            "n = reshape(in: h) -> out: f32[?]\nw = variable() -> out: f32[12,8]\ny = matmul(a: n, b: w, transpose_b=true) -> out: f32[?]\n"
+            "output(in: y)",
+            undecided=True,
+        ),
         Good(name="limit set lower", graph=_graph(20), settings={"multiple": 4}),
     ),
     bad=(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from irflops.audit.facts import USERS_PHASES, Facts, Use, argument, only
+from irflops.audit.facts import Facts, argument
 from irflops.audit.finding import Measure, Severity
 from irflops.audit.kinds import HANDED_ON, VIEW_CHAIN
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
@@ -18,6 +18,7 @@ _BETWEEN = frozenset(
         *("scalar_mul", "scalar_div", "scalar_mul_by_tensor", "scalar_div_by_tensor", "scalar_add"),
         *("broadcast_add", "broadcast_mul", "broadcast_div", "add_n", "masked_fill", "where", "fused_scale_tril", "tril"),
         *("cast", "reshape", "expand_dims", "squeeze", "hierarchical_parallel_cast", "identity"),
+        "expand",  # OneFlow 0.9 puts it on the scores where a mask is smaller, and it changes nothing
     }
 )
 """Scales, masks and views that may stand between the scores and their softmax."""
@@ -61,17 +62,17 @@ def _attention(softmax: Op, facts: Facts) -> _Attention | None:
     scores: Operand | None = softmax.inputs[0] if softmax.inputs else None
     while chain[-1].type not in _PRODUCTS:
         before = facts.producer(scores) if scores is not None else None
-        if before is None or _main_use(before, facts) is None or before.type not in _PRODUCTS | _BETWEEN:
+        if before is None or facts.only_forward_use(before) is None or before.type not in _PRODUCTS | _BETWEEN:
             return None
         chain.append(before)
         if before.type not in _PRODUCTS:
             scores = _scores_operand(before, facts)
             masks += [operand for operand in before.inputs if operand is not scores]
     chain.reverse()
-    use = _main_use(softmax, facts)
-    while use is not None and use.op.type in _AFTER:
+    use = facts.only_forward_use(softmax)
+    while use is not None and use.op.type in _AFTER and len(use.op.inputs) == 1:
         chain.append(use.op)
-        use = _main_use(use.op, facts)
+        use = facts.only_forward_use(use.op)
     if use is None or use.op.type not in _PRODUCTS:
         return None
     chain.append(use.op)
@@ -93,11 +94,6 @@ def _scores_operand(op: Op, facts: Facts) -> Operand | None:
         if sized and producer is not None and producer.type in _PRODUCTS | _BETWEEN:
             return operand
     return None
-
-
-def _main_use(op: Op, facts: Facts) -> Use | None:
-    """The use of the first result alone: a dropout's mask is for the backward pass. That pass reads the probabilities too."""
-    return only(use for use in facts.uses_of(op.outputs[0]) if use.op.phase in USERS_PHASES or use.op.type == "output")
 
 
 def _gain(found: _Attention, facts: Facts) -> dict[str, int] | None:
@@ -131,6 +127,7 @@ RULE = AuditRule(
     "both need CUDA.",
     severity=Severity.NOTE,
     check=_check,
+    refutable=True,
     undecidable="Nothing is said where the bytes of its ops are unknown. In training no gain is stated: the backward pass changes too.",
     source="Dao et al., FlashAttention, arXiv 2205.14135",
     good=(
@@ -140,12 +137,26 @@ RULE = AuditRule(
             graph=_QKV + _SCORES + _REST.format("s") + "\noutput(in: s)",
         ),
         Good(
+            name="a sum of two softmaxes",
+            graph=_QKV + _SCORES + "r = batch_matmul(a: v, b: k, transpose_b=true) -> out: f32[2,3,5,5]\n"
+            "p = softmax(in: s) -> out: f32[2,3,5,5]\nt = softmax(in: r) -> out: f32[2,3,5,5]\n"
+            "d = dropout(in: p, _add_to_output: t) -> out: f32[2,3,5,5]\ny = batch_matmul(a: d, b: v) -> out: f32[2,3,5,8]\noutput(in: y)",
+        ),
+        Good(
             name="fused",
             graph=_QKV.replace("[2,3,5,8]", "[2,5,3,8]")
             + f"y = fused_multi_head_attention_inference(query: q, key: k, value: v, {_LAYOUTS}) -> out: f32[2,5,24]\noutput(in: y)",
         ),
     ),
     bad=(
+        Bad(
+            name="masked, in training",
+            graph="training\n" + _QKV + "m = input() -> out: bool[1,1,5,5]\n" + _SCORES + "e = expand(in: s) -> out: f32[2,3,5,5]\n"
+            "n = expand(in: m) -> out: bool[2,3,5,5]\nt = masked_fill(x: e, mask: n) -> out: f32[2,3,5,5]\n" + _REST.format("t"),
+            op="p",
+            because="150 scores of 4 bytes are written by four ops and read by four, and masks of 150 bytes are read either way",
+            measured=Measure("bytes", 8 * 600),
+        ),
         Bad(
             name="scaled",
             graph=_QKV + _SCORES + "t = scalar_mul(in: s) -> out: f32[2,3,5,5]\n" + _REST.format("t"),

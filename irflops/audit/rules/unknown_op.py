@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from irflops.audit.facts import Facts
 from irflops.audit.finding import Measure, Severity
-from irflops.audit.rule import AuditRule, Bad, Good, Hit, Options, Outcome, Undecided
+from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.ops import BY_TYPE
 
 
@@ -22,6 +22,10 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         for op in ops:
             if not facts.is_hidden(op):  # what no line makes is for dangling-input
                 yield Undecided(reason="the op's name does not tell its type", op=op)
+    known = [len(ops) for op_type, ops in facts.by_type.items() if op_type in BY_TYPE]
+    if known and all(op_type is None or op_type in BY_TYPE for op_type in facts.by_type):
+        message = f"ops looked at: {sum(known):,}; their types: {len(known):,}, each with a rule"
+        yield Near(message=message, measured=Measure("ops", 0), limit=Measure("ops", 0))
 
 
 RULE = AuditRule(

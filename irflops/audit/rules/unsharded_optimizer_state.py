@@ -30,7 +30,12 @@ def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
             yield Undecided(reason="how an optimizer state lies, or its size, is not known", op=op)
             continue
         mesh = op.placement.hierarchy
-        times = _copies(nd_sbp, mesh, batch.get(len(mesh), ()))
+        along = batch.get(len(mesh))
+        if along is None:
+            if any(sbp.kind == "B" for sbp in nd_sbp):
+                yield Undecided(reason="no input tells along which dimension of the mesh the batch is split", op=op)
+            continue
+        times = _copies(nd_sbp, mesh, along)
         if times > 1 and (facts.type(op.outputs[0]).numel or 0) >= times * options["elements"]:
             replicated.setdefault(mesh, []).append((op, times))
     for mesh, found in replicated.items():
@@ -45,18 +50,23 @@ def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
             f"ZeRO would save {saved:,} of {held:,} bytes on each"
         )
         yield Hit(message=message, op=first, measured=Measure(_COST, held), limit=Measure(_COST, held - saved), gain={_COST: saved})
+    if not replicated:
+        yield Near(message=f"{len(states):,} optimizer states lie on several devices, none of them whole where the batch is split")
 
 
 def _is_spread(op: Op) -> bool:
     return op.placement is not None and math.prod(op.placement.hierarchy) > 1 and bool(op.outputs)
 
 
-def _batch_dimensions(facts: Facts) -> dict[int, set[int]]:
-    """By rank of a mesh, its dimensions along which inputs are split by their first axis."""
-    found: dict[int, set[int]] = {}
+def _batch_dimensions(facts: Facts) -> dict[int, set[int] | None]:
+    """By rank of a mesh, its dimensions along which inputs are split by their first axis; None where one does not tell how it lies."""
+    found: dict[int, set[int] | None] = {}
     for given in facts.of("input"):
-        nd_sbp = (given.outputs[0].nd_sbp if given.outputs else None) or ()
-        found.setdefault(len(nd_sbp), set()).update(at for at, sbp in enumerate(nd_sbp) if sbp.kind == "S" and sbp.axis == 0)
+        nd_sbp = given.outputs[0].nd_sbp if given.outputs else None
+        if nd_sbp is None:
+            found[len(given.placement.hierarchy) if given.placement is not None else 1] = None
+        elif (dimensions := found.setdefault(len(nd_sbp), set())) is not None:
+            dimensions.update(at for at, sbp in enumerate(nd_sbp) if sbp.kind == "S" and sbp.axis == 0)
     return found
 
 
@@ -109,6 +119,11 @@ RULE = AuditRule(
     good=(
         Good(name="split", graph=_STEP.replace("SBP", "S(0)")),
         Good(name="too small to split", graph=_STEP.replace("SBP", "B"), settings={"elements": 2049}),
+        Good(
+            name="an input that does not tell how it lies",
+            graph=_STEP.replace("SBP", "B").replace("x = input() -> out: f32[4,64] @ 2 (S(0))", "x = input() -> out: f32[4,64] @ 2"),
+            undecided=True,
+        ),
         Good(name="before there is an optimizer", graph=_BEFORE_OPTIMIZER, undecided=True),
         Good(name="saved, of which nobody knows whether it trains", graph=_BEFORE_OPTIMIZER.replace("training", "pruned"), undecided=True),
         Good(name="the batch is not split", graph=_STEP.replace("SBP", "B").replace("f32[4,64] @ 2 (S(0))", "f32[4,64] @ 2 (B)")),

@@ -31,6 +31,9 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
                 yield Hit(message=f"{made.lbn} is float64", op=op, measured=_bits(64), limit=_bits(32))
                 break
             if dtype is DType.INT64 and op.type == "input" and _is_data(op, facts, judged):
+                if facts.graph.partial:
+                    yield Undecided(reason="parts of the graph were not read, and may read the input as an index", op=op)
+                    break
                 yield Hit(
                     message=f"{made.lbn} is int64 and no index: all that reads it casts it to floats",
                     op=op,
