@@ -150,6 +150,36 @@ def repeats(n: int) -> Iterator[str]:
         yield from chain(n // 2, "relu(x: {})", "x", name, f"y: {F32}")
 
 
+def repeats_with_attrs(n: int) -> Iterator[str]:
+    """And sums of what repeats, which need all attributes before them."""
+    yield f"x = input() -> out: {F32}"
+    scale = "scalar_mul(in: {}, has_float_operand=true, float_operand=2.0, has_int_operand=false, int_operand=0)"
+    for name in "ab":
+        yield from chain(n // 4, scale, "x", name, f"out: {F32}")
+    for name in "ab":
+        yield from (f"{name}s{i} = add_n(in: [{name}{i}, {f'{name}s{i - 1}' if i else 'x'}]) -> out: {F32}" for i in range(n // 4))
+
+
+def views_of_copies(n: int) -> Iterator[str]:
+    yield "x = input() -> out: f32[1,8]"
+    for k in range(4):
+        yield f"e{k} = expand(in: x) -> out: {F32}"
+        yield from chain(n // 4, "reshape(in: {})", f"e{k}", f"v{k}_", f"out: {F32}")
+        yield f"y{k} = add_n(in: [v{k}_{n // 4 - 1}, v{k}_{n // 4 - 1}]) -> out: {F32}"
+
+
+def biased(n: int) -> Iterator[str]:
+    """Convolutions with one bias behind a long chain of casts, each before a norm."""
+    yield "x = input() -> out: f32[1,8,4,4]"
+    yield "w = variable() -> out: f32[16,8,1,1]"
+    yield from (f"s{i} = variable(kind=buffer) -> out: f32[16]" for i in range(4))
+    yield "b = variable() -> out: f32[16]"
+    yield from chain(n // 3, "cast(in: {})", "b", type_="out: f32[16]")
+    for i in range(n // 3):
+        yield f"c{i} = conv2d(in: x, weight: w, bias: v{n // 3 - 1}) -> out: f32[1,16,4,4]"
+        yield f"y{i} = normalization(x: c{i}, moving_mean: s0, moving_variance: s1, gamma: s2, beta: s3) -> y: f32[1,16,4,4]"
+
+
 def states(n: int) -> Iterator[str]:
     """As many inputs as optimizer states, of which nothing tells how they lie."""
     yield "training"
