@@ -17,7 +17,7 @@ _TURNED = HANDED_ON | {"transpose"}
 
 
 def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
-    tables: dict[tuple[int, int], Op] = {}
+    tables: dict[tuple[int, ...], Op] = {}
     for op in facts.users(*_LOOKUPS):
         operand = argument(op, "in") or argument(op, "weight")
         table = facts.variable(operand, HANDED_ON) if operand is not None else None
