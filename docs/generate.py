@@ -1,5 +1,5 @@
-"""Writes what the documents quote: `docs/costs.md`, `docs/rules.md` and `docs/conventions.md` from the rules, and the output below each
-`$ irflops ...` of a ```console block.
+"""Writes what the documents quote: `docs/costs.md`, `docs/rules.md`, `docs/rules/` and `docs/conventions.md` from the rules, and the output
+below each `$ irflops ...` of a ```console block.
 
 `python docs/generate.py` rewrites them, `python docs/generate.py --check` names those that are out of date and exits with 1.
 """
@@ -27,6 +27,7 @@ from irflops.ops.rule import Example, OpRule
 ROOT = Path(__file__).resolve().parent.parent
 COSTS = ROOT / "docs" / "costs.md"
 AUDIT = ROOT / "docs" / "rules.md"
+AUDIT_PAGES = ROOT / "docs" / "rules"
 CONVENTIONS_PAGE = ROOT / "docs" / "conventions.md"
 
 
@@ -132,9 +133,9 @@ AUDIT_HEAD = """\
 
 # Audit rules
 
-What `irflops audit` looks for: {rules} rules, with {examples} examples that its tests check. `irflops rules NAME` shows one of them;
-[audit.md](audit.md) tells how to choose and set them. The notation of the graphs is that of irflops/audit/sketch.py: a line is an op, with
-the names of earlier lines as its operands.
+What `irflops audit` looks for: {rules} rules, with {examples} examples that its tests check. `irflops rules NAME` shows what a page here
+does; [audit.md](audit.md) tells how to choose and set them. The notation of the graphs is that of irflops/audit/sketch.py: a line is an op,
+with the names of earlier lines as its operands.
 
 | rule | default | finds |
 | --- | --- | --- |
@@ -144,12 +145,17 @@ the names of earlier lines as its operands.
 
 def audit_page() -> str:
     """The whole of docs/rules.md."""
-    table = "\n".join(f"| [`{rule.name}`](#{rule.name}) | {rule.severity.word} | {_prose(rule.summary)} |" for rule in AUDIT_RULES)
+    table = "\n".join(f"| [`{rule.name}`](rules/{rule.name}.md) | {rule.severity.word} | {_prose(rule.summary)} |" for rule in AUDIT_RULES)
     examples = sum(len(rule.good) + len(rule.bad) for rule in AUDIT_RULES)
-    return "\n".join([AUDIT_HEAD.format(rules=len(AUDIT_RULES), examples=examples, table=table), *map(_audit_rule, AUDIT_RULES)])
+    return AUDIT_HEAD.format(rules=len(AUDIT_RULES), examples=examples, table=table)
 
 
-def _audit_rule(rule: AuditRule) -> str:
+def rule_pages() -> dict[Path, str]:
+    """The page of each rule, by its path."""
+    return {AUDIT_PAGES / f"{rule.name}.md": _rule_page(rule) for rule in AUDIT_RULES}
+
+
+def _rule_page(rule: AuditRule) -> str:
     facts = [
         ("Default", rule.severity.word),
         ("Why", rule.why),
@@ -159,10 +165,11 @@ def _audit_rule(rule: AuditRule) -> str:
     ]
     lines = [f"- {name}: {_prose(text)}" for name, text in facts if text]
     lines += [f"- Setting `{setting.name}`, `{setting.default}` unless set: {_prose(setting.meaning)}" for setting in rule.settings]
-    parts = [f"## {rule.name}\n\n{_prose(rule.summary)}\n\n" + "\n".join(lines)]
+    written = f"<!-- Written by docs/generate.py from irflops/audit/rules/{rule.name.replace('-', '_')}.py. Change it there. -->"
+    parts = [f"{written}\n\n# {rule.name}\n\n{_prose(rule.summary)}\n\n" + "\n".join(lines)]
     parts += [f"Fires: {_prose(bad.name)}\n\n{_sketch(bad)}\n\n{_verdict(bad)}" for bad in rule.bad]
     parts += [f"Does not fire: {_prose(good.name)}\n\n{_sketch(good)}" for good in rule.good]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, "[All rules](../rules.md)"]) + "\n"
 
 
 def _sketch(example: Good | Bad) -> str:
@@ -358,14 +365,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--check", action="store_true", help="write nothing, exit with 1 if something is out of date")
     check = parser.parse_args().check
-    wanted = {COSTS: costs_page(), AUDIT: audit_page(), CONVENTIONS_PAGE: refreshed(conventions_page())}
+    wanted = {COSTS: costs_page(), AUDIT: audit_page(), **rule_pages(), CONVENTIONS_PAGE: refreshed(conventions_page())}
     wanted |= {path: refreshed(path.read_text(encoding="utf-8")) for path in documents() if path not in wanted}
     stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     for path in stale:
         print(f"{path.relative_to(ROOT).as_posix()} {'is out of date' if check else 'was written'}")
         if not check:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(wanted[path], encoding="utf-8", newline="\n")
-    return int(check and bool(stale))
+    gone = [path for path in AUDIT_PAGES.glob("*.md") if path not in wanted]
+    for path in gone:
+        print(f"{path.relative_to(ROOT).as_posix()} {'is of no rule' if check else 'was removed'}")
+        if not check:
+            path.unlink()
+    return int(check and bool(stale or gone))
 
 
 if __name__ == "__main__":

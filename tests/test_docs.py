@@ -45,6 +45,8 @@ def test_cost_definitions_are_up_to_date() -> None:
 def test_audit_rules_are_up_to_date() -> None:
     """The same."""
     assert GENERATE["AUDIT"].read_text(encoding="utf-8") == GENERATE["audit_page"]()
+    pages = {path: path.read_text(encoding="utf-8") for path in GENERATE["AUDIT_PAGES"].iterdir()}
+    assert pages == GENERATE["rule_pages"]()
 
 
 def test_conventions_are_up_to_date() -> None:
