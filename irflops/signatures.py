@@ -47,11 +47,6 @@ def op_types() -> tuple[str, ...]:
     return tuple(sorted(_table()))
 
 
-def is_op_type(name: str) -> bool:
-    """Whether OneFlow has an op type of this name."""
-    return name in _table()
-
-
 @cache
 def signature(op_type: str) -> Signature | None:
     """The signature of an op type, None if OneFlow has no such type."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from jobs import binary
 from random_graph import GRAPH, MODULES, Attr, Node, Tensor
 
 CPU = 'placement=(oneflow.placement(type="cpu", ranks=[0]))'
@@ -177,3 +178,12 @@ def _mlir_value(attr: Attr) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:.6e} : f64" if isinstance(value, float) else f"{value} : {WIDTHS[kind]}"
+
+
+FORMS: dict[str, Callable[[list[Node]], str | bytes]] = {
+    "repr": as_repr,
+    "full job": as_job,
+    "forward job": lambda nodes: as_job(nodes, full=False),
+    "binary": lambda nodes: binary(as_job(nodes)),
+    "mlir": as_mlir,
+}

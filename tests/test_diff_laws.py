@@ -12,9 +12,8 @@ import pytest
 from changing import CHANGES, Network, insert, job_of, random_network, remove
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jobs import binary
-from random_forms import as_job, as_mlir, as_repr
-from random_graph import Node, random_graph
+from random_forms import FORMS, as_job
+from random_graph import random_graph
 
 import irflops
 from irflops.analysis import Analysis, analyze_graph
@@ -24,13 +23,6 @@ from irflops.differ.edit import difference, reversed_edit
 from irflops.differ.side import boxed_in, is_boxing
 from irflops.ir import Graph, Op
 
-FORMS: dict[str, Callable[[list[Node]], str | bytes]] = {
-    "repr": as_repr,
-    "full job": as_job,
-    "forward job": lambda nodes: as_job(nodes, full=False),
-    "binary": lambda nodes: binary(as_job(nodes)),
-    "mlir": as_mlir,
-}
 FEW = settings(max_examples=25, deadline=None)
 SEEDS = st.integers(0, 10**6)
 

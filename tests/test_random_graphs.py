@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
 import pytest
-from jobs import binary
-from random_forms import as_job, as_mlir, as_repr
-from random_graph import KINDS, Known, Node, random_graph
+from random_forms import FORMS, as_job
+from random_graph import KINDS, Known, random_graph
 
 import irflops
 
-FORMS: dict[str, Callable[[list[Node]], str | bytes]] = {
-    "repr": as_repr,
-    "full job": as_job,
-    "forward job": lambda nodes: as_job(nodes, full=False),
-    "binary": lambda nodes: binary(as_job(nodes)),
-    "mlir": as_mlir,
-}
 SIZES = [(seed, 5 + 3 * seed) for seed in range(14)]
 
 

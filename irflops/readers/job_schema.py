@@ -102,6 +102,12 @@ def messages() -> Mapping[str, Mapping[str, Field]]:
     }
 
 
+def system_op_types() -> frozenset[str]:
+    """Types of OneFlow's own operators, each of which has a message of its own."""
+    confs = (field for field in messages()["OperatorConf"] if field.endswith("_conf"))
+    return frozenset(conf.removesuffix("_conf") for conf in confs if conf != "user_conf")
+
+
 def fields_of(message: str) -> Mapping[str, Field] | None:
     """The fields of a message, None if it is opaque."""
     return messages().get(message)

@@ -15,7 +15,7 @@ from irflops.errors import quoted
 from irflops.fold import UNTYPED
 from irflops.ir import VariableKind
 from irflops.ops import BY_TYPE
-from irflops.readers.job_schema import messages
+from irflops.readers.job_schema import system_op_types
 from irflops.signatures import op_types
 
 _COSTS: dict[str, tuple[tuple[str, ...], Callable[[Cost], int]]] = {
@@ -55,8 +55,7 @@ def _limits_by_name(value: object) -> dict[str, dict[str, int]]:
 
 def _refuse(facts: Facts, options: Options) -> None:
     """A type that the graph lacks costs nothing and is within any budget: one that is misspelt must not look like that."""
-    system = {field.removesuffix("_conf") for field in messages()["OperatorConf"] if field.endswith("_conf") and field != "user_conf"}
-    known = {*facts.analysis.types, *op_types(), *BY_TYPE, *system, UNTYPED}
+    known = {*facts.analysis.types, *op_types(), *BY_TYPE, *system_op_types(), UNTYPED}
     for op_type in options["type"]:
         if op_type not in known:
             near = difflib.get_close_matches(op_type, sorted(known), n=1)

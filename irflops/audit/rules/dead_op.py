@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from irflops.audit.effects import is_learning
 from irflops.audit.facts import USERS_PHASES, Facts, argument, result
 from irflops.audit.finding import Measure, Severity
 from irflops.audit.identity import made_as
@@ -99,7 +100,7 @@ def _lasts(op: Op, facts: Facts) -> bool:
     if op.type in _TICKS or (op.type == "repeat" and any(p is not None and p.type in _TICKS for p in map(facts.producer, op.inputs))):
         return True
     if op.type in BATCH_NORMS:
-        return argument(op, "moving_mean") is not None and result(op, "mean") is not None  # it updates the moving statistics
+        return is_learning(op)  # it updates the moving statistics
     return op.type == "output" or not op.outputs or op.phase in (Phase.OPTIMIZER, Phase.SYSTEM)
 
 

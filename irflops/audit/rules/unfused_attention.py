@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from irflops.audit.facts import Facts, argument
 from irflops.audit.finding import Measure, Severity
-from irflops.audit.kinds import HANDED_ON, VIEW_CHAIN
+from irflops.audit.kinds import HANDED_ON, MATMULS, VIEW_CHAIN
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.cost import FIGURES, Cost
 from irflops.ir import Op, Operand
 
-_PRODUCTS = frozenset({"batch_matmul", "broadcast_matmul", "matmul"})
 _BETWEEN = frozenset(
     {
         *("scalar_mul", "scalar_div", "scalar_mul_by_tensor", "scalar_div_by_tensor", "scalar_add"),
@@ -60,12 +59,12 @@ def _attention(softmax: Op, facts: Facts) -> _Attention | None:
     chain = [softmax]
     masks: list[Operand] = []
     scores: Operand | None = softmax.inputs[0] if softmax.inputs else None
-    while chain[-1].type not in _PRODUCTS:
+    while chain[-1].type not in MATMULS:
         before = facts.producer(scores) if scores is not None else None
-        if before is None or facts.only_forward_use(before) is None or before.type not in _PRODUCTS | _BETWEEN:
+        if before is None or facts.only_forward_use(before) is None or before.type not in MATMULS | _BETWEEN:
             return None
         chain.append(before)
-        if before.type not in _PRODUCTS:
+        if before.type not in MATMULS:
             scores = _scores_operand(before, facts)
             masks += [operand for operand in before.inputs if operand is not scores]
     chain.reverse()
@@ -73,7 +72,7 @@ def _attention(softmax: Op, facts: Facts) -> _Attention | None:
     while use is not None and use.op.type in _AFTER and len(use.op.inputs) == 1:
         chain.append(use.op)
         use = facts.only_forward_use(use.op)
-    if use is None or use.op.type not in _PRODUCTS:
+    if use is None or use.op.type not in MATMULS:
         return None
     chain.append(use.op)
     first, last = chain[0], chain[-1]
@@ -91,7 +90,7 @@ def _scores_operand(op: Op, facts: Facts) -> Operand | None:
     for operand in op.inputs:
         producer = facts.producer(operand)
         sized = result is None or facts.type(operand).numel == facts.type(op.outputs[0]).numel
-        if sized and producer is not None and producer.type in _PRODUCTS | _BETWEEN:
+        if sized and producer is not None and producer.type in MATMULS | _BETWEEN:
             return operand
     return None
 
