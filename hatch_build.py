@@ -49,8 +49,8 @@ def write_tables(folder: Path) -> None:
 
 
 def load_grammars() -> ModuleType:
-    """`irflops/grammars.py` by its path: the package itself needs libraries that a build environment lacks."""
-    path = Path(__file__).parent / "irflops" / "grammars.py"
+    """`irflops/readers/text/grammars.py` by its path: the package itself needs libraries that a build environment lacks."""
+    path = Path(__file__).parent / "irflops" / "readers" / "text" / "grammars.py"
     spec = importlib.util.spec_from_file_location("irflops_grammars", path)
     if spec is None or spec.loader is None:
         raise FileNotFoundError(path)

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 import irflops
-from irflops import grammars
+from irflops.readers.text import grammars
 
 PACKAGE = Path(irflops.__file__).parent
 COMMAND = Path(sys.executable).with_name("irflops")

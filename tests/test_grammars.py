@@ -11,7 +11,7 @@ from types import ModuleType
 import lark
 import pytest
 
-from irflops import grammars
+from irflops.readers.text import grammars
 
 CALL = "conv2d(in: f32[1,8,4,4], weight: f32[8,1,3,3], groups=8) -> out: f32[1,8,2,2]"
 
@@ -32,7 +32,7 @@ def test_start_rules_exist_and_are_all_there_is(name: str, caplog: pytest.LogCap
 
 @pytest.mark.parametrize("name", grammars.START)
 def test_every_terminal_has_a_phrase(name: str) -> None:
-    phrases = importlib.import_module("irflops.readers.syntax").TERMINAL_NAMES
+    phrases = importlib.import_module("irflops.readers.text.syntax").TERMINAL_NAMES
     compiled = grammars.compile_grammar(name)
     expected = {terminal.name for terminal in compiled.terminals} - set(compiled.ignore_tokens)
     assert sorted(expected - set(phrases)) == []

@@ -14,7 +14,7 @@ from irflops.readers.module_text import ModuleTexts
 from irflops.readers.module_tree import Level, frozen_modules, name_lost_modules, tensors_of
 from irflops.readers.operators import UNPLACED, draft_of, user_frame
 from irflops.readers.statement import BYTES_PER_TEXT, MAX_TEXTS, Statements
-from irflops.readers.syntax import SyntaxProblem
+from irflops.readers.text.syntax import SyntaxProblem
 from irflops.readers.updates import LOOKS_LIKE_LARS
 from irflops.readers.values import MAX_DEPTH
 

@@ -11,8 +11,8 @@ import lark
 
 from irflops.errors import GraphSyntaxError, Source, Span, error_at, quoted
 from irflops.readers.job_schema import NUMBER_BY_WORD, SECTIONS, Field, Message, Statement, fields_of, is_whole, single
-from irflops.readers.skeleton import Allowance, Skeletons, terminal
-from irflops.readers.syntax import SyntaxProblem
+from irflops.readers.text.skeleton import Allowance, Skeletons, terminal
+from irflops.readers.text.syntax import SyntaxProblem
 
 MAX_DEPTH = 100
 """Levels of messages, as in protobuf's own parsers."""

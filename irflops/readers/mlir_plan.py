@@ -13,7 +13,7 @@ import lark
 
 from irflops.errors import quoted
 from irflops.readers.job_schema import single
-from irflops.readers.syntax import SyntaxProblem
+from irflops.readers.text.syntax import SyntaxProblem
 
 Make = Callable[[Sequence[str]], Any]
 """What makes something of a statement's own values."""

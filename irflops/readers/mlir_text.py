@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from irflops.errors import GraphSyntaxError, IrflopsError, Source, Span, error_at
 from irflops.readers.mlir_plan import BadValue, Plan, RawOp, plan_of
-from irflops.readers.skeleton import Allowance, Skeletons, terminal
-from irflops.readers.syntax import SyntaxProblem
+from irflops.readers.text.skeleton import Allowance, Skeletons, terminal
+from irflops.readers.text.syntax import SyntaxProblem
 
 MAX_DEPTH = 100
 """Levels of regions and dictionaries."""

@@ -13,7 +13,7 @@ from typing import Any
 from irflops.ir import Attrs, AttrValue, Operand, Phase
 from irflops.readers.draft import Draft
 from irflops.readers.statement import Statements
-from irflops.readers.syntax import SyntaxProblem
+from irflops.readers.text.syntax import SyntaxProblem
 from irflops.readers.values import Call, Name
 
 Fields = dict[str, AttrValue]

@@ -9,8 +9,8 @@ from typing import Any
 import lark
 
 from irflops.errors import GraphSyntaxError
-from irflops.grammars import parser
 from irflops.ir import Attrs, AttrValue, DType, TensorType
+from irflops.readers.text.grammars import parser
 
 _DTYPES = {dtype.short: dtype for dtype in DType}
 _WORDS: dict[str, AttrValue] = {"true": True, "false": False, "none": None}

@@ -23,8 +23,8 @@ from irflops.readers.intake import MAX_SIZE, decode, read_bytes, source_of
 from irflops.readers.job_schema import DTYPE_BY_NUMBER, DTYPE_BY_WORD
 from irflops.readers.resolve import free_tensor_module
 from irflops.readers.saved_mlir import read_mlir
-from irflops.readers.skeleton import Skeletons
-from irflops.readers.syntax import SyntaxProblem
+from irflops.readers.text.skeleton import Skeletons
+from irflops.readers.text.syntax import SyntaxProblem
 from irflops.readers.values import MAX_RANK
 
 MODEL, META, DATA, PICKLED = "model.mlir", "meta", "out", "pickled_data"

@@ -8,7 +8,7 @@ from typing import Any
 
 from irflops.errors import quoted
 from irflops.ir import DType, NdSbp, Placement, Sbp
-from irflops.readers.syntax import SyntaxProblem
+from irflops.readers.text.syntax import SyntaxProblem
 
 MAX_DEPTH = 1000
 """Levels of nested parentheses that a value may have."""

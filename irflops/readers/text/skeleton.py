@@ -15,8 +15,8 @@ from typing import Generic, TypeVar
 
 import lark
 
-from irflops.grammars import parser
-from irflops.readers.syntax import SyntaxProblem, explain
+from irflops.readers.text.grammars import parser
+from irflops.readers.text.syntax import SyntaxProblem, explain
 
 T = TypeVar("T")
 

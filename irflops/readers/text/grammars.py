@@ -28,7 +28,7 @@ START: dict[str, tuple[str, ...]] = {
 
 def read_grammar(name: str) -> str:
     """The text of `grammar/NAME.lark`, from the installed package or from beside it (an editable install)."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[2]
     packaged = package / "grammar" / f"{name}.lark"
     path = packaged if packaged.is_file() else package.parent / "grammar" / f"{name}.lark"
     return path.read_text(encoding="utf-8")
