@@ -16,7 +16,7 @@ from irflops.analysis import Analysis, analyze_graph
 from irflops.audit import audit_analysis
 from irflops.capturing import write_capture
 from irflops.errors import IrflopsError
-from irflops.ir import Graph
+from irflops.ir.graph import Graph
 from irflops.readers import load, load_live, loads
 from irflops.whatif import Inputs, changed
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from irflops import notebook, plain
+from irflops import notebook
 from irflops.conventions.count import Structure
 from irflops.cost import COST_NAMES, FIGURES, KINDS, Cost, CostTable, OpCost
 from irflops.fold import UNTYPED, Group, Unknown, bounded, doubt, fold, grouped
 from irflops.infer import Disagreement, Inference, infer
-from irflops.ir import Graph, Location, Note, Op, Operand, VariableKind
-from irflops.tree import tree_of
+from irflops.ir import plain
+from irflops.ir.graph import Graph, Location, Note, Op, Operand, VariableKind
+from irflops.ir.tree import tree_of
 
 SCHEMA = "irflops.analysis/1"
 """Name and version of the JSON form; fields may be added within a version, never renamed or dropped."""

@@ -10,7 +10,7 @@ from typing import Any
 from irflops.analysis import Analysis
 from irflops.conventions.registry import CONVENTIONS, Answer, Convention, count
 from irflops.conventions.rows import plain
-from irflops.ir import Phase
+from irflops.ir.graph import Phase
 
 SCHEMA = "irflops.compare/1"
 """Name and version of the JSON form."""

@@ -17,11 +17,11 @@ from irflops.conventions.rows import plain
 from irflops.cost import Cost, OpCost
 from irflops.errors import IrflopsError
 from irflops.infer import MISFIT, operand_type, view
-from irflops.ir import AttrValue, Op, Operand, TensorType
+from irflops.ir.graph import AttrValue, Op, Operand, TensorType
+from irflops.ir.signatures import signature
 from irflops.lifting import Step
 from irflops.ops import BY_TYPE
 from irflops.ops.rule import OpRule, OpView, Traffic, Unknowable
-from irflops.signatures import signature
 
 SCHEMA = "irflops.explain/1"
 """Name and version of the JSON form."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from irflops.cost import ALL_FIGURES, ALL_MISSING, FIGURES, KINDS, SCALING_BITS, ZERO, Cost, OpCost
-from irflops.ir import Graph, Op, Phase
-from irflops.tree import Tree, nearest
+from irflops.ir.graph import Graph, Op, Phase
+from irflops.ir.tree import Tree, nearest
 
 UNPHASED = "unphased"
 """The key under which ops of no known phase are summed."""

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from irflops.errors import Span
-from irflops.ir import Graph, Op, Operand, Shape, TensorType
+from irflops.ir.graph import Graph, Op, Operand, Shape, TensorType
+from irflops.ir.order import run_order
 from irflops.ops import BY_TYPE
 from irflops.ops.rule import OpView, Unknowable
-from irflops.order import run_order
 
 MISFIT = (ValueError, LookupError, ArithmeticError)
 """What a rule raises on operands that cannot go together: by name, or by running out of dimensions."""

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 
 from irflops.cost import Cost, OpCost
 from irflops.infer import operand_type, view
-from irflops.ir import Graph, Op, Phase, Shape, TensorType
+from irflops.ir.graph import Graph, Op, Phase, Shape, TensorType
+from irflops.ir.order import run_order
 from irflops.ops.rule import OpView
-from irflops.order import run_order
 
 HANDED_ON = frozenset({"repeat", "cast", "identity", "hierarchical_parallel_cast", "parallel_cast"})
 """Types that hand a variable on as it is: what reads their result uses the variable."""

@@ -11,7 +11,7 @@ from irflops.analysis import Analysis, analyze_graph
 from irflops.cost import FIGURES, KINDS, combined
 from irflops.errors import IrflopsError
 from irflops.infer import infer
-from irflops.ir import Graph, Note, Shape
+from irflops.ir.graph import Graph, Note, Shape
 from irflops.whatif import changed
 from irflops.whatif.request import input_op, input_ops, text
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from irflops.analysis import Analysis
 from irflops.errors import IrflopsError
 from irflops.fold import doubt, fold
-from irflops.tree import nearest, tree_of
+from irflops.ir.tree import nearest, tree_of
 
 
 def select(analysis: Analysis, *, phase: str | None = None, module: str | None = None) -> Analysis:

@@ -14,7 +14,7 @@ from typing import Any
 
 from irflops.capturing import compile_for, is_compiled
 from irflops.errors import IrflopsError, quoted
-from irflops.ir import DType
+from irflops.ir.graph import DType
 
 InputSpec = tuple[tuple[int, ...], DType]
 """Shape and element type of a graph's input."""

@@ -11,8 +11,8 @@ from irflops.audit.finding import Audit
 from irflops.audit.kinds import DROPOUT_RATES, RANDOM, STATEFUL, UNEQUAL_READS, UPDATED_IN_PLACE
 from irflops.audit.rules import RULES
 from irflops.audit.sketch import sketch
-from irflops.ir import Op
-from irflops.signatures import op_types, signature
+from irflops.ir.graph import Op
+from irflops.ir.signatures import op_types, signature
 
 HANDED_ON = {"fused_bias_add_mask_scale"}
 """Types that declare a seed and read a mask that another op drew."""

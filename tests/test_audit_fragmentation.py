@@ -11,7 +11,7 @@ from irflops.analysis import analyze_graph
 from irflops.audit.facts import Facts
 from irflops.audit.rules.fragmentation import _inside, _parallel
 from irflops.audit.sketch import sketch
-from irflops.ir import Op
+from irflops.ir.graph import Op
 
 
 def drawn(rng: random.Random) -> str:

@@ -23,7 +23,7 @@ from click.testing import CliRunner
 import irflops
 from irflops.cli import cli
 from irflops.errors import GraphError, IrflopsError
-from irflops.ir import VariableKind
+from irflops.ir.graph import VariableKind
 from irflops.readers.archive import JOB, MANIFEST, REPR, Captured, is_capture, pack, unpack
 from irflops.readers.captured import merge, read_capture
 from irflops.readers.job import read_job_binary

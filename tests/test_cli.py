@@ -20,9 +20,9 @@ from irflops import analyze, cli
 from irflops.cli import analyze as analyze_command
 from irflops.cli import lines as lines_command
 from irflops.cli.schema import SCHEMAS
+from irflops.ir.signatures import op_types
 from irflops.ops import BY_TYPE
 from irflops.report import output
-from irflops.signatures import op_types
 
 
 @pytest.fixture(autouse=True)

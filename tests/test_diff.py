@@ -25,7 +25,7 @@ from irflops.differ.conditions import condition
 from irflops.differ.edit import REVERSE, difference
 from irflops.differ.sums import common_place, folded
 from irflops.errors import IrflopsError
-from irflops.ir import Module, Op, Phase
+from irflops.ir.graph import Module, Op, Phase
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 FORMS = ("repr.txt", "fwd.prototxt", "job.prototxt", "job.pb", "mlir")

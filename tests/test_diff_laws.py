@@ -21,7 +21,7 @@ from irflops.differ import Diff, Edit, diff_analyses
 from irflops.differ.apply import applied
 from irflops.differ.edit import difference, reversed_edit
 from irflops.differ.side import boxed_in, is_boxing
-from irflops.ir import Graph, Op
+from irflops.ir.graph import Graph, Op
 
 FEW = settings(max_examples=25, deadline=None)
 SEEDS = st.integers(0, 10**6)

@@ -21,7 +21,7 @@ import pytest
 import irflops
 from irflops import Analysis
 from irflops.cost import FIGURES
-from irflops.ir import Op, Operand
+from irflops.ir.graph import Op, Operand
 
 ROOT = Path(__file__).resolve().parents[1]
 FIXTURES = ROOT / "fixtures"

@@ -13,7 +13,7 @@ import pytest
 import irflops
 from irflops import Graph
 from irflops.infer import Inference, infer
-from irflops.ir import DType, TensorType
+from irflops.ir.graph import DType, TensorType
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 NAMES = sorted(path.name.removesuffix(".repr.txt.gz") for path in FIXTURES.glob("*.repr.txt.gz"))

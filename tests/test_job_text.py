@@ -12,7 +12,7 @@ from jobs import CONF, W, X, content, job, read, unplaced, user
 
 import irflops
 from irflops.errors import GraphSyntaxError
-from irflops.ir import AttrValue, DType, TensorType
+from irflops.ir.graph import AttrValue, DType, TensorType
 
 
 def attr_of(value: str) -> AttrValue:

@@ -9,7 +9,7 @@ import pytest
 from modules import TYPE, X, module, op, read
 
 from irflops.errors import GraphSyntaxError
-from irflops.ir import AttrValue, DType, TensorType
+from irflops.ir.graph import AttrValue, DType, TensorType
 
 
 def attr_of(text: str) -> AttrValue:

@@ -12,7 +12,7 @@ from modules import TYPE, W, X, module, op, read
 
 import irflops
 from irflops import Graph
-from irflops.ir import DType, Op
+from irflops.ir.graph import DType, Op
 from irflops.readers.job import read_job_binary
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"

@@ -8,7 +8,7 @@ import pytest
 
 import irflops
 from irflops import Graph
-from irflops.ir import Op, Phase, TensorType, VariableKind
+from irflops.ir.graph import Op, Phase, TensorType, VariableKind
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 CPU = '), placement=(oneflow.placement(type="cpu", ranks=[0])))'

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from irflops.ir import Attrs, AttrValue, DType, TensorType
+from irflops.ir.graph import Attrs, AttrValue, DType, TensorType
 from irflops.ops import BY_TYPE
 from irflops.ops.rule import OpView, Work
 

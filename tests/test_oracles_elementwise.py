@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from irflops.ir import Attrs, AttrValue, DType, TensorType
+from irflops.ir.graph import Attrs, AttrValue, DType, TensorType
 from irflops.ops import BY_TYPE
 from irflops.ops.rule import OpView
 

@@ -18,7 +18,7 @@ from irflops import load
 from irflops.analysis import Analysis, analyze_graph
 from irflops.errors import Source
 from irflops.infer import Disagreement
-from irflops.ir import DType, Graph, Location, Module, Note, Op, Operand, Phase, TensorType
+from irflops.ir.graph import DType, Graph, Location, Module, Note, Op, Operand, Phase, TensorType
 from irflops.report.json_writer import write_json
 from irflops.report.numbers import format_count
 from irflops.report.sections import Wish, table_by, whole_report

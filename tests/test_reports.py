@@ -18,7 +18,8 @@ from irflops import load
 from irflops.analysis import Analysis, analyze_graph
 from irflops.cost import Cost, OpCost
 from irflops.errors import IrflopsError, Source
-from irflops.ir import Attrs, DType, Graph, Module, Op, Operand, Phase, TensorType
+from irflops.ir.graph import Attrs, DType, Graph, Module, Op, Operand, Phase, TensorType
+from irflops.ir.tree import tree_of
 from irflops.report.json_writer import write_json
 from irflops.report.numbers import Ratio, format_count, format_exact, format_ratio, format_share
 from irflops.report.sections import BY, Wish, summary_report, table_by, whole_report
@@ -26,7 +27,6 @@ from irflops.report.table import drawn
 from irflops.report.terminal import print_report, print_table
 from irflops.report.text import write_csv, write_latex, write_markdown, write_markdown_report
 from irflops.selection import matching_modules, select
-from irflops.tree import tree_of
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = sorted(path.name for path in (ROOT / "fixtures").glob("*.repr.txt.gz"))

@@ -13,7 +13,7 @@ import pytest
 from modules import TYPE, W, X, module, op, read
 
 from irflops.errors import IrflopsError, NotAGraphError
-from irflops.ir import DType, Graph, TensorType
+from irflops.ir.graph import DType, Graph, TensorType
 from irflops.readers.saved_folder import REPORTED, read_folder
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"

@@ -6,7 +6,7 @@ import irflops
 from irflops import Analysis, Graph
 from irflops import ops as rules
 from irflops.cost import combined
-from irflops.ir import Phase, VariableKind
+from irflops.ir.graph import Phase, VariableKind
 from irflops.ops.rule import OpView
 from irflops.readers.op_signature import read_call
 

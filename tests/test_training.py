@@ -10,7 +10,7 @@ import pytest
 
 import irflops
 from irflops import Analysis, Graph
-from irflops.ir import Op, Phase, VariableKind
+from irflops.ir.graph import Op, Phase, VariableKind
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 TRAINING = ("cnn_accumulate", "cnn_checkpoint", "frozen", "gpt_train", "loc", "mlp_train", "moved_metric", "tied")

@@ -15,7 +15,7 @@ import irflops
 from irflops import Graph, IrflopsError
 from irflops.analysis import analyze_graph
 from irflops.cost import FIGURES
-from irflops.ir import DType, VariableKind
+from irflops.ir.graph import DType, VariableKind
 from irflops.scale import scaling
 from irflops.whatif import changed
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from irflops import Graph
 from irflops.errors import Source
-from irflops.ir import Attrs, Module, Op, Operand, Phase, Shape, TensorType, VariableKind
+from irflops.ir.graph import Attrs, Module, Op, Operand, Phase, Shape, TensorType, VariableKind
 from irflops.readers.op_signature import read_call
 
 Line = tuple[str, ...]

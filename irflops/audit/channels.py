@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from irflops.audit.facts import Facts, argument
 from irflops.audit.kinds import CONVOLUTIONS, HANDED_ON, TRANSPOSED_CONVOLUTIONS
-from irflops.ir import Op
+from irflops.ir.graph import Op
 
 _WEIGHT_ARGS = ("weight", "b", "w")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from irflops.audit.facts import argument, result
 from irflops.audit.kinds import BATCH_NORMS, DROPOUT_RATES, RANDOM, STATEFUL, UNEQUAL_READS, UPDATED_IN_PLACE
-from irflops.ir import Op, Operand
+from irflops.ir.graph import Op, Operand
 
 _NEVER_THE_SAME = RANDOM | UNEQUAL_READS | STATEFUL | frozenset(UPDATED_IN_PLACE)
 

@@ -13,10 +13,10 @@ from irflops.audit.kinds import CONTRACTIONS
 from irflops.cost import COST_NAMES, FIGURES, Cost, CostTable
 from irflops.errors import Span
 from irflops.infer import operand_type, view
-from irflops.ir import Graph, Op, Operand, Phase, TensorType, VariableKind
+from irflops.ir.graph import Graph, Op, Operand, Phase, TensorType, VariableKind
+from irflops.ir.order import run_order
+from irflops.ir.signatures import signature
 from irflops.ops.rule import OpView
-from irflops.order import run_order
-from irflops.signatures import signature
 
 LATER_ATTRS = frozenset(
     {

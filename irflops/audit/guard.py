@@ -12,7 +12,7 @@ from irflops.audit.facts import Facts
 from irflops.audit.finding import Certainty, Measure
 from irflops.audit.rule import AuditRule, Hit, Near, Options, Outcome, Setting, Undecided
 from irflops.errors import IrflopsError
-from irflops.ir import Op
+from irflops.ir.graph import Op
 
 _OURS = str(Path(__file__).resolve().parent.parent)
 

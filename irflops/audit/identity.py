@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from irflops.ir import Op, Phase
+from irflops.ir.graph import Op, Phase
 
 _NUMBER = re.compile(r"-(\d{1,18})$")
 

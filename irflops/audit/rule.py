@@ -15,7 +15,7 @@ from typing import Any
 from irflops.audit.facts import Facts
 from irflops.audit.finding import Certainty, Measure, Severity
 from irflops.errors import quoted
-from irflops.ir import Op
+from irflops.ir.graph import Op
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from irflops.ir import DType, Operand, Placement, TensorType
+from irflops.ir.graph import DType, Operand, Placement, TensorType
 
 
 def device_bytes(made: Operand, type_: TensorType, placement: Placement) -> int:

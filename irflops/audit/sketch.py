@@ -21,11 +21,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from irflops.errors import GraphSyntaxError, Source
-from irflops.ir import Attrs, Graph, Module, NdSbp, Note, Operand, Parameter, Placement, Sbp, TensorType, VariableKind
+from irflops.ir.graph import Attrs, Graph, Module, NdSbp, Note, Operand, Parameter, Placement, Sbp, TensorType, VariableKind
+from irflops.ir.tree import with_parents
 from irflops.readers.assemble import complete, freeze
 from irflops.readers.draft import Draft
 from irflops.readers.op_signature import Call, read_call
-from irflops.tree import with_parents
 
 _LINE = re.compile(
     r"(?:(?P<module>[\w.]+)\s*\|\s*)?(?:(?P<names>\w+(?:\s*,\s*\w+)*)\s*=\s*)?(?P<call>\w+\(.*?)"

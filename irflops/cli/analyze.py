@@ -15,7 +15,7 @@ from irflops.cli.inputs import BATCH_OPTION, DTYPE_OPTION, shapes_of
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, expanded, names_of
 from irflops.cli.tables import write_table
 from irflops.errors import IrflopsError
-from irflops.ir import Phase
+from irflops.ir.graph import Phase
 from irflops.readers import load
 from irflops.report.json_writer import encoded, error_row, write_json
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life

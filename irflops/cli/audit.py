@@ -21,7 +21,7 @@ from irflops.cli.baseline import known_ids
 from irflops.cli.exit_codes import FINE, FOUND
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, names_of
 from irflops.cli.rules import rule_row
-from irflops.ir import Graph
+from irflops.ir.graph import Graph
 from irflops.readers import load
 from irflops.readers.intake import display_name
 from irflops.report.annotations import write_annotations

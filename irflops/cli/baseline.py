@@ -9,7 +9,7 @@ from typing import Any
 
 from irflops.audit.finding import SCHEMA
 from irflops.errors import ChoiceError, IrflopsError
-from irflops.ir import Graph
+from irflops.ir.graph import Graph
 from irflops.readers import load, loads
 from irflops.readers.intake import MAX_SIZE, decode, display_name, read_bytes
 

@@ -7,7 +7,7 @@ import re
 import click
 
 from irflops import capture as write_capture
-from irflops.ir import DType
+from irflops.ir.graph import DType
 from irflops.user_code import InputSpec, compiled_graph
 
 _SPEC = re.compile(r"(\d{1,18}(?:x\d{1,18})*)(?::(\w+))?")

@@ -11,11 +11,11 @@ import click
 from irflops.cli.options import OUTPUT_OPTION
 from irflops.cli.tables import write_table
 from irflops.errors import IrflopsError
+from irflops.ir.signatures import op_types
 from irflops.ops import BY_TYPE
 from irflops.report.json_writer import encoded
 from irflops.report.output import results_to
 from irflops.report.rules import rule_table, rule_text, rules_line
-from irflops.signatures import op_types
 
 
 @click.command()

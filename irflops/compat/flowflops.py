@@ -17,7 +17,7 @@ from typing import Any, TextIO
 from irflops.analysis import Analysis, analyze_graph
 from irflops.conventions.registry import BY_NAME, count
 from irflops.errors import IrflopsError
-from irflops.ir import Graph, VariableKind
+from irflops.ir.graph import Graph, VariableKind
 from irflops.readers import load, loads
 from irflops.whatif import changed
 

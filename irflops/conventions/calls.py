@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from irflops.ir import Graph, Phase, Shape, VariableKind
+from irflops.ir.graph import Graph, Phase, Shape, VariableKind
+from irflops.ir.tree import tree_of
 from irflops.lifting import HANDED_ON, RESHAPED, Step
-from irflops.tree import tree_of
 
 MODULE_TREE, INFERRED = "module_tree", "inferred"
 """Where the classes of modules are known from."""

@@ -23,7 +23,7 @@ from irflops.conventions.rule import (
     x,
     y,
 )
-from irflops.ir import Shape
+from irflops.ir.graph import Shape
 from irflops.lifting import Step
 
 EXTRA = {"LSTM": 10, "GRU": 7, "RNN": 1}

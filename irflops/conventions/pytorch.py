@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from irflops.conventions.calls import Call
 from irflops.conventions.rule import ZERO, Convention, Part, Rule, examples, macs, numel, recurrent_layers, rules
-from irflops.ir import Phase
+from irflops.ir.graph import Phase
 
 
 def recurrent_macs(part: Part) -> int:

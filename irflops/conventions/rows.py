@@ -8,8 +8,8 @@ from typing import Any
 
 from irflops.conventions.count import Answer
 from irflops.conventions.rule import Convention, Number, Rule
-from irflops.ir import Graph
-from irflops.tree import nearest, tree_of
+from irflops.ir.graph import Graph
+from irflops.ir.tree import nearest, tree_of
 
 Row = dict[str, Any]
 

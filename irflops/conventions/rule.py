@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from irflops.conventions.calls import Call
-from irflops.ir import Phase, Shape
+from irflops.ir.graph import Phase, Shape
 from irflops.lifting import Step
 
 Number = int | Fraction

@@ -9,7 +9,7 @@ from irflops.conventions.calls import Call
 from irflops.conventions.count import Structure
 from irflops.conventions.rule import Rule, ToolError, Unknown, numel, x, y
 from irflops.conventions.torchstat import FLOPS, MADD
-from irflops.ir import Shape
+from irflops.ir.graph import Shape
 
 _BYTES = 4
 _WRAP = 1 << 32

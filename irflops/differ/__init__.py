@@ -20,7 +20,7 @@ from irflops.differ.prints import Prints
 from irflops.differ.result import Diff
 from irflops.differ.side import Side, side_of
 from irflops.differ.waterfall import with_costs
-from irflops.ir import Module
+from irflops.ir.graph import Module
 
 
 def diff_analyses(old: Analysis, new: Analysis, *, ignore: Iterable[str] = ()) -> Diff:

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from irflops import plain
 from irflops.differ.edit import Consequence, Edit
 from irflops.differ.follow import inferred
 from irflops.differ.result import Diff
 from irflops.differ.side import INTERFACE, boxed_in, is_boxing
-from irflops.ir import Attrs, DType, Graph, Module, Op, Operand, Parameter, Phase, Placement, TensorType, VariableKind
-from irflops.order import run_order
-from irflops.tree import nearest
+from irflops.ir import plain
+from irflops.ir.graph import Attrs, DType, Graph, Module, Op, Operand, Parameter, Phase, Placement, TensorType, VariableKind
+from irflops.ir.order import run_order
+from irflops.ir.tree import nearest
 from irflops.whatif.alternatives import recast
 
 _DTYPES = {dtype.value[0]: dtype for dtype in DType}

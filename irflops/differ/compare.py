@@ -9,14 +9,14 @@ from functools import cached_property
 from itertools import zip_longest
 from typing import Any
 
-from irflops import plain
 from irflops.differ.edit import Consequence, Edit
 from irflops.differ.follow import Following, sbp_changed
 from irflops.differ.forms import Aspects
 from irflops.differ.pairing import Pairs
 from irflops.differ.presence import Presence, is_late, reads, unused_edits
 from irflops.differ.side import INTERFACE, SUM, Side, Slot
-from irflops.ir import Op, TensorType, VariableKind
+from irflops.ir import plain
+from irflops.ir.graph import Op, TensorType, VariableKind
 
 _CLOSED = {(VariableKind.TRAINABLE, VariableKind.FROZEN), (VariableKind.TRAINABLE, VariableKind.BUFFER)}
 """What becomes of a parameter that learns no more."""

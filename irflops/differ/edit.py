@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from irflops.cost import Cost
-from irflops.ir import Attrs, Module, NdSbp, Op, Phase, Placement, TensorType, VariableKind
+from irflops.ir.graph import Attrs, Module, NdSbp, Op, Phase, Placement, TensorType, VariableKind
 
 KINDS = (
     "op_added",

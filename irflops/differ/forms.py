@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from irflops.ir import Graph
+from irflops.ir.graph import Graph
 
 _PRINTED = ("repr",)
 _DECLARING = ("repr", "capture")

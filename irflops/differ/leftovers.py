@@ -10,8 +10,8 @@ from irflops.differ.pairing import Alignment, Pairs, producers
 from irflops.differ.prints import label, weights
 from irflops.differ.sequence import common, rising
 from irflops.differ.side import MOST, Side, operators_read, slot_of
-from irflops.ir import Op, Phase
-from irflops.tree import nearest
+from irflops.ir.graph import Op, Phase
+from irflops.ir.tree import nearest
 
 _FARTHEST = 100
 """Operators without a counterpart that are looked through for what lies behind them."""

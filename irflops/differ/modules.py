@@ -8,8 +8,8 @@ from collections.abc import Container, Iterator, Mapping
 from irflops.differ.edit import Edit
 from irflops.differ.pairing import Pairs
 from irflops.differ.side import Side
-from irflops.ir import Module
-from irflops.tree import nearest, tree_of
+from irflops.ir.graph import Module
+from irflops.ir.tree import nearest, tree_of
 
 
 def pair_modules(old: Side, new: Side, pairs: Pairs) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from irflops.differ.side import Side
-from irflops.ir import Op, Phase
+from irflops.ir.graph import Op, Phase
 
 Pairs = dict[int, int]
 """Nodes of the old graph, and the nodes that they are in the new one."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from irflops import plain
 from irflops.differ.edit import Edit
 from irflops.differ.forms import Aspects
 from irflops.differ.side import FUSED_TERM, INTERFACE, SUM, Side, Slot, slot_of
-from irflops.ir import Op, Operand, Phase
-from irflops.signatures import signature
+from irflops.ir import plain
+from irflops.ir.graph import Op, Operand, Phase
+from irflops.ir.signatures import signature
 
 
 @dataclass(frozen=True)

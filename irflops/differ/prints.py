@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from irflops.differ.side import INTERFACE, Side
-from irflops.ir import Op, Phase
+from irflops.ir.graph import Op, Phase
 
 
 def label(op: Op, attrs: bool) -> Hashable:

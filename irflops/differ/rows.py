@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from irflops.analysis import Row, cost_row, flat
 from irflops.differ.edit import Edit
 from irflops.differ.sums import Beside, modules, phases, totals, types
-from irflops.ir import Module, Op
+from irflops.ir.graph import Module, Op
 
 if TYPE_CHECKING:
     from irflops.differ.result import Diff

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from irflops.analysis import Analysis
 from irflops.differ.forms import Aspects
 from irflops.infer import operand_type
-from irflops.ir import Op, TensorType
-from irflops.order import run_order
+from irflops.ir.graph import Op, TensorType
+from irflops.ir.order import run_order
 
 _BOXING = re.compile(r"^Sys(?:tem)?-Boxing-")
 _COUNTER = re.compile(r"-\d+(?=$|/|_out)|_\d+$")

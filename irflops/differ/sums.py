@@ -11,7 +11,7 @@ from irflops.cost import Cost
 from irflops.differ.edit import Edit, difference
 from irflops.differ.waterfall import pattern
 from irflops.fold import Group
-from irflops.ir import Module, Op
+from irflops.ir.graph import Module, Op
 
 if TYPE_CHECKING:
     from irflops.differ.result import Diff

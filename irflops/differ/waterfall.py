@@ -12,7 +12,7 @@ from irflops.analysis import Analysis
 from irflops.cost import Cost
 from irflops.differ.edit import Edit, difference
 from irflops.differ.side import boxed_in
-from irflops.ir import Module, Op
+from irflops.ir.graph import Module, Op
 
 _NUMBER = re.compile(r"\d+")
 _PER_PLACE = frozenset({"reads", "feeds", "path", "with"})

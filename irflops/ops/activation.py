@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from irflops.ir import TensorType
+from irflops.ir.graph import TensorType
 from irflops.ops.per_element import Definition, common_shape, elementwise, per_element
 from irflops.ops.reduce import fold
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, Work, results_like, touch_all

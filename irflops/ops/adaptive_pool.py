@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from irflops.ir import DType, TensorType
+from irflops.ir.graph import DType, TensorType
 from irflops.ops.readings import spatial_sizes
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, Work, moves, results_like, touch_all
 from irflops.ops.window import with_extents

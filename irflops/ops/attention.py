@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from irflops.ir import DType, TensorType
+from irflops.ir.graph import DType, TensorType
 from irflops.ops.rule import Example, Inferred, MissingShape, OpRule, OpView, Work, touch_all
 
 

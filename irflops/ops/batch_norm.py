@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irflops.ir import DType, TensorType
+from irflops.ir.graph import DType, TensorType
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, Traffic, Work, moves, touch_all
 
 _HALVES = (DType.FLOAT16, DType.BFLOAT16)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from irflops.ir import DType, TensorType
+from irflops.ir.graph import DType, TensorType
 from irflops.ops.per_element import SOURCE, Definition, broadcast_type, common_dtype, common_shape, elementwise, per_element, same_type
 from irflops.ops.reduce import fold
 from irflops.ops.rule import (

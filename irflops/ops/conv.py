@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from irflops.ir import TensorType
+from irflops.ir.graph import TensorType
 from irflops.ops.readings import convolutions, filter_gradients, transposed_convolutions
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, Work, moves, results_like, touch_all
 from irflops.ops.window import channel_axis, spatial_axes, window_count, with_extents

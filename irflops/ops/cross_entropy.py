@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irflops.ir import TensorType
+from irflops.ir.graph import TensorType
 from irflops.ops.per_element import common_shape
 from irflops.ops.rule import (
     Example,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from irflops.ir import DType, TensorType
+from irflops.ir.graph import DType, TensorType
 from irflops.ops.per_element import SOURCE, Definition, elementwise, per_element
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, ShapeRule, TrafficRule, moves, no_work, results_like, touch_all
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from irflops.ir import TensorType
+from irflops.ir.graph import TensorType
 from irflops.ops.readings import axis_of, segments
 from irflops.ops.resize import baked
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, ShapeRule, Traffic, Work, WorkRule, moves, no_work, normal_axis

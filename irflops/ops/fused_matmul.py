@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from irflops.ir import DType, TensorType
+from irflops.ir.graph import DType, TensorType
 from irflops.ops.rule import Example, Inferred, MissingAttribute, MissingShape, OpRule, OpView, Work, touch_all
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from irflops.ir import TensorType
+from irflops.ir.graph import TensorType
 from irflops.ops.per_element import Definition, common_dtype, common_shape, counts_text, elementwise, same_type
 from irflops.ops.reduce import fold
 from irflops.ops.rule import Example, Inferred, MissingAttribute, OpRule, OpView, Work, WorkRule, touch_all

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from irflops.ir import TensorType
+from irflops.ir.graph import TensorType
 from irflops.ops.readings import flags
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, Work, broadcast_shapes, touch_all
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irflops.ir import TensorType
+from irflops.ir.graph import TensorType
 from irflops.ops.readings import axis_of, permutations, result_extent, result_shape
 from irflops.ops.resize import baked, expanded, like_operand
 from irflops.ops.rule import (

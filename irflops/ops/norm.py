@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from irflops.ir import TensorType
+from irflops.ir.graph import TensorType
 from irflops.ops.batch_norm import statistics_type
 from irflops.ops.readings import axis_of
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, ShapeRule, Work, WorkRule, normal_axis, results_like, touch_all

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from irflops.ir import DType, TensorType
+from irflops.ir.graph import DType, TensorType
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, Traffic, TrafficRule, Work, WorkRule, no_result_shape, touch_all
 
 SOURCE = "OneFlow's model_update_kernel_util.h"

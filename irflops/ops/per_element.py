@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from irflops.ir import DType, Shape, TensorType
+from irflops.ir.graph import DType, Shape, TensorType
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, ShapeRule, Work, WorkRule, broadcast_shapes, touch_all
 
 Definition = tuple[int, int, str]

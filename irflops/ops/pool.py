@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from irflops.ir import DType, TensorType
+from irflops.ir.graph import DType, TensorType
 from irflops.ops.readings import pools
 from irflops.ops.resize import unpooled
 from irflops.ops.rule import Example, Inferred, MissingAttribute, OpRule, OpView, Work, WorkRule, moves, no_work, results_like, touch_all

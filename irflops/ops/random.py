@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irflops.ir import DType, TensorType
+from irflops.ir.graph import DType, TensorType
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, Work, WorkRule, moves, no_work, results_like, touch_all
 from irflops.ops.source import dtype_attr
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
-from irflops.ir import AttrValue
+from irflops.ir.graph import AttrValue
 from irflops.ops.rule import MissingAttribute, OpView, Readings
 from irflops.ops.window import window_count
 

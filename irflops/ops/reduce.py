@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from irflops.ir import DType, TensorType
+from irflops.ir.graph import DType, TensorType
 from irflops.ops.readings import reduced
 from irflops.ops.rule import (
     Example,

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
-from irflops.ir import AttrValue
+from irflops.ir.graph import AttrValue
 from irflops.ops.rule import Changes, OpView, Resized, normal_axis
 
 Ints = tuple[int, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irflops.ir import TensorType
+from irflops.ir.graph import TensorType
 from irflops.ops.batch_norm import statistics_type
 from irflops.ops.norm import norm_cost, norm_grad_cost, param_grad_cost, rows_norm_shape, with_statistics
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, Work, normal_axis, results_like, touch_all

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from irflops.ir import NO_ATTRS, Attrs, AttrValue, DType, TensorType
+from irflops.ir.graph import NO_ATTRS, Attrs, AttrValue, DType, TensorType
 
 FMA = 2
 """FLOPs of one multiply-accumulate: a multiplication and an addition."""

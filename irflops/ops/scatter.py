@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from irflops.ir import DType, TensorType
+from irflops.ir.graph import DType, TensorType
 from irflops.ops.embedding import one_per_element, shaped_like
 from irflops.ops.readings import result_shape
 from irflops.ops.resize import baked

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irflops.ir import DType, TensorType
+from irflops.ir.graph import DType, TensorType
 from irflops.ops.per_element import SOURCE, broadcast_type, per_element
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, ShapeRule, touch_all
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from irflops.ir import TensorType
+from irflops.ir.graph import TensorType
 from irflops.ops.readings import narrowings, result_shape, slices
 from irflops.ops.resize import fixed, narrowed, slice_undone, sliced, sliced_from
 from irflops.ops.rule import (

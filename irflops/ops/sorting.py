@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irflops.ir import DType, TensorType
+from irflops.ir.graph import DType, TensorType
 from irflops.ops.readings import result_extent
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, Work, touch_all
 from irflops.ops.source import dtype_attr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from irflops.ir import DType, TensorType
+from irflops.ir.graph import DType, TensorType
 from irflops.ops.readings import ranges, result_extent, result_shape, rows_and_columns
 from irflops.ops.resize import baked
 from irflops.ops.rule import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irflops.ir import TensorType
+from irflops.ir.graph import TensorType
 from irflops.ops.readings import interpolations
 from irflops.ops.resize import baked
 from irflops.ops.rule import Example, Inferred, MissingAttribute, OpRule, OpView, Work, moves, results_like, touch_all

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from irflops.ir import TensorType
+from irflops.ir.graph import TensorType
 from irflops.ops.readings import axes_of_one, axis_of, result_shape, runs_of_axes
 from irflops.ops.resize import reshaped
 from irflops.ops.rule import Example, Inferred, OpRule, OpView, no_work, normal_axis, touch_nothing

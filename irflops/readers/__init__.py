@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from irflops.errors import ChoiceError, NotAGraphError, Source, Span, error_at
-from irflops.ir import Graph, Note
+from irflops.ir.graph import Graph, Note
 from irflops.readers.detect import JOB_BINARY, JOB_TEXT, MLIR, ZIP, form_of
 from irflops.readers.graph_repr import read_graph
 from irflops.readers.intake import MAX_SIZE, decompress, display_name, read_bytes, source_of

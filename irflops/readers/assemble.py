@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from irflops.errors import GraphError, Source, Span, error_at, quoted
-from irflops.ir import Note, Op, Operand, VariableKind
-from irflops.order import run_order
+from irflops.ir.graph import Note, Op, Operand, VariableKind
+from irflops.ir.order import run_order
 from irflops.readers.draft import Draft, Links
 from irflops.readers.phase import assign_phases
 from irflops.readers.resolve import resolve

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from irflops.ir import NO_ATTRS, Attrs, Location, Operand, Phase, Placement, VariableKind
+from irflops.ir.graph import NO_ATTRS, Attrs, Location, Operand, Phase, Placement, VariableKind
 
 
 @dataclass(slots=True)

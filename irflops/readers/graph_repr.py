@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 from irflops.errors import GraphSyntaxError, Source, Span, error_at
-from irflops.ir import Graph, Note, Operand, Parameter, Placement, TensorType, VariableKind
+from irflops.ir.graph import Graph, Note, Operand, Parameter, Placement, TensorType, VariableKind
 from irflops.readers import log
 from irflops.readers.assemble import complete, freeze, result_operand
 from irflops.readers.draft import Draft

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from irflops.errors import GraphSyntaxError, IrflopsError, NotAGraphError, Source, Span, error_at, quoted
-from irflops.ir import UNKNOWN_TENSOR, Attrs, AttrValue, Graph, Module, NdSbp, Note, Operand, Placement, Sbp, TensorType
+from irflops.ir.graph import UNKNOWN_TENSOR, Attrs, AttrValue, Graph, Module, NdSbp, Note, Operand, Placement, Sbp, TensorType
+from irflops.ir.tree import nearest, with_parents
 from irflops.readers import job_text, job_wire
 from irflops.readers.assemble import complete, freeze
 from irflops.readers.draft import Draft
@@ -17,7 +18,6 @@ from irflops.readers.placement import MAX_DEVICES, placement_of_devices
 from irflops.readers.resolve import resolve
 from irflops.readers.statement import Statements
 from irflops.readers.values import MAX_RANK
-from irflops.tree import nearest, with_parents
 
 _RESULT_FIELDS = frozenset({"out", "out_0", "y", "acc"})
 """Fields of OneFlow's own operators that name a blob of theirs; their other texts with a slash are operands."""

@@ -15,7 +15,7 @@ from importlib import resources
 from typing import Any
 
 from irflops.errors import Span
-from irflops.ir import DType
+from irflops.ir.graph import DType
 
 Message = dict[str, Any]
 """A message as plain data: a value by field name, a list where the field repeats. Absent fields are absent. Enums are numbers."""

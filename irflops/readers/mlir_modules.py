@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from irflops.errors import GraphSyntaxError
-from irflops.ir import AttrValue, Module
+from irflops.ir.graph import AttrValue, Module
+from irflops.ir.tree import nearest, with_parents
 from irflops.readers.draft import Draft
 from irflops.readers.operators import UNPLACED
-from irflops.tree import nearest, with_parents
 
 Scope = AttrValue
 """What OneFlow numbers a scope by: a module's, or that of one parameter, or one that a pass made. None where it is not told."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 from irflops.errors import quoted
-from irflops.ir import UNKNOWN_TENSOR, DType, TensorType
+from irflops.ir.graph import UNKNOWN_TENSOR, DType, TensorType
 from irflops.readers.values import MAX_RANK
 
 _TENSOR = re.compile(r"tensor<(?:\*x|((?:(?:[0-9]{1,19}|\?)x)*))((?!x)[A-Za-z!][^\s,]*)\s*(?:,.*)?>\Z", re.DOTALL)

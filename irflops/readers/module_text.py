@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from irflops.ir import Attrs, AttrValue, Operand, Phase
+from irflops.ir.graph import Attrs, AttrValue, Operand, Phase
 from irflops.readers.draft import Draft
 from irflops.readers.statement import Statements
 from irflops.readers.text.syntax import SyntaxProblem

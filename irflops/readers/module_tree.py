@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
 from irflops.errors import Span
-from irflops.ir import Module, ModuleCall, Parameter, Shape, TensorType, VariableKind
+from irflops.ir.graph import Module, ModuleCall, Parameter, Shape, TensorType, VariableKind
 from irflops.readers.draft import Draft
 from irflops.readers.operators import UNPLACED
 from irflops.readers.variables import LOOKED_THROUGH

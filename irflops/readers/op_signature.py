@@ -9,7 +9,7 @@ from typing import Any
 import lark
 
 from irflops.errors import GraphSyntaxError
-from irflops.ir import Attrs, AttrValue, DType, TensorType
+from irflops.ir.graph import Attrs, AttrValue, DType, TensorType
 from irflops.readers.text.grammars import parser
 
 _DTYPES = {dtype.short: dtype for dtype in DType}

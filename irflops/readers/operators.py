@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from irflops.ir import Location, Operand
+from irflops.ir.graph import Location, Operand
+from irflops.ir.signatures import operand_names
 from irflops.readers.assemble import result_operand
 from irflops.readers.draft import Draft
 from irflops.readers.resolve import Resolved, free_tensor_module, resolve
 from irflops.readers.statement import RawArg, RawOp, RawTensor
 from irflops.readers.updates import is_update_name, read_update
-from irflops.signatures import operand_names
 
 _NEEDS_NO_OPERANDS = frozenset({"input", "output", "constant_like", "device_tick"})
 """Types that a line may elide without loss: nothing is read, or the consumers tell what."""

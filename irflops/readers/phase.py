@@ -6,10 +6,10 @@ import re
 from collections.abc import Collection
 from functools import cache
 
-from irflops.ir import Phase, VariableKind
+from irflops.ir.graph import Phase, VariableKind
+from irflops.ir.signatures import signature
 from irflops.readers.draft import Draft, Links
 from irflops.readers.updates import is_update_name, state_suffix
-from irflops.signatures import signature
 
 _OPTIMIZER_NAME = re.compile(
     r"^Sys(?:tem)?-(?:Train-)?(?:ClipGradient|DynamicLossScale|DiffScale|RegularizeGradient)"

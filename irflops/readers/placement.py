@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from irflops.ir import Placement
+from irflops.ir.graph import Placement
 
 MAX_DEVICES = 1 << 20
 """Devices of one placement that are believed; the largest clusters have some ten thousand."""

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import lark
 
 from irflops.errors import IrflopsError, NotAGraphError, quoted
-from irflops.ir import UNKNOWN_TENSOR, Graph, Note, Op, TensorType
+from irflops.ir.graph import UNKNOWN_TENSOR, Graph, Note, Op, TensorType
 from irflops.readers.intake import MAX_SIZE, decode, read_bytes, source_of
 from irflops.readers.job_schema import DTYPE_BY_NUMBER, DTYPE_BY_WORD
 from irflops.readers.resolve import free_tensor_module

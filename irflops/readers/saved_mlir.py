@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from irflops.errors import GraphError, GraphSyntaxError, IrflopsError, NotAGraphError, Source, Span, error_at, quoted
-from irflops.ir import NO_ATTRS, DType, Graph, Note, Operand, Phase, Placement, TensorType
+from irflops.ir.graph import NO_ATTRS, DType, Graph, Note, Operand, Phase, Placement, TensorType
 from irflops.readers.assemble import complete, freeze
 from irflops.readers.draft import Draft
 from irflops.readers.mlir_modules import Scope, assign_modules

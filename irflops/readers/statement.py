@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import lark
 
-from irflops.ir import Location, NdSbp, Placement, TensorType
+from irflops.ir.graph import Location, NdSbp, Placement, TensorType
 from irflops.readers.text.grammars import parser
 from irflops.readers.text.syntax import SyntaxProblem, explain
 from irflops.readers.values import MAX_DEPTH, Call, Name, check_depth, dtype_of, nd_sbp_of, placement_of, shape_of

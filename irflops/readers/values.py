@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from irflops.errors import quoted
-from irflops.ir import DType, NdSbp, Placement, Sbp
+from irflops.ir.graph import DType, NdSbp, Placement, Sbp
 from irflops.readers.text.syntax import SyntaxProblem
 
 MAX_DEPTH = 1000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from irflops.ir import VariableKind
+from irflops.ir.graph import VariableKind
 from irflops.readers.draft import Draft, Links
 from irflops.readers.phase import is_update
 from irflops.readers.resolve import free_tensor_module

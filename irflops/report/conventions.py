@@ -12,11 +12,11 @@ from irflops.comparison import Comparison, Reason
 from irflops.conventions.registry import Answer
 from irflops.conventions.rows import module_rows, type_rows
 from irflops.conventions.torchstat_table import LayerRow
+from irflops.ir.tree import tree_of
 from irflops.report.numbers import Figure, Ratio, format_exact
 from irflops.report.sections import Report
 from irflops.report.summary import headline
 from irflops.report.table import Column, Table, printable
-from irflops.tree import tree_of
 
 _WIDTH = 100
 _BYTES_A_MB = 1024**2

@@ -9,10 +9,10 @@ from typing import Any
 from irflops.cost import FIGURES, KINDS, Cost
 from irflops.differ import Diff
 from irflops.differ.sums import Beside, Folded, common_place, folded, is_changed, modules, phases, totals, types
+from irflops.ir.tree import tree_of
 from irflops.report.diff_words import relative, signed, signed_scaled, words
 from irflops.report.numbers import Scale, common_scale, format_count, format_scaled
 from irflops.report.table import Column, Table, printable
-from irflops.tree import tree_of
 
 ROWS = 20
 """Rows of a table of edits or of parts unless the user wants all."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from irflops.differ.edit import KINDS, Edit
-from irflops.ir import Module, Op
+from irflops.ir.graph import Module, Op
 from irflops.report.numbers import Scale, format_count, format_scaled
 from irflops.report.table import printable
 

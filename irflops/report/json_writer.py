@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from irflops.analysis import Analysis, cost_row
 from irflops.cost import Cost
 from irflops.errors import IrflopsError
-from irflops.ir import Phase
+from irflops.ir.graph import Phase
 
 _BLOCK = 256
 """Rows that go to the stream in one piece."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from irflops.analysis import Analysis
 from irflops.errors import IrflopsError
+from irflops.ir.tree import tree_of
 from irflops.report.summary import facts, headline, model_of, model_table
 from irflops.report.table import Table, arranged, printable
 from irflops.report.tables import (
@@ -20,7 +21,6 @@ from irflops.report.tables import (
     unknown_table,
 )
 from irflops.selection import matching_modules, select
-from irflops.tree import tree_of
 
 TOP = 20
 """Rows of a table of operators or op types unless the user says otherwise."""

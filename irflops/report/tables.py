@@ -7,11 +7,11 @@ from typing import Any
 
 from irflops.analysis import Analysis
 from irflops.cost import FIGURES, KINDS, Cost, combined
-from irflops.ir import AttrValue, Location, Operand
+from irflops.ir.graph import AttrValue, Location, Operand
+from irflops.ir.tree import tree_of
 from irflops.report.numbers import Figure, Ratio, quotient_certainty
 from irflops.report.table import Column, Table
 from irflops.selection import matching_modules
-from irflops.tree import tree_of
 
 _WORK = ("macs", "flops", "flops_share")
 

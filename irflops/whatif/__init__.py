@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from irflops.errors import IrflopsError, quoted
 from irflops.infer import infer
-from irflops.ir import Attrs, AttrValue, DType, Graph, Module, ModuleCall, Note, Op, Operand, Shape, TensorType, VariableKind
+from irflops.ir.graph import Attrs, AttrValue, DType, Graph, Module, ModuleCall, Note, Op, Operand, Shape, TensorType, VariableKind
 from irflops.whatif.alternatives import recast
 from irflops.whatif.request import Asked, Inputs, asked, dtype_of, text
 from irflops.whatif.worlds import OTHER_FORM, OTHER_SIZE, Outcome, carried

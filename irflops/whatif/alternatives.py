@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from irflops.infer import MISFIT, misfit_text
-from irflops.ir import Attrs, AttrValue, DType, Op, Shape, TensorType
+from irflops.ir.graph import Attrs, AttrValue, DType, Op, Shape, TensorType
+from irflops.ir.signatures import signature
 from irflops.ops import BY_TYPE, RULES
 from irflops.ops.rule import Changes, Inferred, MissingAttribute, OpRule, OpView, Unknowable
-from irflops.signatures import signature
 
 MOST_READINGS = 20_000
 """Sets of attributes of one operator that are tried."""

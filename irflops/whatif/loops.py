@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from irflops.ir import Op, Shape
+from irflops.ir.graph import Op, Shape
 
 Ints = tuple[int, ...]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from irflops.errors import IrflopsError, quoted
-from irflops.ir import DType, Graph, Op, Shape, TensorType
+from irflops.ir.graph import DType, Graph, Op, Shape, TensorType
 
 MOST_EXTENT = 2**63 - 1
 """OneFlow holds extents in 64 bits."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 from irflops.errors import IrflopsError, error_at, quoted
-from irflops.ir import AttrValue, Graph, Op, Operand, Shape, TensorType
+from irflops.ir.graph import AttrValue, Graph, Op, Operand, Shape, TensorType
+from irflops.ir.order import run_order
 from irflops.ops import BY_TYPE
 from irflops.ops.resize import CUTS
 from irflops.ops.rule import Changes, broadcast_shapes
-from irflops.order import run_order
 from irflops.whatif.alternatives import Alternative, Answer, Operands, alternatives
 from irflops.whatif.loops import loop_axes
 from irflops.whatif.request import Asked, text

@@ -9,7 +9,7 @@ from irflops.audit.channels import channel_axes
 from irflops.audit.facts import Facts, Use, argument
 from irflops.audit.finding import Certainty
 from irflops.audit.kinds import CONVOLUTIONS, HANDED_ON
-from irflops.ir import Op, Operand
+from irflops.ir.graph import Op, Operand
 
 _ADDITIONS = frozenset({"bias_add", "broadcast_add"})
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from irflops.audit.facts import Facts
 from irflops.audit.kinds import HANDED_ON
 from irflops.cost import Cost
-from irflops.ir import Op, Operand
+from irflops.ir.graph import Op, Operand
 
 
 def step_gain(facts: Facts, removed: Iterable[Op], added: Iterable[Cost] = ()) -> dict[str, int] | None:

@@ -8,7 +8,7 @@ from irflops.audit.facts import USERS_PHASES, Facts
 from irflops.audit.finding import Certainty
 from irflops.audit.rule import Hit
 from irflops.audit.rules._gains import step_gain
-from irflops.ir import Op
+from irflops.ir.graph import Op
 
 
 def pairs(facts: Facts, op_types: Collection[str]) -> Iterator[tuple[Op, Op]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from irflops.audit.facts import Facts, Use
 from irflops.audit.finding import Measure, Severity
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
-from irflops.ir import NdSbp, Operand, Phase
+from irflops.ir.graph import NdSbp, Operand, Phase
 
 _BOXING = re.compile(r"^Sys(?:tem)?-.*Boxing")
 _LEVEL = re.compile(r"(?<![^.])\d+(?![^.])")

@@ -13,10 +13,10 @@ from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome
 from irflops.cost import COST_NAMES, FIGURES, KINDS, Cost
 from irflops.errors import quoted
 from irflops.fold import UNTYPED
-from irflops.ir import VariableKind
+from irflops.ir.graph import VariableKind
+from irflops.ir.signatures import op_types
 from irflops.ops import BY_TYPE
 from irflops.readers.job_schema import system_op_types
-from irflops.signatures import op_types
 
 _COSTS: dict[str, tuple[tuple[str, ...], Callable[[Cost], int]]] = {
     **{name: ((name,), lambda cost, name=name: cost.get(name)) for name in FIGURES},  # type: ignore[misc]  # the default binds the name

@@ -8,7 +8,7 @@ from irflops.audit.facts import Facts
 from irflops.audit.finding import Severity
 from irflops.audit.rule import AuditRule, Bad, Good, Near, Options, Outcome, Undecided
 from irflops.audit.rules._pairs import cancel, pairs
-from irflops.ir import DType
+from irflops.ir.graph import DType
 
 _FRACTION = {DType.FLOAT16: 11, DType.BFLOAT16: 8, DType.FLOAT32: 24, DType.FLOAT64: 53}
 """Bits of precision of a floating type, the hidden one included."""

@@ -8,7 +8,7 @@ from irflops.audit.facts import Facts
 from irflops.audit.finding import Certainty, Severity
 from irflops.audit.rule import AuditRule, Bad, Good, Near, Options, Outcome, Undecided
 from irflops.audit.rules._pairs import cancel, pairs
-from irflops.ir import Op
+from irflops.ir.graph import Op
 
 
 def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:

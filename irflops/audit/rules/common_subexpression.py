@@ -15,9 +15,9 @@ from irflops.audit.finding import Measure, Severity
 from irflops.audit.kinds import SOURCES
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.audit.rules._gains import step_gain
-from irflops.ir import Op
+from irflops.ir.graph import Op
+from irflops.ir.signatures import signature
 from irflops.ops import BY_TYPE
-from irflops.signatures import signature
 
 _ENDS = SOURCES | {"output"}
 

@@ -12,7 +12,7 @@ from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome
 from irflops.audit.rules._biases import Biased, before_norm
 from irflops.audit.rules._gains import only_for
 from irflops.cost import KINDS, Cost
-from irflops.ir import DType, Op, Operand, TensorType, VariableKind
+from irflops.ir.graph import DType, Op, Operand, TensorType, VariableKind
 
 _INFERENCE = ("normalization", "normalization_infer")
 

@@ -10,7 +10,7 @@ from irflops.audit.facts import USERS_PHASES, Facts
 from irflops.audit.finding import Measure, Severity
 from irflops.audit.kinds import CONTRACTIONS, NORMS, SOURCES, VIEWS
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
-from irflops.ir import DType, Op
+from irflops.ir.graph import DType, Op
 
 _HALF = frozenset({DType.FLOAT16, DType.BFLOAT16})
 _SINGLE = frozenset({DType.FLOAT32})

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from irflops.audit.facts import USERS_PHASES, Facts
 from irflops.audit.finding import Measure, Severity
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, whole_number
-from irflops.ir import Op
+from irflops.ir.graph import Op
 
 _KIND = {"add_n": "sum", "broadcast_add": "sum", "concat": "concatenation"}
 """Joins of one kind that go into one another are one join."""

@@ -10,7 +10,7 @@ from irflops.audit.finding import Certainty, Severity
 from irflops.audit.kinds import VIEW_CHAIN
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.audit.rules._gains import step_gain
-from irflops.ir import Op
+from irflops.ir.graph import Op
 from irflops.ops import BY_TYPE, broadcast
 from irflops.ops.rule import broadcast_shapes
 

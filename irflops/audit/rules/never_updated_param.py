@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from irflops.audit.facts import Facts, argument
 from irflops.audit.finding import Measure, Severity
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
-from irflops.ir import VariableKind
+from irflops.ir.graph import VariableKind
 
 _TARGETS = ("model", "ref", "value")
 """Arguments that an update or an assignment writes to."""

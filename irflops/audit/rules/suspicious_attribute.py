@@ -11,9 +11,9 @@ from irflops.audit.facts import Facts
 from irflops.audit.finding import Severity
 from irflops.audit.kinds import BATCH_NORMS, CONVOLUTIONS, NORMS, TRANSPOSED_CONVOLUTIONS
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
-from irflops.ir import AttrValue, Op
+from irflops.ir.graph import AttrValue, Op
+from irflops.ir.signatures import signature
 from irflops.ops import BY_TYPE
-from irflops.signatures import signature
 
 _CONVS = CONVOLUTIONS | TRANSPOSED_CONVOLUTIONS
 _POOLS = frozenset(f"{kind}_pool_{rank}d" for kind in ("avg", "max") for rank in (1, 2, 3))

@@ -9,7 +9,7 @@ from irflops.audit.facts import Facts, result
 from irflops.audit.finding import Certainty, Severity
 from irflops.audit.kinds import BATCH_NORMS, DROPOUT_RATES
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
-from irflops.ir import Op
+from irflops.ir.graph import Op
 
 _ACTIVE = "the dropout is active, and the graph has no backward pass"
 _DRAWS = "the slopes of the rectifier are drawn at random, and the graph has no backward pass"

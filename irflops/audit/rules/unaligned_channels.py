@@ -9,7 +9,7 @@ from irflops.audit.facts import Facts
 from irflops.audit.finding import Measure, Severity
 from irflops.audit.kinds import CONTRACTIONS, CONVOLUTIONS, HANDED_ON
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, whole_number
-from irflops.ir import Op
+from irflops.ir.graph import Op
 
 _TABLES = frozenset({"gather", "embedding"})
 

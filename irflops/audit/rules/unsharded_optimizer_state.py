@@ -9,7 +9,7 @@ from irflops.audit.facts import Facts
 from irflops.audit.finding import Measure, Severity
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, whole_number
 from irflops.audit.sharding import device_bytes
-from irflops.ir import NdSbp, Op, VariableKind
+from irflops.ir.graph import NdSbp, Op, VariableKind
 
 _COST = "optimizer_state_bytes_per_device"
 

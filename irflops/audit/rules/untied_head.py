@@ -9,7 +9,7 @@ from irflops.audit.finding import Certainty, Measure, Severity
 from irflops.audit.kinds import HANDED_ON
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.audit.rules._gains import step_gain
-from irflops.ir import Op, Operand
+from irflops.ir.graph import Op, Operand
 
 _LOOKUPS = ("gather", "embedding")
 _HEADS = ("matmul", "broadcast_matmul", "fused_matmul_bias", "cublas_fused_mlp")

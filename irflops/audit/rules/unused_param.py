@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from irflops.audit.facts import Facts
 from irflops.audit.finding import Measure, Severity
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
-from irflops.ir import Parameter, VariableKind
+from irflops.ir.graph import Parameter, VariableKind
 
 
 def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:

@@ -8,7 +8,7 @@ from irflops.audit.facts import USERS_PHASES, Facts
 from irflops.audit.finding import Measure, Severity
 from irflops.audit.kinds import VIEWS
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
-from irflops.ir import DType, Op
+from irflops.ir.graph import DType, Op
 
 _CARRIES = VIEWS | {"transpose", "slice", "narrow", "concat", "expand", "copy", "identity", "pad", "where"}
 """Types that hand elements on as they are."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from irflops.ir import AttrValue, NdSbp, Op, Operand, Sbp, TensorType
+from irflops.ir.graph import AttrValue, NdSbp, Op, Operand, Sbp, TensorType
 
 
 def extents(shape_: Sequence[int | None] | None) -> list[int | None] | None:
