@@ -9,7 +9,7 @@ import pytest
 
 import irflops
 from irflops import IrflopsError
-from irflops.readers.log import scan
+from irflops.readers.printed.log import scan
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 CPU = ', placement=(oneflow.placement(type="cpu", ranks=[0])))'

@@ -13,10 +13,10 @@ from typing import Any
 from irflops.errors import ChoiceError, NotAGraphError, Source, Span, error_at
 from irflops.ir.graph import Graph, Note
 from irflops.readers.detect import JOB_BINARY, JOB_TEXT, MLIR, ZIP, form_of
-from irflops.readers.graph_repr import read_graph
 from irflops.readers.intake import MAX_SIZE, decompress, display_name, read_bytes, source_of
-from irflops.readers.log import INPUT, KINDS, OPERATOR, GraphText, Scan, scan, statements
-from irflops.readers.mistaken import LINES_LOST, NOT_CALLED, PRINTED_BY_0_7, not_a_graph
+from irflops.readers.printed.graph_repr import read_graph
+from irflops.readers.printed.log import INPUT, KINDS, OPERATOR, GraphText, Scan, scan, statements
+from irflops.readers.printed.mistaken import LINES_LOST, NOT_CALLED, PRINTED_BY_0_7, not_a_graph
 
 LISTED = 50
 """Graphs of a file that an error lists."""

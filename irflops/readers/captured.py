@@ -8,10 +8,10 @@ from irflops.errors import GraphError, IrflopsError, Source, quoted
 from irflops.ir.graph import Graph, Op, VariableKind
 from irflops.ir.tree import nearest
 from irflops.readers.archive import JOB, REPR, unpack
-from irflops.readers.graph_repr import read_graph
 from irflops.readers.intake import MAX_SIZE, source_of
 from irflops.readers.job import read_job_binary
-from irflops.readers.log import scan
+from irflops.readers.printed.graph_repr import read_graph
+from irflops.readers.printed.log import scan
 
 _RESTATED = frozenset({"accumulation", "momentum-or-lars", "no-seed", "unknown-runs", "unprinted-variable"})
 """Notes on a printed graph that are of no use beside its job: the job repeats them, or tells what the print does not."""

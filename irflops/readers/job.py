@@ -13,11 +13,11 @@ from irflops.readers import job_text, job_wire
 from irflops.readers.assemble import complete, freeze
 from irflops.readers.draft import Draft
 from irflops.readers.job_schema import DTYPE_BY_NUMBER, SECTIONS, Message, Statement
-from irflops.readers.operators import UNPLACED, named_module, user_frame
 from irflops.readers.placement import MAX_DEVICES, placement_of_devices
+from irflops.readers.printed.operators import UNPLACED, named_module, user_frame
+from irflops.readers.printed.statement import Statements
+from irflops.readers.printed.values import MAX_RANK
 from irflops.readers.resolve import resolve
-from irflops.readers.statement import Statements
-from irflops.readers.values import MAX_RANK
 
 _RESULT_FIELDS = frozenset({"out", "out_0", "y", "acc"})
 """Fields of OneFlow's own operators that name a blob of theirs; their other texts with a slash are operands."""

@@ -8,7 +8,7 @@ from irflops.errors import GraphSyntaxError
 from irflops.ir.graph import AttrValue, Module
 from irflops.ir.tree import nearest, with_parents
 from irflops.readers.draft import Draft
-from irflops.readers.operators import UNPLACED
+from irflops.readers.printed.operators import UNPLACED
 
 Scope = AttrValue
 """What OneFlow numbers a scope by: a module's, or that of one parameter, or one that a pass made. None where it is not told."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from irflops.errors import quoted
 from irflops.ir.graph import UNKNOWN_TENSOR, DType, TensorType
-from irflops.readers.values import MAX_RANK
+from irflops.readers.printed.values import MAX_RANK
 
 _TENSOR = re.compile(r"tensor<(?:\*x|((?:(?:[0-9]{1,19}|\?)x)*))((?!x)[A-Za-z!][^\s,]*)\s*(?:,.*)?>\Z", re.DOTALL)
 

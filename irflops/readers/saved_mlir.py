@@ -26,8 +26,8 @@ from irflops.readers.mlir_ops import (
 from irflops.readers.mlir_plan import DataType, RawOp
 from irflops.readers.mlir_text import Enter, Leave, mlir_events
 from irflops.readers.mlir_types import NoTensorType, is_bool, tensor_type
-from irflops.readers.operators import named_module
 from irflops.readers.placement import MAX_DEVICES, placement_of_devices
+from irflops.readers.printed.operators import named_module
 from irflops.readers.resolve import resolve
 
 _CONTAINERS = frozenset({"builtin.module", "oneflow.job", "func.func"})

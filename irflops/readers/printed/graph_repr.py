@@ -7,16 +7,16 @@ from dataclasses import replace
 
 from irflops.errors import GraphSyntaxError, Source, Span, error_at
 from irflops.ir.graph import Graph, Note, Operand, Parameter, Placement, TensorType, VariableKind
-from irflops.readers import log
 from irflops.readers.assemble import complete, freeze, result_operand
 from irflops.readers.draft import Draft
-from irflops.readers.module_text import ModuleTexts
-from irflops.readers.module_tree import Level, frozen_modules, name_lost_modules, tensors_of
-from irflops.readers.operators import UNPLACED, draft_of, user_frame
-from irflops.readers.statement import BYTES_PER_TEXT, MAX_TEXTS, Statements
+from irflops.readers.printed import log
+from irflops.readers.printed.module_text import ModuleTexts
+from irflops.readers.printed.module_tree import Level, frozen_modules, name_lost_modules, tensors_of
+from irflops.readers.printed.operators import UNPLACED, draft_of, user_frame
+from irflops.readers.printed.statement import BYTES_PER_TEXT, MAX_TEXTS, Statements
+from irflops.readers.printed.values import MAX_DEPTH
 from irflops.readers.text.syntax import SyntaxProblem
 from irflops.readers.updates import LOOKS_LIKE_LARS
-from irflops.readers.values import MAX_DEPTH
 
 _PARTIAL_HINT = "--partial analyzes what is readable and marks every total as a lower bound"
 

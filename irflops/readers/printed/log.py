@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from irflops.errors import GraphSyntaxError, Source, Span, error_at
 from irflops.readers.intake import lines_of
-from irflops.readers.prefix import is_whole, loose_pattern, pattern_of
+from irflops.readers.printed.prefix import is_whole, loose_pattern, pattern_of
 
 KINDS = (
     "graph",

@@ -12,9 +12,9 @@ from typing import Any
 
 from irflops.ir.graph import Attrs, AttrValue, Operand, Phase
 from irflops.readers.draft import Draft
-from irflops.readers.statement import Statements
+from irflops.readers.printed.statement import Statements
+from irflops.readers.printed.values import Call, Name
 from irflops.readers.text.syntax import SyntaxProblem
-from irflops.readers.values import Call, Name
 
 Fields = dict[str, AttrValue]
 

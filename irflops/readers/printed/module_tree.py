@@ -10,7 +10,7 @@ from itertools import zip_longest
 from irflops.errors import Span
 from irflops.ir.graph import Module, ModuleCall, Parameter, Shape, TensorType, VariableKind
 from irflops.readers.draft import Draft
-from irflops.readers.operators import UNPLACED
+from irflops.readers.printed.operators import UNPLACED
 from irflops.readers.variables import LOOKED_THROUGH
 
 Line = tuple[str | None, TensorType | None]

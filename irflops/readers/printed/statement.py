@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, TypeVar
 import lark
 
 from irflops.ir.graph import Location, NdSbp, Placement, TensorType
+from irflops.readers.printed.values import MAX_DEPTH, Call, Name, check_depth, dtype_of, nd_sbp_of, placement_of, shape_of
 from irflops.readers.text.grammars import parser
 from irflops.readers.text.syntax import SyntaxProblem, explain
-from irflops.readers.values import MAX_DEPTH, Call, Name, check_depth, dtype_of, nd_sbp_of, placement_of, shape_of
 
 T = TypeVar("T")
 

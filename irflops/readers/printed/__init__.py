@@ -1,0 +1,1 @@
+"""Reads `print(graph)`, also out of a log."""
