@@ -18,7 +18,7 @@ from google.protobuf import text_format
 
 import irflops
 from irflops.infer import infer
-from irflops.readers import job_wire
+from irflops.readers.job import job_wire
 from irflops.report.json_writer import write_json
 
 TENSOR = re.compile(r"[^\s(\[,]+/\w+:\(?sbp=\((?:[^()]|\(\d+\))*\), size=\([\d, ]*\), dtype=\([\w.]+\)")

@@ -11,7 +11,7 @@ from google.protobuf import text_format
 
 import irflops
 from irflops import Graph
-from irflops.readers import job_wire
+from irflops.readers.job import job_wire
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 WITH_JOBS = sorted(path.name.removesuffix(".job.pb.gz") for path in FIXTURES.glob("*.job.pb.gz") if path.stat().st_size < 50_000)

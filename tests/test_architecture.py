@@ -35,7 +35,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
     ("compat/flowflops.py", "oneflow"): "optional: a dump does without it",
     ("readers/__init__.py", "irflops.readers.archive"): "start-up time: each form's reader, and protobuf, only where it is needed",
     ("readers/__init__.py", "irflops.readers.captured"): "the same",
-    ("readers/__init__.py", "irflops.readers.job"): "the same",
+    ("readers/__init__.py", "irflops.readers.job.job"): "the same",
     ("readers/__init__.py", "irflops.readers.saved_folder"): "the same",
     ("readers/__init__.py", "irflops.readers.saved_mlir"): "the same",
     ("report/output.py", "rich.console"): "start-up time: the progress of files that take long",

@@ -26,7 +26,7 @@ from irflops.errors import GraphError, IrflopsError
 from irflops.ir.graph import VariableKind
 from irflops.readers.archive import JOB, MANIFEST, REPR, Captured, is_capture, pack, unpack
 from irflops.readers.captured import merge, read_capture
-from irflops.readers.job import read_job_binary
+from irflops.readers.job.job import read_job_binary
 
 NAMES = ("basic_block", "gpt_train")
 

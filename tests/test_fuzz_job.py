@@ -12,7 +12,7 @@ from jobs import WITH_JOBS, content
 from test_fuzz import EDITS, places
 
 import irflops
-from irflops.readers import job_wire
+from irflops.readers.job import job_wire
 
 TEXTS = [
     content(stem, form).decode() for stem in WITH_JOBS for form in ("fwd.prototxt", "job.prototxt") if len(content(stem, form)) < 60_000

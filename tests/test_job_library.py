@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from jobs import WITH_JOBS, content, message
 
 from irflops.errors import Source
-from irflops.readers import job_text, job_wire
-from irflops.readers.job_schema import DATA_TYPES, Statement, fields_of
+from irflops.readers.job import job_text, job_wire
+from irflops.readers.job.job_schema import DATA_TYPES, Statement, fields_of
 
 TEXT = st.one_of(
     st.text(max_size=8),

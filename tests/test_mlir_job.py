@@ -13,7 +13,7 @@ from modules import TYPE, W, X, module, op, read
 import irflops
 from irflops import Graph
 from irflops.ir.graph import DType, Op
-from irflops.readers.job import read_job_binary
+from irflops.readers.job.job import read_job_binary
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 PAIRS = sorted(path.relative_to(FIXTURES).as_posix().removesuffix(".mlir.gz") for path in FIXTURES.rglob("*.mlir.gz"))

@@ -51,7 +51,7 @@ def loads(
 def load_live(graph: Any) -> Graph:
     """The graph of a live `oneflow.nn.Graph` that was called once: attributes from its job, classes and declarations from its print."""
     from irflops.readers.captured import merge  # for start-up time, as the other readers
-    from irflops.readers.job import read_job_binary
+    from irflops.readers.job.job import read_job_binary
 
     name = f"<{type(graph).__name__}>"
     printed = loads(repr(graph), name=name)
@@ -80,11 +80,11 @@ def _read_serialized(data: bytes, name: str) -> Graph | None:
     """
     form = form_of(data)
     if form == JOB_TEXT:
-        from irflops.readers.job import read_job_text
+        from irflops.readers.job.job import read_job_text
 
         return read_job_text(source_of(data, name))
     if form == JOB_BINARY:
-        from irflops.readers.job import read_job_binary
+        from irflops.readers.job.job import read_job_binary
 
         return read_job_binary(data, name)
     if form == MLIR:

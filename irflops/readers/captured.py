@@ -9,7 +9,7 @@ from irflops.ir.graph import Graph, Op, VariableKind
 from irflops.ir.tree import nearest
 from irflops.readers.archive import JOB, REPR, unpack
 from irflops.readers.intake import MAX_SIZE, source_of
-from irflops.readers.job import read_job_binary
+from irflops.readers.job.job import read_job_binary
 from irflops.readers.printed.graph_repr import read_graph
 from irflops.readers.printed.log import scan
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from irflops.readers.intake import decode, is_text
-from irflops.readers.job_schema import messages
+from irflops.readers.job.job_schema import messages
 
 JOB_TEXT, JOB_BINARY, MLIR, ZIP = "job_text", "job_binary", "mlir", "zip"
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import lark
 
 from irflops.errors import quoted
-from irflops.readers.job_schema import single
+from irflops.readers.job.job_schema import single
 from irflops.readers.text.syntax import SyntaxProblem
 
 Make = Callable[[Sequence[str]], Any]

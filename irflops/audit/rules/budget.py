@@ -16,7 +16,7 @@ from irflops.fold import UNTYPED
 from irflops.ir.graph import VariableKind
 from irflops.ir.signatures import op_types
 from irflops.ops import BY_TYPE
-from irflops.readers.job_schema import system_op_types
+from irflops.readers.job.job_schema import system_op_types
 
 _COSTS: dict[str, tuple[tuple[str, ...], Callable[[Cost], int]]] = {
     **{name: ((name,), lambda cost, name=name: cost.get(name)) for name in FIGURES},  # type: ignore[misc]  # the default binds the name

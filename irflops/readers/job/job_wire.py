@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as Wire
 
 from irflops.errors import GraphSyntaxError
-from irflops.readers.job_schema import DATA_TYPES, SECTIONS, Field, Message, Statement, fields_of, is_whole, messages, single
+from irflops.readers.job.job_schema import DATA_TYPES, SECTIONS, Field, Message, Statement, fields_of, is_whole, messages, single
 
 _PACKAGE = "irflops.job"
 _OPAQUE = "Opaque"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import lark
 
 from irflops.errors import GraphSyntaxError, Source, Span, error_at, quoted
-from irflops.readers.job_schema import NUMBER_BY_WORD, SECTIONS, Field, Message, Statement, fields_of, is_whole, single
+from irflops.readers.job.job_schema import NUMBER_BY_WORD, SECTIONS, Field, Message, Statement, fields_of, is_whole, single
 from irflops.readers.text.skeleton import Allowance, Skeletons, terminal
 from irflops.readers.text.syntax import SyntaxProblem
 

@@ -9,10 +9,10 @@ from typing import Any
 from irflops.errors import GraphSyntaxError, IrflopsError, NotAGraphError, Source, Span, error_at, quoted
 from irflops.ir.graph import UNKNOWN_TENSOR, Attrs, AttrValue, Graph, Module, NdSbp, Note, Operand, Placement, Sbp, TensorType
 from irflops.ir.tree import nearest, with_parents
-from irflops.readers import job_text, job_wire
 from irflops.readers.assemble import complete, freeze
 from irflops.readers.draft import Draft
-from irflops.readers.job_schema import DTYPE_BY_NUMBER, SECTIONS, Message, Statement
+from irflops.readers.job import job_text, job_wire
+from irflops.readers.job.job_schema import DTYPE_BY_NUMBER, SECTIONS, Message, Statement
 from irflops.readers.placement import MAX_DEVICES, placement_of_devices
 from irflops.readers.printed.operators import UNPLACED, named_module, user_frame
 from irflops.readers.printed.statement import Statements

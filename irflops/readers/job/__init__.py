@@ -1,0 +1,1 @@
+"""Reads a job protobuf, as text or in binary."""
