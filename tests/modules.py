@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from irflops import Graph
 from irflops.errors import Source
-from irflops.readers.saved_mlir import read_mlir
+from irflops.readers.mlir.saved_mlir import read_mlir
 
 TYPE = "tensor<2x8xf32>"
 X = (

@@ -14,7 +14,7 @@ from modules import TYPE, W, X, module, op, read
 
 from irflops.errors import IrflopsError, NotAGraphError
 from irflops.ir.graph import DType, Graph, TensorType
-from irflops.readers.saved_folder import REPORTED, read_folder
+from irflops.readers.mlir.saved_folder import REPORTED, read_folder
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 MATMUL = op("matmul", name="m-matmul-0", operands="%x, %w", types=f"({TYPE}, tensor<4x8xf32>) -> tensor<2x4xf32>")

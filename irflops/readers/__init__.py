@@ -34,7 +34,7 @@ def load(path: str | PathLike[str], graph: str | int | None = None, *, partial: 
     """
     name = fspath(path)
     if Path(name).is_dir():
-        from irflops.readers.saved_folder import read_folder  # for start-up time, as the other readers
+        from irflops.readers.mlir.saved_folder import read_folder  # for start-up time, as the other readers
 
         return _only(read_folder(name, max_size), graph)
     return _read(read_bytes(name, max_size), display_name(name), graph, partial)
@@ -88,7 +88,7 @@ def _read_serialized(data: bytes, name: str) -> Graph | None:
 
         return read_job_binary(data, name)
     if form == MLIR:
-        from irflops.readers.saved_mlir import read_mlir
+        from irflops.readers.mlir.saved_mlir import read_mlir
 
         return read_mlir(source_of(data, name))
     if form == ZIP:

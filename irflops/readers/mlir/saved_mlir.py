@@ -10,8 +10,8 @@ from irflops.errors import GraphError, GraphSyntaxError, IrflopsError, NotAGraph
 from irflops.ir.graph import NO_ATTRS, DType, Graph, Note, Operand, Phase, Placement, TensorType
 from irflops.readers.assemble import complete, freeze
 from irflops.readers.draft import Draft
-from irflops.readers.mlir_modules import Scope, assign_modules
-from irflops.readers.mlir_ops import (
+from irflops.readers.mlir.mlir_modules import Scope, assign_modules
+from irflops.readers.mlir.mlir_ops import (
     NO_USER_OPS,
     Slot,
     SlotsDoNotFit,
@@ -23,9 +23,9 @@ from irflops.readers.mlir_ops import (
     op_type_of,
     slots_of,
 )
-from irflops.readers.mlir_plan import DataType, RawOp
-from irflops.readers.mlir_text import Enter, Leave, mlir_events
-from irflops.readers.mlir_types import NoTensorType, is_bool, tensor_type
+from irflops.readers.mlir.mlir_plan import DataType, RawOp
+from irflops.readers.mlir.mlir_text import Enter, Leave, mlir_events
+from irflops.readers.mlir.mlir_types import NoTensorType, is_bool, tensor_type
 from irflops.readers.placement import MAX_DEVICES, placement_of_devices
 from irflops.readers.printed.operators import named_module
 from irflops.readers.resolve import resolve

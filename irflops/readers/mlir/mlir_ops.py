@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from irflops.ir.graph import Attrs, AttrValue, NdSbp, Operand, Sbp
 from irflops.ir.signatures import Arg, signature
 from irflops.readers.job.job_schema import DTYPE_BY_NUMBER, fields_of
-from irflops.readers.mlir_plan import DataType, RawOp
-from irflops.readers.mlir_plan import Sbp as RawSbp
-from irflops.readers.mlir_types import CONTROL
+from irflops.readers.mlir.mlir_plan import DataType, RawOp
+from irflops.readers.mlir.mlir_plan import Sbp as RawSbp
+from irflops.readers.mlir.mlir_types import CONTROL
 
 RENAMED = {
     "add_n2": "add_n",

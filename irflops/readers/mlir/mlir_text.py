@@ -9,7 +9,7 @@ from functools import cache
 from typing import NamedTuple
 
 from irflops.errors import GraphSyntaxError, IrflopsError, Source, Span, error_at
-from irflops.readers.mlir_plan import BadValue, Plan, RawOp, plan_of
+from irflops.readers.mlir.mlir_plan import BadValue, Plan, RawOp, plan_of
 from irflops.readers.text.skeleton import Allowance, Skeletons, terminal
 from irflops.readers.text.syntax import SyntaxProblem
 

@@ -1,0 +1,1 @@
+"""Reads a saved graph: the folder, or its model.mlir alone."""
