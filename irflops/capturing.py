@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from irflops.errors import IrflopsError
-from irflops.readers.archive import Captured, pack
+from irflops.readers.capture.archive import Captured, pack
 
 _CALL = "call it once before: graph(*inputs), or give inputs=(...) to irflops.capture, which compiles and does not run it"
 

@@ -15,7 +15,7 @@ from irflops import Graph
 from irflops.audit.engine import run_rules
 from irflops.audit.finding import Audit
 from irflops.audit.rules import RULES
-from irflops.readers.archive import Captured, pack
+from irflops.readers.capture.archive import Captured, pack
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 OWN = (

@@ -24,8 +24,8 @@ import irflops
 from irflops.cli import cli
 from irflops.errors import GraphError, IrflopsError
 from irflops.ir.graph import VariableKind
-from irflops.readers.archive import JOB, MANIFEST, REPR, Captured, is_capture, pack, unpack
-from irflops.readers.captured import merge, read_capture
+from irflops.readers.capture.archive import JOB, MANIFEST, REPR, Captured, is_capture, pack, unpack
+from irflops.readers.capture.captured import merge, read_capture
 from irflops.readers.job.job import read_job_binary
 
 NAMES = ("basic_block", "gpt_train")

@@ -50,7 +50,7 @@ def loads(
 
 def load_live(graph: Any) -> Graph:
     """The graph of a live `oneflow.nn.Graph` that was called once: attributes from its job, classes and declarations from its print."""
-    from irflops.readers.captured import merge  # for start-up time, as the other readers
+    from irflops.readers.capture.captured import merge  # for start-up time, as the other readers
     from irflops.readers.job.job import read_job_binary
 
     name = f"<{type(graph).__name__}>"
@@ -92,8 +92,8 @@ def _read_serialized(data: bytes, name: str) -> Graph | None:
 
         return read_mlir(source_of(data, name))
     if form == ZIP:
-        from irflops.readers.archive import is_capture
-        from irflops.readers.captured import read_capture
+        from irflops.readers.capture.archive import is_capture
+        from irflops.readers.capture.captured import read_capture
 
         return read_capture(data, name) if is_capture(data) else None
     return None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from irflops.errors import GraphError, IrflopsError, Source, quoted
 from irflops.ir.graph import Graph, Op, VariableKind
 from irflops.ir.tree import nearest
-from irflops.readers.archive import JOB, REPR, unpack
+from irflops.readers.capture.archive import JOB, REPR, unpack
 from irflops.readers.intake import MAX_SIZE, source_of
 from irflops.readers.job.job import read_job_binary
 from irflops.readers.printed.graph_repr import read_graph
