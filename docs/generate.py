@@ -134,7 +134,7 @@ AUDIT_HEAD = """\
 # Audit rules
 
 What `irflops audit` looks for: {rules} rules, with {examples} examples that its tests check. `irflops rules NAME` shows what a page here
-does; [audit.md](audit.md) tells how to choose and set them. The notation of the graphs is that of irflops/audit/sketch.py: a line is an op,
+does; [audit.md](audit.md) tells how to choose and set them. The notation of the graphs is that of irflops/readers/notation/sketch.py: a line is an op,
 with the names of earlier lines as its operands.
 
 | rule | default | finds |

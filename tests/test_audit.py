@@ -27,9 +27,9 @@ from irflops.audit.finding import Severity
 from irflops.audit.rule import AuditRule, Hit, Options
 from irflops.audit.rules import RULES
 from irflops.audit.settings import Settings, settings_of
-from irflops.audit.sketch import sketch
 from irflops.cli import cli
 from irflops.errors import GraphSyntaxError, IrflopsError
+from irflops.readers.notation.sketch import sketch
 
 ROOT = Path(__file__).resolve().parent.parent
 RESNET = ROOT / "fixtures" / "resnet18.repr.txt.gz"

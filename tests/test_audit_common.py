@@ -12,7 +12,7 @@ from irflops.analysis import analyze_graph
 from irflops.audit.engine import run_rules
 from irflops.audit.finding import Audit
 from irflops.audit.rules.common_subexpression import RULE
-from irflops.audit.sketch import sketch
+from irflops.readers.notation.sketch import sketch
 
 SCALE = "scalar_mul(in: {}, has_float_operand=true, float_operand=2.0, has_int_operand=false, int_operand=0) -> out: f32[2,8]"
 TYPES = {"relu": "relu(x: {}) -> y: f32[2,8]", "scale": SCALE}

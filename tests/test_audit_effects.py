@@ -10,9 +10,9 @@ from irflops.audit.engine import run_rules
 from irflops.audit.finding import Audit
 from irflops.audit.kinds import DROPOUT_RATES, RANDOM, STATEFUL, UNEQUAL_READS, UPDATED_IN_PLACE
 from irflops.audit.rules import RULES
-from irflops.audit.sketch import sketch
 from irflops.ir.graph import Op
 from irflops.ir.signatures import op_types, signature
+from irflops.readers.notation.sketch import sketch
 
 HANDED_ON = {"fused_bias_add_mask_scale"}
 """Types that declare a seed and read a mask that another op drew."""

@@ -10,8 +10,8 @@ import pytest
 from irflops.analysis import analyze_graph
 from irflops.audit.facts import Facts
 from irflops.audit.rules.fragmentation import _inside, _parallel
-from irflops.audit.sketch import sketch
 from irflops.ir.graph import Op
+from irflops.readers.notation.sketch import sketch
 
 
 def drawn(rng: random.Random) -> str:

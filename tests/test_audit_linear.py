@@ -13,7 +13,7 @@ from line_steps import FACTOR, MOST, steps
 from irflops.analysis import Analysis, analyze_graph
 from irflops.audit.engine import run_rules
 from irflops.audit.rules import RULES
-from irflops.audit.sketch import sketch
+from irflops.readers.notation.sketch import sketch
 
 SMALL = 300
 F32 = "f32[2,8]"

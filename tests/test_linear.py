@@ -9,9 +9,9 @@ from line_steps import FACTOR, MOST, steps
 
 import irflops
 from irflops.analysis import Analysis, analyze_graph
-from irflops.audit.sketch import sketch
 from irflops.comparison import compare
 from irflops.explanation import explain
+from irflops.readers.notation.sketch import sketch
 
 F32 = "f32[2,8]"
 SMALL = 200

@@ -6,7 +6,7 @@ import pytest
 
 from irflops.ops import RULES
 from irflops.ops.rule import Example, OpRule, OpView, Unknowable, Work
-from irflops.readers.op_signature import read_call
+from irflops.readers.notation.op_signature import read_call
 
 CASES = [(rule, example) for rule in RULES for example in rule.examples]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from irflops.ops.readings import convolutions, permutations, pools, reduced, slices
 from irflops.ops.resize import cuts, expanded, reshape_targets, sliced
 from irflops.ops.rule import Changes, OpView, Readings, Unknowable
-from irflops.readers.op_signature import read_call
+from irflops.readers.notation.op_signature import read_call
 
 BATCH = Changes(frozenset({(1, 8)}), frozenset())
 PAIRS = Changes(frozenset({(2, 16)}), frozenset())

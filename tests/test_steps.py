@@ -8,7 +8,7 @@ from irflops import ops as rules
 from irflops.cost import combined
 from irflops.ir.graph import Phase, VariableKind
 from irflops.ops.rule import OpView
-from irflops.readers.op_signature import read_call
+from irflops.readers.notation.op_signature import read_call
 
 CPU = '), placement=(oneflow.placement(type="cpu", ranks=[0])))'
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from irflops import Graph
 from irflops.errors import Source
 from irflops.ir.graph import Attrs, Module, Op, Operand, Phase, Shape, TensorType, VariableKind
-from irflops.readers.op_signature import read_call
+from irflops.readers.notation.op_signature import read_call
 
 Line = tuple[str, ...]
 """An operator's name, its call (`-> none: f32[]` where it gives out nothing), and the operators behind its operands in order."""

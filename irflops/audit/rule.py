@@ -124,7 +124,7 @@ class Good:
 
     name: str
     graph: str
-    """In the notation of `irflops.audit.sketch`."""
+    """In the notation of `irflops.readers.notation.sketch`."""
     settings: Options = field(default_factory=dict)
     undecided: bool = False
     """Whether the graph lacks what the rule needs, so that nothing is found and the audit is not complete."""

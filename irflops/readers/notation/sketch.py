@@ -25,7 +25,7 @@ from irflops.ir.graph import Attrs, Graph, Module, NdSbp, Note, Operand, Paramet
 from irflops.ir.tree import with_parents
 from irflops.readers.assemble import complete, freeze
 from irflops.readers.draft import Draft
-from irflops.readers.op_signature import Call, read_call
+from irflops.readers.notation.op_signature import Call, read_call
 
 _LINE = re.compile(
     r"(?:(?P<module>[\w.]+)\s*\|\s*)?(?:(?P<names>\w+(?:\s*,\s*\w+)*)\s*=\s*)?(?P<call>\w+\(.*?)"
