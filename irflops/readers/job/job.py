@@ -9,15 +9,15 @@ from typing import Any
 from irflops.errors import GraphSyntaxError, IrflopsError, NotAGraphError, Source, Span, error_at, quoted
 from irflops.ir.graph import UNKNOWN_TENSOR, Attrs, AttrValue, Graph, Module, NdSbp, Note, Operand, Placement, Sbp, TensorType
 from irflops.ir.tree import nearest, with_parents
-from irflops.readers.assemble import complete, freeze
-from irflops.readers.draft import Draft
 from irflops.readers.job import job_text, job_wire
 from irflops.readers.job.job_schema import DTYPE_BY_NUMBER, SECTIONS, Message, Statement
-from irflops.readers.placement import MAX_DEVICES, placement_of_devices
+from irflops.readers.meaning.assemble import complete, freeze
+from irflops.readers.meaning.draft import Draft
+from irflops.readers.meaning.placement import MAX_DEVICES, placement_of_devices
+from irflops.readers.meaning.resolve import resolve
 from irflops.readers.printed.operators import UNPLACED, named_module, user_frame
 from irflops.readers.printed.statement import Statements
 from irflops.readers.printed.values import MAX_RANK
-from irflops.readers.resolve import resolve
 
 _RESULT_FIELDS = frozenset({"out", "out_0", "y", "acc"})
 """Fields of OneFlow's own operators that name a blob of theirs; their other texts with a slash are operands."""

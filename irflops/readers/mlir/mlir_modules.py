@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from irflops.errors import GraphSyntaxError
 from irflops.ir.graph import AttrValue, Module
 from irflops.ir.tree import nearest, with_parents
-from irflops.readers.draft import Draft
+from irflops.readers.meaning.draft import Draft
 from irflops.readers.printed.operators import UNPLACED
 
 Scope = AttrValue

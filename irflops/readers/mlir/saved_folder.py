@@ -21,9 +21,9 @@ from irflops.errors import IrflopsError, NotAGraphError, quoted
 from irflops.ir.graph import UNKNOWN_TENSOR, Graph, Note, Op, TensorType
 from irflops.readers.intake import MAX_SIZE, decode, read_bytes, source_of
 from irflops.readers.job.job_schema import DTYPE_BY_NUMBER, DTYPE_BY_WORD
+from irflops.readers.meaning.resolve import free_tensor_module
 from irflops.readers.mlir.saved_mlir import read_mlir
 from irflops.readers.printed.values import MAX_RANK
-from irflops.readers.resolve import free_tensor_module
 from irflops.readers.text.skeleton import Skeletons
 from irflops.readers.text.syntax import SyntaxProblem
 

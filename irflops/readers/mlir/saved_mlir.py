@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 from irflops.errors import GraphError, GraphSyntaxError, IrflopsError, NotAGraphError, Source, Span, error_at, quoted
 from irflops.ir.graph import NO_ATTRS, DType, Graph, Note, Operand, Phase, Placement, TensorType
-from irflops.readers.assemble import complete, freeze
-from irflops.readers.draft import Draft
+from irflops.readers.meaning.assemble import complete, freeze
+from irflops.readers.meaning.draft import Draft
+from irflops.readers.meaning.placement import MAX_DEVICES, placement_of_devices
+from irflops.readers.meaning.resolve import resolve
 from irflops.readers.mlir.mlir_modules import Scope, assign_modules
 from irflops.readers.mlir.mlir_ops import (
     NO_USER_OPS,
@@ -26,9 +28,7 @@ from irflops.readers.mlir.mlir_ops import (
 from irflops.readers.mlir.mlir_plan import DataType, RawOp
 from irflops.readers.mlir.mlir_text import Enter, Leave, mlir_events
 from irflops.readers.mlir.mlir_types import NoTensorType, is_bool, tensor_type
-from irflops.readers.placement import MAX_DEVICES, placement_of_devices
 from irflops.readers.printed.operators import named_module
-from irflops.readers.resolve import resolve
 
 _CONTAINERS = frozenset({"builtin.module", "oneflow.job", "func.func"})
 _RETURNS = frozenset({"oneflow.return", "func.return"})

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from irflops.errors import GraphSyntaxError, Source
 from irflops.ir.graph import Attrs, Graph, Module, NdSbp, Note, Operand, Parameter, Placement, Sbp, TensorType, VariableKind
 from irflops.ir.tree import with_parents
-from irflops.readers.assemble import complete, freeze
-from irflops.readers.draft import Draft
+from irflops.readers.meaning.assemble import complete, freeze
+from irflops.readers.meaning.draft import Draft
 from irflops.readers.notation.op_signature import Call, read_call
 
 _LINE = re.compile(

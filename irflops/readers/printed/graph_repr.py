@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from irflops.errors import GraphSyntaxError, Source, Span, error_at
 from irflops.ir.graph import Graph, Note, Operand, Parameter, Placement, TensorType, VariableKind
-from irflops.readers.assemble import complete, freeze, result_operand
-from irflops.readers.draft import Draft
+from irflops.readers.meaning.assemble import complete, freeze, result_operand
+from irflops.readers.meaning.draft import Draft
+from irflops.readers.meaning.updates import LOOKS_LIKE_LARS
 from irflops.readers.printed import log
 from irflops.readers.printed.module_text import ModuleTexts
 from irflops.readers.printed.module_tree import Level, frozen_modules, name_lost_modules, tensors_of
@@ -16,7 +17,6 @@ from irflops.readers.printed.operators import UNPLACED, draft_of, user_frame
 from irflops.readers.printed.statement import BYTES_PER_TEXT, MAX_TEXTS, Statements
 from irflops.readers.printed.values import MAX_DEPTH
 from irflops.readers.text.syntax import SyntaxProblem
-from irflops.readers.updates import LOOKS_LIKE_LARS
 
 _PARTIAL_HINT = "--partial analyzes what is readable and marks every total as a lower bound"
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from irflops.ir.graph import Attrs, AttrValue, Operand, Phase
-from irflops.readers.draft import Draft
+from irflops.readers.meaning.draft import Draft
 from irflops.readers.printed.statement import Statements
 from irflops.readers.printed.values import Call, Name
 from irflops.readers.text.syntax import SyntaxProblem

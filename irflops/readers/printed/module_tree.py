@@ -9,9 +9,9 @@ from itertools import zip_longest
 
 from irflops.errors import Span
 from irflops.ir.graph import Module, ModuleCall, Parameter, Shape, TensorType, VariableKind
-from irflops.readers.draft import Draft
+from irflops.readers.meaning.draft import Draft
+from irflops.readers.meaning.variables import LOOKED_THROUGH
 from irflops.readers.printed.operators import UNPLACED
-from irflops.readers.variables import LOOKED_THROUGH
 
 Line = tuple[str | None, TensorType | None]
 """Name and type of an INPUT or OUTPUT line; no name where a listing lost it, no type where the value is no tensor."""

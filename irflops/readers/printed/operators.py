@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 from irflops.ir.graph import Location, Operand
 from irflops.ir.signatures import operand_names
-from irflops.readers.assemble import result_operand
-from irflops.readers.draft import Draft
+from irflops.readers.meaning.assemble import result_operand
+from irflops.readers.meaning.draft import Draft
+from irflops.readers.meaning.resolve import Resolved, free_tensor_module, resolve
+from irflops.readers.meaning.updates import is_update_name, read_update
 from irflops.readers.printed.statement import RawArg, RawOp, RawTensor
-from irflops.readers.resolve import Resolved, free_tensor_module, resolve
-from irflops.readers.updates import is_update_name, read_update
 
 _NEEDS_NO_OPERANDS = frozenset({"input", "output", "constant_like", "device_tick"})
 """Types that a line may elide without loss: nothing is read, or the consumers tell what."""

@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping
 from irflops.errors import GraphError, Source, Span, error_at, quoted
 from irflops.ir.graph import Note, Op, Operand, VariableKind
 from irflops.ir.order import run_order
-from irflops.readers.draft import Draft, Links
-from irflops.readers.phase import assign_phases
-from irflops.readers.resolve import resolve
-from irflops.readers.runs import assign_runs
-from irflops.readers.variables import assign_kinds
+from irflops.readers.meaning.draft import Draft, Links
+from irflops.readers.meaning.phase import assign_phases
+from irflops.readers.meaning.resolve import resolve
+from irflops.readers.meaning.runs import assign_runs
+from irflops.readers.meaning.variables import assign_kinds
 
 _WHOLE_WITHOUT_OPERANDS = frozenset({"learning_rate_schedule", "variable", "input"})
 """Types of hidden sources whose cost does not need the operands that no line shows."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irflops.readers.draft import Draft, Links
+from irflops.readers.meaning.draft import Draft, Links
 
 
 def assign_runs(drafts: list[Draft], links: Links) -> bool:

@@ -8,8 +8,8 @@ from functools import cache
 
 from irflops.ir.graph import Phase, VariableKind
 from irflops.ir.signatures import signature
-from irflops.readers.draft import Draft, Links
-from irflops.readers.updates import is_update_name, state_suffix
+from irflops.readers.meaning.draft import Draft, Links
+from irflops.readers.meaning.updates import is_update_name, state_suffix
 
 _OPTIMIZER_NAME = re.compile(
     r"^Sys(?:tem)?-(?:Train-)?(?:ClipGradient|DynamicLossScale|DiffScale|RegularizeGradient)"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from irflops.ir.graph import VariableKind
-from irflops.readers.draft import Draft, Links
-from irflops.readers.phase import is_update
-from irflops.readers.resolve import free_tensor_module
-from irflops.readers.updates import is_update_name, state_suffix
+from irflops.readers.meaning.draft import Draft, Links
+from irflops.readers.meaning.phase import is_update
+from irflops.readers.meaning.resolve import free_tensor_module
+from irflops.readers.meaning.updates import is_update_name, state_suffix
 
 _WEIGHT_ARGS = frozenset({"weight", "bias", "gamma", "beta"})
 _MATMULS = frozenset({"matmul", "batch_matmul", "broadcast_matmul"})
