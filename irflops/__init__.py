@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from irflops.analysis import Analysis, analyze_graph
 from irflops.audit import audit_analysis
-from irflops.capturing import write_capture
+from irflops.capturing.write import write_capture
 from irflops.errors import IrflopsError
 from irflops.ir.graph import Graph
 from irflops.readers import load, load_live, loads

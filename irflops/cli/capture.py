@@ -7,8 +7,8 @@ import re
 import click
 
 from irflops import capture as write_capture
+from irflops.capturing.user_code import InputSpec, compiled_graph
 from irflops.ir.graph import DType
-from irflops.user_code import InputSpec, compiled_graph
 
 _SPEC = re.compile(r"(\d{1,18}(?:x\d{1,18})*)(?::(\w+))?")
 _DTYPES = {dtype.value[0]: dtype for dtype in DType}

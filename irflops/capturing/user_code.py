@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from irflops.capturing import compile_for, is_compiled
+from irflops.capturing.write import compile_for, is_compiled
 from irflops.errors import IrflopsError, quoted
 from irflops.ir.graph import DType
 

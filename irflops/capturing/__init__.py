@@ -1,0 +1,1 @@
+"""A live OneFlow graph into one file."""
