@@ -17,7 +17,7 @@ from pathlib import Path
 from google.protobuf import text_format
 
 import irflops
-from irflops.infer import infer
+from irflops.counting.infer import infer
 from irflops.readers.job import job_wire
 from irflops.report.json_writer import write_json
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from irflops import notebook
 from irflops.conventions.count import Structure
-from irflops.cost import COST_NAMES, FIGURES, KINDS, Cost, CostTable, OpCost
-from irflops.fold import UNTYPED, Group, Unknown, bounded, doubt, fold, grouped
-from irflops.infer import Disagreement, Inference, infer
+from irflops.counting.cost import COST_NAMES, FIGURES, KINDS, Cost, CostTable, OpCost
+from irflops.counting.fold import UNTYPED, Group, Unknown, bounded, doubt, fold, grouped
+from irflops.counting.infer import Disagreement, Inference, infer
 from irflops.ir import plain
 from irflops.ir.graph import Graph, Location, Note, Op, Operand, VariableKind
 from irflops.ir.tree import tree_of

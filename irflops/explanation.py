@@ -14,9 +14,9 @@ from typing import Any
 from irflops.analysis import Analysis, op_cost_row
 from irflops.conventions.registry import CONVENTIONS, Answer, Convention, count
 from irflops.conventions.rows import plain
-from irflops.cost import Cost, OpCost
+from irflops.counting.cost import Cost, OpCost
+from irflops.counting.infer import MISFIT, operand_type, view
 from irflops.errors import IrflopsError
-from irflops.infer import MISFIT, operand_type, view
 from irflops.ir.graph import AttrValue, Op, Operand, TensorType
 from irflops.ir.signatures import signature
 from irflops.lifting import Step

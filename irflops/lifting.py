@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from irflops.cost import Cost, OpCost
-from irflops.infer import operand_type, view
+from irflops.counting.cost import Cost, OpCost
+from irflops.counting.infer import operand_type, view
 from irflops.ir.graph import Graph, Op, Phase, Shape, TensorType
 from irflops.ir.order import run_order
 from irflops.ops.rule import OpView

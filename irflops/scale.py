@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from irflops.analysis import Analysis, analyze_graph
-from irflops.cost import FIGURES, KINDS, combined
+from irflops.counting.cost import FIGURES, KINDS, combined
+from irflops.counting.infer import infer
 from irflops.errors import IrflopsError
-from irflops.infer import infer
 from irflops.ir.graph import Graph, Note, Shape
 from irflops.whatif import changed
 from irflops.whatif.request import input_op, input_ops, text

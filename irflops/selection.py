@@ -7,8 +7,8 @@ import re
 from dataclasses import replace
 
 from irflops.analysis import Analysis
+from irflops.counting.fold import doubt, fold
 from irflops.errors import IrflopsError
-from irflops.fold import doubt, fold
 from irflops.ir.tree import nearest, tree_of
 
 

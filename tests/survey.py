@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import irflops
-from irflops.infer import infer
+from irflops.counting.infer import infer
 from irflops.readers.intake import read_bytes
 
 COMPRESSED = {".gz", ".bz2", ".xz", ".zst"}

@@ -21,7 +21,7 @@ from irflops.audit.engine import run_rules
 from irflops.audit.finding import Audit
 from irflops.audit.rules import RULES
 from irflops.audit.settings import Settings
-from irflops.cost import FIGURES
+from irflops.counting.cost import FIGURES
 
 pytestmark = pytest.mark.oneflow
 

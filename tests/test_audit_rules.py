@@ -17,7 +17,7 @@ from irflops.audit.finding import Audit, Certainty
 from irflops.audit.rule import AuditRule, Bad, Good
 from irflops.audit.rules import RULES
 from irflops.audit.settings import Settings
-from irflops.cost import COST_NAMES, Cost
+from irflops.counting.cost import COST_NAMES, Cost
 from irflops.readers.notation.sketch import sketch
 
 GOOD = [pytest.param(rule, example, id=f"{rule.name}: {example.name}") for rule in RULES for example in rule.good]

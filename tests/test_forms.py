@@ -20,7 +20,7 @@ import pytest
 
 import irflops
 from irflops import Analysis
-from irflops.cost import FIGURES
+from irflops.counting.cost import FIGURES
 from irflops.ir.graph import Op, Operand
 
 ROOT = Path(__file__).resolve().parents[1]

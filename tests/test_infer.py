@@ -12,7 +12,7 @@ import pytest
 
 import irflops
 from irflops import Graph
-from irflops.infer import Inference, infer
+from irflops.counting.infer import Inference, infer
 from irflops.ir.graph import DType, TensorType
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
@@ -184,7 +184,7 @@ def test_a_count_does_not_need_the_shapes_that_stay_unknown() -> None:
 
 def test_rules_never_run_out_of_dimensions_on_sound_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault of our own in a rule must show as one: on real graphs, and on the rules' own examples, only ValueError says misfit."""
-    monkeypatch.setattr("irflops.infer.MISFIT", (ValueError,))
-    monkeypatch.setattr("irflops.cost.MISFIT", (ValueError,))
+    monkeypatch.setattr("irflops.counting.infer.MISFIT", (ValueError,))
+    monkeypatch.setattr("irflops.counting.cost.MISFIT", (ValueError,))
     for path in sorted(FIXTURES.glob("*.repr.txt.gz")):
         assert irflops.analyze(path).total.is_known("macs")

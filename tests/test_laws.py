@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import irflops
 from irflops import Analysis, Graph
-from irflops.cost import COST_NAMES, FIGURES, KINDS, ZERO, Cost
+from irflops.counting.cost import COST_NAMES, FIGURES, KINDS, ZERO, Cost
 from irflops.ops import BY_TYPE
 from irflops.ops.rule import Work
 

@@ -16,8 +16,8 @@ import pytest
 
 from irflops import load
 from irflops.analysis import Analysis, analyze_graph
+from irflops.counting.infer import Disagreement
 from irflops.errors import Source
-from irflops.infer import Disagreement
 from irflops.ir.graph import DType, Graph, Location, Module, Note, Op, Operand, Phase, TensorType
 from irflops.report.json_writer import write_json
 from irflops.report.numbers import format_count

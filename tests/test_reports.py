@@ -16,7 +16,7 @@ import pytest
 
 from irflops import load
 from irflops.analysis import Analysis, analyze_graph
-from irflops.cost import Cost, OpCost
+from irflops.counting.cost import Cost, OpCost
 from irflops.errors import IrflopsError, Source
 from irflops.ir.graph import Attrs, DType, Graph, Module, Op, Operand, Phase, TensorType
 from irflops.ir.tree import tree_of

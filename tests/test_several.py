@@ -12,7 +12,7 @@ import pytest
 from commands import ROOT, SMALL, TRAINING, run, text
 
 from irflops import analyze
-from irflops.cost import KINDS, Cost
+from irflops.counting.cost import KINDS, Cost
 from irflops.errors import IrflopsError
 from irflops.report.summary import Model, model_table
 from irflops.report.table import drawn

@@ -5,7 +5,7 @@ from __future__ import annotations
 import irflops
 from irflops import Analysis, Graph
 from irflops import ops as rules
-from irflops.cost import combined
+from irflops.counting.cost import combined
 from irflops.ir.graph import Phase, VariableKind
 from irflops.ops.rule import OpView
 from irflops.readers.notation.op_signature import read_call

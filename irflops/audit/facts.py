@@ -10,9 +10,9 @@ from typing import NamedTuple
 from irflops.analysis import Analysis
 from irflops.audit.identity import Ordinals, made_as
 from irflops.audit.kinds import CONTRACTIONS
-from irflops.cost import COST_NAMES, FIGURES, Cost, CostTable
+from irflops.counting.cost import COST_NAMES, FIGURES, Cost, CostTable
+from irflops.counting.infer import operand_type, view
 from irflops.errors import Span
-from irflops.infer import operand_type, view
 from irflops.ir.graph import Graph, Op, Operand, Phase, TensorType, VariableKind
 from irflops.ir.order import run_order
 from irflops.ir.signatures import signature

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from irflops.conventions.calls import Call, module_calls
 from irflops.conventions.rule import Convention, Number, Rule, ToolError, Unknown
-from irflops.cost import OpCost
+from irflops.counting.cost import OpCost
 from irflops.ir.graph import Graph, Phase, TensorType
 from irflops.lifting import Step, lift, plain_steps
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from irflops.analysis import cost_row, flat
-from irflops.cost import COST_NAMES, Cost
+from irflops.counting.cost import COST_NAMES, Cost
 from irflops.differ.result import Diff
 from irflops.differ.sums import totals
 from irflops.errors import IrflopsError

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from irflops.cost import Cost
+from irflops.counting.cost import Cost
 from irflops.ir.graph import Attrs, Module, NdSbp, Op, Phase, Placement, TensorType, VariableKind
 
 KINDS = (

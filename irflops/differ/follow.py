@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from irflops.counting.infer import MISFIT, view
 from irflops.differ.edit import Consequence
 from irflops.differ.pairing import Pairs
 from irflops.differ.side import INTERFACE, Side
-from irflops.infer import MISFIT, view
 from irflops.ir.graph import Attrs, Op, Operand, TensorType, VariableKind
 from irflops.ops import BY_TYPE
 from irflops.ops.rule import Changes, OpView, Unknowable

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from irflops.analysis import Analysis, Row
-from irflops.cost import Cost
+from irflops.counting.cost import Cost
 from irflops.differ import rows
 from irflops.differ.edit import Consequence, Edit
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from irflops.analysis import Analysis
+from irflops.counting.infer import operand_type
 from irflops.differ.forms import Aspects
-from irflops.infer import operand_type
 from irflops.ir.graph import Op, TensorType
 from irflops.ir.order import run_order
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from irflops.analysis import Row, cost_row, flat
-from irflops.cost import Cost
+from irflops.counting.cost import Cost
+from irflops.counting.fold import Group
 from irflops.differ.edit import Edit, difference
 from irflops.differ.waterfall import pattern
-from irflops.fold import Group
 from irflops.ir.graph import Module, Op
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from irflops.analysis import Analysis
-from irflops.cost import Cost
+from irflops.counting.cost import Cost
 from irflops.differ.edit import Edit, difference
 from irflops.differ.side import boxed_in
 from irflops.ir.graph import Module, Op

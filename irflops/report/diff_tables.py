@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from irflops.cost import FIGURES, KINDS, Cost
+from irflops.counting.cost import FIGURES, KINDS, Cost
 from irflops.differ import Diff
 from irflops.differ.sums import Beside, Folded, common_place, folded, is_changed, modules, phases, totals, types
 from irflops.ir.tree import tree_of

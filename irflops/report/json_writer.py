@@ -14,7 +14,7 @@ from itertools import chain, islice
 from typing import Any, TextIO
 
 from irflops.analysis import Analysis, cost_row
-from irflops.cost import Cost
+from irflops.counting.cost import Cost
 from irflops.errors import IrflopsError
 from irflops.ir.graph import Phase
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from irflops.analysis import Analysis
-from irflops.cost import KINDS, Cost
+from irflops.counting.cost import KINDS, Cost
 from irflops.errors import IrflopsError
 from irflops.report.numbers import UNKNOWN, Ratio, format_count, format_exact, format_ratio, format_things
 from irflops.report.table import Column, Table, printable

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from irflops.analysis import Analysis
-from irflops.cost import FIGURES, KINDS, Cost, combined
+from irflops.counting.cost import FIGURES, KINDS, Cost, combined
 from irflops.ir.graph import AttrValue, Location, Operand
 from irflops.ir.tree import tree_of
 from irflops.report.numbers import Figure, Ratio, quotient_certainty

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
+from irflops.counting.infer import infer
 from irflops.errors import IrflopsError, quoted
-from irflops.infer import infer
 from irflops.ir.graph import Attrs, AttrValue, DType, Graph, Module, ModuleCall, Note, Op, Operand, Shape, TensorType, VariableKind
 from irflops.whatif.alternatives import recast
 from irflops.whatif.request import Asked, Inputs, asked, dtype_of, text

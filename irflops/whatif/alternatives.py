@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from irflops.infer import MISFIT, misfit_text
+from irflops.counting.infer import MISFIT, misfit_text
 from irflops.ir.graph import Attrs, AttrValue, DType, Op, Shape, TensorType
 from irflops.ir.signatures import signature
 from irflops.ops import BY_TYPE, RULES

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from irflops.audit.facts import Facts
 from irflops.audit.kinds import HANDED_ON
-from irflops.cost import Cost
+from irflops.counting.cost import Cost
 from irflops.ir.graph import Op, Operand
 
 

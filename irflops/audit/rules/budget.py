@@ -10,9 +10,9 @@ from irflops.audit.facts import Facts
 from irflops.audit.finding import Certainty, Measure, Severity
 from irflops.audit.patterns import module_regex
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, one_of, whole_number
-from irflops.cost import COST_NAMES, FIGURES, KINDS, Cost
+from irflops.counting.cost import COST_NAMES, FIGURES, KINDS, Cost
+from irflops.counting.fold import UNTYPED
 from irflops.errors import quoted
-from irflops.fold import UNTYPED
 from irflops.ir.graph import VariableKind
 from irflops.ir.signatures import op_types
 from irflops.ops import BY_TYPE

@@ -10,7 +10,7 @@ from irflops.audit.finding import Measure, Severity
 from irflops.audit.identity import made_as
 from irflops.audit.kinds import BATCH_NORMS
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
-from irflops.infer import MISFIT
+from irflops.counting.infer import MISFIT
 from irflops.ir.graph import Op, Phase
 from irflops.ops import BY_TYPE
 from irflops.ops.rule import Unknowable

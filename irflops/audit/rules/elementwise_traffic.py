@@ -8,7 +8,7 @@ from irflops.audit.facts import Facts
 from irflops.audit.finding import Certainty, Measure, Severity
 from irflops.audit.kinds import ELEMENTWISE
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, percentage
-from irflops.cost import Cost
+from irflops.counting.cost import Cost
 
 
 def _check(facts: Facts, options: Options) -> Iterator[Outcome]:

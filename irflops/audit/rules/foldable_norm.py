@@ -11,7 +11,7 @@ from irflops.audit.kinds import HANDED_ON
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.audit.rules._biases import Biased, before_norm
 from irflops.audit.rules._gains import only_for
-from irflops.cost import KINDS, Cost
+from irflops.counting.cost import KINDS, Cost
 from irflops.ir.graph import DType, Op, Operand, TensorType, VariableKind
 
 _INFERENCE = ("normalization", "normalization_infer")

@@ -9,7 +9,7 @@ from irflops.audit.facts import Facts, argument
 from irflops.audit.finding import Measure, Severity
 from irflops.audit.kinds import HANDED_ON, MATMULS, VIEW_CHAIN
 from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
-from irflops.cost import FIGURES, Cost
+from irflops.counting.cost import FIGURES, Cost
 from irflops.ir.graph import Op, Operand
 
 _BETWEEN = frozenset(

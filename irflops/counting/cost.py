@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from irflops.infer import MISFIT, misfit_text, operand_type, view
+from irflops.counting.infer import MISFIT, misfit_text, operand_type, view
 from irflops.ir.graph import Op, Phase, TensorType, VariableKind
 from irflops.ops import BY_TYPE
 from irflops.ops.rule import UNKNOWN_WORK, OpRule, OpView, Traffic, Unknowable, Work

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from irflops.cost import ALL_FIGURES, ALL_MISSING, FIGURES, KINDS, SCALING_BITS, ZERO, Cost, OpCost
+from irflops.counting.cost import ALL_FIGURES, ALL_MISSING, FIGURES, KINDS, SCALING_BITS, ZERO, Cost, OpCost
 from irflops.ir.graph import Graph, Op, Phase
 from irflops.ir.tree import Tree, nearest
 

@@ -1,0 +1,1 @@
+"""A graph and rules into shapes, costs and their sums."""
