@@ -19,7 +19,7 @@ from irflops.counting.infer import MISFIT, operand_type, view
 from irflops.errors import IrflopsError
 from irflops.ir.graph import AttrValue, Op, Operand, TensorType
 from irflops.ir.signatures import signature
-from irflops.lifting import Step
+from irflops.lifting.steps import Step
 from irflops.ops import BY_TYPE
 from irflops.ops.rule import OpRule, OpView, Traffic, Unknowable
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from irflops.conventions.calls import Call
 from irflops.conventions.flowflops import EXTRA
 from irflops.conventions.fvcore import BATCH_NORM, NORM, product
 from irflops.conventions.rule import ZERO, Convention, Part, Rule, Unknown, biased, examples, macs, numel, recurrent_layers, rules, x, y
-from irflops.lifting import Step
+from irflops.lifting.calls import Call
+from irflops.lifting.steps import Step
 
 ELEMENTWISE = rules(
     Rule(formula="X", count=x),

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
-from irflops.conventions.calls import Call, module_calls
 from irflops.conventions.rule import Convention, Number, Rule, ToolError, Unknown
 from irflops.counting.cost import OpCost
 from irflops.ir.graph import Graph, Phase, TensorType
-from irflops.lifting import Step, lift, plain_steps
+from irflops.lifting.calls import Call, module_calls
+from irflops.lifting.steps import Step, lift, plain_steps
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from irflops.conventions.calls import Call
 from irflops.conventions.rule import (
     Convention,
     Number,
@@ -24,7 +23,8 @@ from irflops.conventions.rule import (
     y,
 )
 from irflops.ir.graph import Shape
-from irflops.lifting import Step
+from irflops.lifting.calls import Call
+from irflops.lifting.steps import Step
 
 EXTRA = {"LSTM": 10, "GRU": 7, "RNN": 1}
 """Additions and products per hidden unit beside the matrices."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from irflops.conventions.rule import ZERO, Convention, Part, Rule, affine, examples, last_extent, macs, rules, x, y
-from irflops.lifting import Step
+from irflops.lifting.steps import Step
 
 
 def product(part: Part) -> int:

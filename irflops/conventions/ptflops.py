@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from irflops.conventions.calls import Call
 from irflops.conventions.flowflops import RECURRENT, recurrent_count
 from irflops.conventions.fvcore import PRODUCT
 from irflops.conventions.rule import (
@@ -20,7 +19,8 @@ from irflops.conventions.rule import (
     x,
     y,
 )
-from irflops.lifting import Step
+from irflops.lifting.calls import Call
+from irflops.lifting.steps import Step
 
 _BIASED = Rule(formula="M + Y[bias]", count=lambda part: macs(part) + y(part) * biased(part))
 _TWICE = Rule(formula="2Y: its hook, and the function that it calls", count=lambda part: 2 * y(part))

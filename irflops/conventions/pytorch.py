@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from irflops.conventions.calls import Call
 from irflops.conventions.rule import ZERO, Convention, Part, Rule, examples, macs, numel, recurrent_layers, rules
 from irflops.ir.graph import Phase
+from irflops.lifting.calls import Call
 
 
 def recurrent_macs(part: Part) -> int:

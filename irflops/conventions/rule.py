@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from irflops.conventions.calls import Call
 from irflops.ir.graph import Phase, Shape
-from irflops.lifting import Step
+from irflops.lifting.calls import Call
+from irflops.lifting.steps import Step
 
 Number = int | Fraction
 Part = Step | Call

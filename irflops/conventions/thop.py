@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from irflops.conventions.calls import Call
 from irflops.conventions.rule import (
     ZERO,
     Convention,
@@ -22,6 +21,7 @@ from irflops.conventions.rule import (
     x,
     y,
 )
+from irflops.lifting.calls import Call
 
 _MODES = {"nearest": 1, "linear": 5, "bilinear": 11, "bicubic": 259}
 """Operations per element of an upsampled result, by how it is interpolated."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from irflops.conventions.calls import Call
 from irflops.conventions.rule import Convention, Part, Rule, examples, numel
+from irflops.lifting.calls import Call
 
 
 def _parameters(part: Part) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from irflops.conventions.pytorch import recurrent_macs
 from irflops.conventions.rule import ZERO, Convention, Part, Rule, Unknown, affine, examples, macs, numel, rules, spatial, y
-from irflops.lifting import Step
+from irflops.lifting.steps import Step
 
 
 def _transposed(part: Part) -> int:

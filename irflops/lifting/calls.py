@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from irflops.ir.graph import Graph, Phase, Shape, VariableKind
 from irflops.ir.tree import tree_of
-from irflops.lifting import HANDED_ON, RESHAPED, Step
+from irflops.lifting.steps import HANDED_ON, RESHAPED, Step
 
 MODULE_TREE, INFERRED = "module_tree", "inferred"
 """Where the classes of modules are known from."""
