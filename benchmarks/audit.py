@@ -19,7 +19,7 @@ from typing import Any
 from big_dump import pattern, write
 
 import irflops
-from irflops.analysis import analyze_graph
+from irflops.analysis.analysis import analyze_graph
 from irflops.audit.engine import run_rules
 from irflops.audit.rules import RULES
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from irflops.analysis import Analysis, analyze_graph
+from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.audit import audit_analysis
 from irflops.capturing.write import write_capture
 from irflops.errors import IrflopsError

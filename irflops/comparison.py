@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from irflops.analysis import Analysis
+from irflops.analysis.analysis import Analysis
 from irflops.conventions.registry import CONVENTIONS, Answer, Convention, count
 from irflops.conventions.rows import plain
 from irflops.ir.graph import Phase

@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import irflops
-from irflops.analysis import analyze_graph
+from irflops.analysis.analysis import analyze_graph
 from irflops.audit.config import find_config, read_config
 from irflops.audit.engine import run_rules
 from irflops.audit.facts import Facts

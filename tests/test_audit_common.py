@@ -8,7 +8,7 @@ import re
 import pytest
 from audited import said, undecided
 
-from irflops.analysis import analyze_graph
+from irflops.analysis.analysis import analyze_graph
 from irflops.audit.engine import run_rules
 from irflops.audit.finding import Audit
 from irflops.audit.rules.common_subexpression import RULE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from irflops.analysis import analyze_graph
+from irflops.analysis.analysis import analyze_graph
 from irflops.audit.effects import differs_by_run, drops, written
 from irflops.audit.engine import run_rules
 from irflops.audit.finding import Audit

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from irflops.analysis import analyze_graph
+from irflops.analysis.analysis import analyze_graph
 from irflops.audit.facts import Facts
 from irflops.audit.rules.fragmentation import _inside, _parallel
 from irflops.ir.graph import Op

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from line_steps import FACTOR, MOST, steps
 
-from irflops.analysis import Analysis, analyze_graph
+from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.audit.engine import run_rules
 from irflops.audit.rules import RULES
 from irflops.readers.notation.sketch import sketch

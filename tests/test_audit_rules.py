@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from irflops.analysis import analyze_graph
+from irflops.analysis.analysis import analyze_graph
 from irflops.audit import rules as package
 from irflops.audit.engine import run_rules
 from irflops.audit.finding import Audit, Certainty

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from jobs import content, message
 
 import irflops
-from irflops.analysis import Analysis
+from irflops.analysis.analysis import Analysis
 from irflops.cli import cli
 from irflops.differ import Diff, diff_analyses
 from irflops.differ.conditions import condition

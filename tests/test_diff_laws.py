@@ -16,7 +16,7 @@ from random_forms import FORMS, as_job
 from random_graph import random_graph
 
 import irflops
-from irflops.analysis import Analysis, analyze_graph
+from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.differ import Diff, Edit, diff_analyses
 from irflops.differ.apply import applied
 from irflops.differ.edit import difference, reversed_edit

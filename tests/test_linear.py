@@ -8,7 +8,7 @@ import pytest
 from line_steps import FACTOR, MOST, steps
 
 import irflops
-from irflops.analysis import Analysis, analyze_graph
+from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.comparison import compare
 from irflops.explanation import explain
 from irflops.readers.notation.sketch import sketch

@@ -15,7 +15,7 @@ import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from irflops import load
-from irflops.analysis import Analysis, analyze_graph
+from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.counting.infer import Disagreement
 from irflops.errors import Source
 from irflops.ir.graph import DType, Graph, Location, Module, Note, Op, Operand, Phase, TensorType

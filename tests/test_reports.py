@@ -15,7 +15,8 @@ import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from irflops import load
-from irflops.analysis import Analysis, analyze_graph
+from irflops.analysis.analysis import Analysis, analyze_graph
+from irflops.analysis.select import matching_modules, select
 from irflops.counting.cost import Cost, OpCost
 from irflops.errors import IrflopsError, Source
 from irflops.ir.graph import Attrs, DType, Graph, Module, Op, Operand, Phase, TensorType
@@ -26,7 +27,6 @@ from irflops.report.sections import BY, Wish, summary_report, table_by, whole_re
 from irflops.report.table import drawn
 from irflops.report.terminal import print_report, print_table
 from irflops.report.text import write_csv, write_latex, write_markdown, write_markdown_report
-from irflops.selection import matching_modules, select
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = sorted(path.name for path in (ROOT / "fixtures").glob("*.repr.txt.gz"))

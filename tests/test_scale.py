@@ -18,9 +18,9 @@ from whatif_graphs import graph_of
 
 import irflops
 from irflops import IrflopsError
+from irflops.analysis.scale import MOST_DEGREES, Polynomial, fitted, scaling
 from irflops.cli import cli
 from irflops.report.scaling import NOT_POLYNOMIAL, scaling_row, spelled
-from irflops.scale import MOST_DEGREES, Polynomial, fitted, scaling
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 RESNET = str(FIXTURES / "resnet18.repr.txt.gz")
@@ -165,7 +165,7 @@ def test_command_writes_a_table_json_and_csv() -> None:
 
 
 def test_command_tables_what_is_no_polynomial(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("irflops.scale.fitted", lambda _points, _values: None)
+    monkeypatch.setattr("irflops.analysis.scale.fitted", lambda _points, _values: None)
     code, text = run("scale", RESNET, "--batch", "-q")
     assert code == 0
     assert text.count(NOT_POLYNOMIAL) == 10  # nine totals, and the title of their values

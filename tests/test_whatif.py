@@ -13,10 +13,10 @@ from whatif_graphs import graph_of, shapes_of
 
 import irflops
 from irflops import Graph, IrflopsError
-from irflops.analysis import analyze_graph
+from irflops.analysis.analysis import analyze_graph
+from irflops.analysis.scale import scaling
 from irflops.counting.cost import FIGURES
 from irflops.ir.graph import DType, VariableKind
-from irflops.scale import scaling
 from irflops.whatif import changed
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"

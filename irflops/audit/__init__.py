@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from irflops.analysis import Analysis
+    from irflops.analysis.analysis import Analysis
     from irflops.audit.finding import Audit
     from irflops.audit.settings import Settings
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from irflops.analysis import Analysis
+from irflops.analysis.analysis import Analysis
 from irflops.audit.facts import Facts
 from irflops.audit.finding import Audit, Certainty, Doubt, Finding, NearMiss
 from irflops.audit.rule import AuditRule, Hit, Near, Undecided

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from irflops.analysis import Analysis
+from irflops.analysis.analysis import Analysis
 from irflops.audit.identity import Ordinals, made_as
 from irflops.audit.kinds import CONTRACTIONS
 from irflops.counting.cost import COST_NAMES, FIGURES, Cost, CostTable

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from irflops.analysis import Analysis
+from irflops.analysis.analysis import Analysis
 from irflops.audit.facts import Facts
 from irflops.audit.finding import SEVERITIES, Severity
 from irflops.audit.patterns import module_pattern

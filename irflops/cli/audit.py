@@ -10,7 +10,7 @@ from typing import TextIO
 import click
 
 from irflops import __version__
-from irflops.analysis import analyze_graph
+from irflops.analysis.analysis import analyze_graph
 from irflops.audit.config import find_config, read_config
 from irflops.audit.engine import only_new, run_rules
 from irflops.audit.finding import SEVERITIES, Audit

@@ -6,7 +6,7 @@ from typing import TextIO
 
 import click
 
-from irflops.analysis import Analysis
+from irflops.analysis.analysis import Analysis
 from irflops.cli.tables import write_table
 from irflops.conventions.registry import Answer, convention_called, count
 from irflops.conventions.rows import answer_row

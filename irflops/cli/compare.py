@@ -6,7 +6,7 @@ from typing import TextIO
 
 import click
 
-from irflops.analysis import Analysis, analyze_graph
+from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, names_of
 from irflops.cli.tables import write_table
 from irflops.comparison import SCHEMA, Comparison, between, comparison_row, reason_row

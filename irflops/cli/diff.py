@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from irflops.analysis import Analysis, analyze_graph
+from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.cli.exit_codes import FINE, FOUND
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, names_of
 from irflops.differ import diff_analyses

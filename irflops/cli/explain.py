@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from irflops.analysis import analyze_graph
+from irflops.analysis.analysis import analyze_graph
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION
 from irflops.cli.tables import write_table
 from irflops.explanation import explain as explained

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from irflops.analysis.scale import scaling
 from irflops.cli.inputs import templates_of
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION
 from irflops.cli.tables import write_table
@@ -12,7 +13,6 @@ from irflops.report.json_writer import encoded
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.scaling import sample_table, scaling_facts, scaling_row, scaling_table
 from irflops.report.summary import short_path
-from irflops.scale import scaling
 
 EPILOG = """\b
 Examples:

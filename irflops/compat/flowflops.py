@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any, TextIO
 
-from irflops.analysis import Analysis, analyze_graph
+from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.conventions.registry import BY_NAME, count
 from irflops.errors import IrflopsError
 from irflops.ir.graph import Graph, VariableKind

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable
 
-from irflops.analysis import Analysis
+from irflops.analysis.analysis import Analysis
 from irflops.differ.align import HINTS, align
 from irflops.differ.compare import Comparison
 from irflops.differ.edit import IGNORABLE, KINDS, Edit

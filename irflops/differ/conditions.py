@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from irflops.analysis import cost_row, flat
+from irflops.analysis.analysis import cost_row, flat
 from irflops.counting.cost import COST_NAMES, Cost
 from irflops.differ.result import Diff
 from irflops.differ.sums import totals

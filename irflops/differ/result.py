@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from irflops.analysis import Analysis, Row
+from irflops.analysis.analysis import Analysis, Row
 from irflops.counting.cost import Cost
 from irflops.differ import rows
 from irflops.differ.edit import Consequence, Edit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from irflops.analysis import Row, cost_row, flat
+from irflops.analysis.analysis import Row, cost_row, flat
 from irflops.differ.edit import Edit
 from irflops.differ.sums import Beside, modules, phases, totals, types
 from irflops.ir.graph import Module, Op

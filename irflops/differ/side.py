@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from irflops.analysis import Analysis
+from irflops.analysis.analysis import Analysis
 from irflops.counting.infer import operand_type
 from irflops.differ.forms import Aspects
 from irflops.ir.graph import Op, TensorType

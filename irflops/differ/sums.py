@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from irflops.analysis import Row, cost_row, flat
+from irflops.analysis.analysis import Row, cost_row, flat
 from irflops.counting.cost import Cost
 from irflops.counting.fold import Group
 from irflops.differ.edit import Edit, difference

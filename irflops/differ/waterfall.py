@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from irflops.analysis import Analysis
+from irflops.analysis.analysis import Analysis
 from irflops.counting.cost import Cost
 from irflops.differ.edit import Edit, difference
 from irflops.differ.side import boxed_in

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from irflops.analysis import Analysis
+from irflops.analysis.analysis import Analysis
 from irflops.comparison import Comparison, Reason
 from irflops.conventions.registry import Answer
 from irflops.conventions.rows import module_rows, type_rows

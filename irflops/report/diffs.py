@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import TextIO
 
-from irflops.analysis import Analysis
+from irflops.analysis.analysis import Analysis
 from irflops.differ import Diff, kinds_of
 from irflops.differ.sums import folded, totals
 from irflops.report.diff_tables import ROWS, edit_table, module_table, phase_table, total_table, type_table, waterfall_table

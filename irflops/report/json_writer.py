@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from itertools import chain, islice
 from typing import Any, TextIO
 
-from irflops.analysis import Analysis, cost_row
+from irflops.analysis.analysis import Analysis, cost_row
 from irflops.counting.cost import Cost
 from irflops.errors import IrflopsError
 from irflops.ir.graph import Phase

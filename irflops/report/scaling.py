@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from irflops.analysis.scale import SCHEMA, Polynomial, Scaling, Total
 from irflops.report.numbers import Figure
 from irflops.report.table import Column, Table
-from irflops.scale import SCHEMA, Polynomial, Scaling, Total
 
 NOT_POLYNOMIAL = "not polynomial here"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from irflops.analysis import Analysis
+from irflops.analysis.analysis import Analysis
+from irflops.analysis.select import matching_modules, select
 from irflops.errors import IrflopsError
 from irflops.ir.tree import tree_of
 from irflops.report.summary import facts, headline, model_of, model_table
@@ -20,7 +21,6 @@ from irflops.report.tables import (
     type_table,
     unknown_table,
 )
-from irflops.selection import matching_modules, select
 
 TOP = 20
 """Rows of a table of operators or op types unless the user says otherwise."""

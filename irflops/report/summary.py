@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from irflops.analysis import Analysis
+from irflops.analysis.analysis import Analysis
 from irflops.counting.cost import KINDS, Cost
 from irflops.errors import IrflopsError
 from irflops.report.numbers import UNKNOWN, Ratio, format_count, format_exact, format_ratio, format_things

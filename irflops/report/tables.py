@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from irflops.analysis import Analysis
+from irflops.analysis.analysis import Analysis
+from irflops.analysis.select import matching_modules
 from irflops.counting.cost import FIGURES, KINDS, Cost, combined
 from irflops.ir.graph import AttrValue, Location, Operand
 from irflops.ir.tree import tree_of
 from irflops.report.numbers import Figure, Ratio, quotient_certainty
 from irflops.report.table import Column, Table
-from irflops.selection import matching_modules
 
 _WORK = ("macs", "flops", "flops_share")
 

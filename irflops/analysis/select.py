@@ -6,7 +6,7 @@ import difflib
 import re
 from dataclasses import replace
 
-from irflops.analysis import Analysis
+from irflops.analysis.analysis import Analysis
 from irflops.counting.fold import doubt, fold
 from irflops.errors import IrflopsError
 from irflops.ir.tree import nearest, tree_of

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from irflops import notebook
+from irflops.analysis import notebook
 from irflops.conventions.count import Structure
 from irflops.counting.cost import COST_NAMES, FIGURES, KINDS, Cost, CostTable, OpCost
 from irflops.counting.fold import UNTYPED, Group, Unknown, bounded, doubt, fold, grouped

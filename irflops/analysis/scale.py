@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from irflops.analysis import Analysis, analyze_graph
+from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.counting.cost import FIGURES, KINDS, combined
 from irflops.counting.infer import infer
 from irflops.errors import IrflopsError

@@ -1,0 +1,1 @@
+"""The one object that reports, diffs and audits read, and what is worked out from it."""
