@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 import irflops
 from irflops.cli import cli
-from irflops.comparison import between, compare
+from irflops.conventions.compare import between, compare
 from irflops.conventions.registry import BY_NAME, CONVENTIONS, count
 
 ROOT = Path(__file__).resolve().parent.parent

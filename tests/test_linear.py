@@ -9,7 +9,7 @@ from line_steps import FACTOR, MOST, steps
 
 import irflops
 from irflops.analysis.analysis import Analysis, analyze_graph
-from irflops.comparison import compare
+from irflops.conventions.compare import compare
 from irflops.explanation import explain
 from irflops.readers.notation.sketch import sketch
 

@@ -9,8 +9,8 @@ import click
 from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, names_of
 from irflops.cli.tables import write_table
-from irflops.comparison import SCHEMA, Comparison, between, comparison_row, reason_row
-from irflops.comparison import compare as compared
+from irflops.conventions.compare import SCHEMA, Comparison, between, comparison_row, reason_row
+from irflops.conventions.compare import compare as compared
 from irflops.conventions.registry import CONVENTIONS, convention_called
 from irflops.readers import load
 from irflops.report.conventions import comparison_table, reason_table

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from irflops.analysis.analysis import Analysis
-from irflops.comparison import Comparison, Reason
+from irflops.conventions.compare import Comparison, Reason
 from irflops.conventions.registry import Answer
 from irflops.conventions.rows import module_rows, type_rows
 from irflops.conventions.torchstat_table import LayerRow
