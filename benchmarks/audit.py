@@ -20,8 +20,8 @@ from big_dump import pattern, write
 
 import irflops
 from irflops.analysis.analysis import analyze_graph
-from irflops.audit.engine import run_rules
-from irflops.audit.rules import RULES
+from irflops.auditing.engine import run_rules
+from irflops.auditing.rules import RULES
 
 GPT = Path(__file__).resolve().parent.parent / "fixtures" / "gpt2_small_infer.repr.txt.gz"
 BYTES_AN_OPERATOR = 410

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from irflops import ops
-from irflops.audit.rule import AuditRule, Bad, Good
-from irflops.audit.rules import RULES as AUDIT_RULES
+from irflops.auditing.rule import AuditRule, Bad, Good
+from irflops.auditing.rules import RULES as AUDIT_RULES
 from irflops.conventions.registry import ALIASES, CONVENTIONS, Convention
 from irflops.conventions.rows import convention_row
 from irflops.ops.rule import Example, OpRule
@@ -129,7 +129,7 @@ def anchor(heading: str) -> str:
 # ------------------------------------------------------------------ audit rules
 
 AUDIT_HEAD = """\
-<!-- Written by docs/generate.py from the rules in irflops/audit/rules/. Change them there. -->
+<!-- Written by docs/generate.py from the rules in irflops/auditing/rules/. Change them there. -->
 
 # Audit rules
 
@@ -165,7 +165,7 @@ def _rule_page(rule: AuditRule) -> str:
     ]
     lines = [f"- {name}: {_prose(text)}" for name, text in facts if text]
     lines += [f"- Setting `{setting.name}`, `{setting.default}` unless set: {_prose(setting.meaning)}" for setting in rule.settings]
-    written = f"<!-- Written by docs/generate.py from irflops/audit/rules/{rule.name.replace('-', '_')}.py. Change it there. -->"
+    written = f"<!-- Written by docs/generate.py from irflops/auditing/rules/{rule.name.replace('-', '_')}.py. Change it there. -->"
     parts = [f"{written}\n\n# {rule.name}\n\n{_prose(rule.summary)}\n\n" + "\n".join(lines)]
     parts += [f"Fires: {_prose(bad.name)}\n\n{_sketch(bad)}\n\n{_verdict(bad)}" for bad in rule.bad]
     parts += [f"Does not fire: {_prose(good.name)}\n\n{_sketch(good)}" for good in rule.good]

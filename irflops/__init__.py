@@ -13,7 +13,7 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from irflops.analysis.analysis import Analysis, analyze_graph
-from irflops.audit import audit_analysis
+from irflops.auditing import audit_analysis
 from irflops.capturing.write import write_capture
 from irflops.errors import IrflopsError
 from irflops.ir.graph import Graph
@@ -21,8 +21,8 @@ from irflops.readers import load, load_live, loads
 from irflops.whatif import Inputs, changed
 
 if TYPE_CHECKING:
-    from irflops.audit.finding import Audit
-    from irflops.audit.settings import Settings
+    from irflops.auditing.finding import Audit
+    from irflops.auditing.settings import Settings
     from irflops.differ import Diff
 
 __version__ = "0.1.0"

@@ -12,9 +12,9 @@ from jobs import message
 
 import irflops
 from irflops import Graph
-from irflops.audit.engine import run_rules
-from irflops.audit.finding import Audit
-from irflops.audit.rules import RULES
+from irflops.auditing.engine import run_rules
+from irflops.auditing.finding import Audit
+from irflops.auditing.rules import RULES
 from irflops.readers.capture.archive import Captured, pack
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"

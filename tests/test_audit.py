@@ -20,13 +20,13 @@ from click.testing import CliRunner, Result
 
 import irflops
 from irflops.analysis.analysis import analyze_graph
-from irflops.audit.config import find_config, read_config
-from irflops.audit.engine import run_rules
-from irflops.audit.facts import Facts
-from irflops.audit.finding import Severity
-from irflops.audit.rule import AuditRule, Hit, Options
-from irflops.audit.rules import RULES
-from irflops.audit.settings import Settings, settings_of
+from irflops.auditing.config import find_config, read_config
+from irflops.auditing.engine import run_rules
+from irflops.auditing.facts import Facts
+from irflops.auditing.finding import Severity
+from irflops.auditing.rule import AuditRule, Hit, Options
+from irflops.auditing.rules import RULES
+from irflops.auditing.settings import Settings, settings_of
 from irflops.cli import cli
 from irflops.errors import GraphSyntaxError, IrflopsError
 from irflops.readers.notation.sketch import sketch

@@ -9,9 +9,9 @@ import pytest
 from audited import said, undecided
 
 from irflops.analysis.analysis import analyze_graph
-from irflops.audit.engine import run_rules
-from irflops.audit.finding import Audit
-from irflops.audit.rules.common_subexpression import RULE
+from irflops.auditing.engine import run_rules
+from irflops.auditing.finding import Audit
+from irflops.auditing.rules.common_subexpression import RULE
 from irflops.readers.notation.sketch import sketch
 
 SCALE = "scalar_mul(in: {}, has_float_operand=true, float_operand=2.0, has_int_operand=false, int_operand=0) -> out: f32[2,8]"

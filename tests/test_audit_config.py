@@ -15,8 +15,8 @@ import pytest
 from commands import ROOT, SMALL, TRAINING, run, text
 
 import irflops
-from irflops.audit.config import MAX_BYTES, find_config, read_config
-from irflops.audit.settings import Settings
+from irflops.auditing.config import MAX_BYTES, find_config, read_config
+from irflops.auditing.settings import Settings
 from irflops.errors import IrflopsError
 
 GRAPH = ROOT / SMALL

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from irflops.analysis.analysis import analyze_graph
-from irflops.audit.effects import differs_by_run, drops, written
-from irflops.audit.engine import run_rules
-from irflops.audit.finding import Audit
-from irflops.audit.kinds import DROPOUT_RATES, RANDOM, STATEFUL, UNEQUAL_READS, UPDATED_IN_PLACE
-from irflops.audit.rules import RULES
+from irflops.auditing.effects import differs_by_run, drops, written
+from irflops.auditing.engine import run_rules
+from irflops.auditing.finding import Audit
+from irflops.auditing.kinds import DROPOUT_RATES, RANDOM, STATEFUL, UNEQUAL_READS, UPDATED_IN_PLACE
+from irflops.auditing.rules import RULES
 from irflops.ir.graph import Op
 from irflops.ir.signatures import op_types, signature
 from irflops.readers.notation.sketch import sketch

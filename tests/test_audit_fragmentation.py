@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from irflops.analysis.analysis import analyze_graph
-from irflops.audit.facts import Facts
-from irflops.audit.rules.fragmentation import _inside, _parallel
+from irflops.auditing.facts import Facts
+from irflops.auditing.rules.fragmentation import _inside, _parallel
 from irflops.ir.graph import Op
 from irflops.readers.notation.sketch import sketch
 

@@ -14,9 +14,9 @@ from audited import CAPTURE, FIXTURES, FORWARD, JOB, JOB_TEXT, MODELS, PRINT, SA
 from test_article import LISTINGS
 
 import irflops
-from irflops.audit.engine import run_rules
-from irflops.audit.finding import Audit
-from irflops.audit.rules import RULES
+from irflops.auditing.engine import run_rules
+from irflops.auditing.finding import Audit
+from irflops.auditing.rules import RULES
 
 GOLDEN = Path(__file__).resolve().parent / "golden" / "audit.json"
 

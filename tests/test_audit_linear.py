@@ -11,8 +11,8 @@ import pytest
 from line_steps import FACTOR, MOST, steps
 
 from irflops.analysis.analysis import Analysis, analyze_graph
-from irflops.audit.engine import run_rules
-from irflops.audit.rules import RULES
+from irflops.auditing.engine import run_rules
+from irflops.auditing.rules import RULES
 from irflops.readers.notation.sketch import sketch
 
 SMALL = 300

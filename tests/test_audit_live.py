@@ -17,10 +17,10 @@ from audited import said, undecided
 
 import irflops
 from irflops import Graph
-from irflops.audit.engine import run_rules
-from irflops.audit.finding import Audit
-from irflops.audit.rules import RULES
-from irflops.audit.settings import Settings
+from irflops.auditing.engine import run_rules
+from irflops.auditing.finding import Audit
+from irflops.auditing.rules import RULES
+from irflops.auditing.settings import Settings
 from irflops.counting.cost import FIGURES
 
 pytestmark = pytest.mark.oneflow

@@ -14,10 +14,10 @@ import pytest
 from audited import undecided
 
 import irflops
-from irflops.audit.engine import run_rules
-from irflops.audit.finding import Audit
-from irflops.audit.rules import RULES
-from irflops.audit.settings import Settings
+from irflops.auditing.engine import run_rules
+from irflops.auditing.finding import Audit
+from irflops.auditing.rules import RULES
+from irflops.auditing.settings import Settings
 
 pytestmark = pytest.mark.oneflow
 

@@ -13,10 +13,10 @@ import pytest
 from commands import ROOT, SMALL, run
 
 import irflops
-from irflops.audit import registry
-from irflops.audit.facts import Facts
-from irflops.audit.rule import Hit, Options
-from irflops.audit.rules import RULES
+from irflops.auditing import registry
+from irflops.auditing.facts import Facts
+from irflops.auditing.rule import Hit, Options
+from irflops.auditing.rules import RULES
 from irflops.errors import IrflopsError
 
 GRAPH = ROOT / SMALL
@@ -30,8 +30,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 _PACKAGE = """
-from irflops.audit.finding import Measure, Severity
-from irflops.audit.rule import AuditRule, Bad, Good, Hit, Near, Setting, Undecided
+from irflops.auditing.finding import Measure, Severity
+from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Setting, Undecided
 {top}
 def check(facts, options):
     {check}

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from irflops.analysis.analysis import analyze_graph
-from irflops.audit import rules as package
-from irflops.audit.engine import run_rules
-from irflops.audit.finding import Audit, Certainty
-from irflops.audit.rule import AuditRule, Bad, Good
-from irflops.audit.rules import RULES
-from irflops.audit.settings import Settings
+from irflops.auditing import rules as package
+from irflops.auditing.engine import run_rules
+from irflops.auditing.finding import Audit, Certainty
+from irflops.auditing.rule import AuditRule, Bad, Good
+from irflops.auditing.rules import RULES
+from irflops.auditing.settings import Settings
 from irflops.counting.cost import COST_NAMES, Cost
 from irflops.readers.notation.sketch import sketch
 
@@ -98,7 +98,7 @@ FILES = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
 
 @pytest.mark.parametrize("name", [name for name in FILES if not name.startswith("_")])
 def test_file_has_one_rule_of_its_name(name: str) -> None:
-    rule = importlib.import_module(f"irflops.audit.rules.{name}").RULE
+    rule = importlib.import_module(f"irflops.auditing.rules.{name}").RULE
     assert rule.name == name.replace("_", "-")
     assert any(rule is registered for registered in RULES)
 

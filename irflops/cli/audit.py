@@ -11,12 +11,12 @@ import click
 
 from irflops import __version__
 from irflops.analysis.analysis import analyze_graph
-from irflops.audit.config import find_config, read_config
-from irflops.audit.engine import only_new, run_rules
-from irflops.audit.finding import SEVERITIES, Audit
-from irflops.audit.registry import all_rules
-from irflops.audit.rule import AuditRule
-from irflops.audit.settings import Settings, for_explaining, refuse_misfits, settings_of, with_options
+from irflops.auditing.config import find_config, read_config
+from irflops.auditing.engine import only_new, run_rules
+from irflops.auditing.finding import SEVERITIES, Audit
+from irflops.auditing.registry import all_rules
+from irflops.auditing.rule import AuditRule
+from irflops.auditing.settings import Settings, for_explaining, refuse_misfits, settings_of, with_options
 from irflops.cli.baseline import known_ids
 from irflops.cli.exit_codes import FINE, FOUND
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, names_of

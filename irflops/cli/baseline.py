@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from irflops.audit.finding import SCHEMA
+from irflops.auditing.finding import SCHEMA
 from irflops.errors import ChoiceError, IrflopsError
 from irflops.ir.graph import Graph
 from irflops.readers import load, loads

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from irflops.audit.registry import all_rules
-from irflops.audit.rule import AuditRule, Bad, Good, one_of
+from irflops.auditing.registry import all_rules
+from irflops.auditing.rule import AuditRule, Bad, Good, one_of
 from irflops.cli.options import OUTPUT_OPTION
 from irflops.cli.tables import write_table
 from irflops.errors import IrflopsError

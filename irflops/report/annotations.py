@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from irflops.audit.finding import Audit, Severity
+from irflops.auditing.finding import Audit, Severity
 from irflops.report.table import printable
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}

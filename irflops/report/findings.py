@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from irflops.audit.finding import Audit, Doubt, Finding, Measure, NearMiss, Severity
+from irflops.auditing.finding import Audit, Doubt, Finding, Measure, NearMiss, Severity
 from irflops.report.numbers import format_count, format_things
 from irflops.report.sections import Report
 from irflops.report.table import Column, Table, arranged, printable

@@ -6,7 +6,7 @@ import re
 from typing import TextIO
 from xml.sax.saxutils import escape, quoteattr
 
-from irflops.audit.finding import Audit, Finding, Severity
+from irflops.auditing.finding import Audit, Finding, Severity
 from irflops.report.findings import gain_text, measure_text
 
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import Any, TextIO
 from urllib.parse import quote
 
-from irflops.audit.finding import Audit, Doubt, Finding, Severity
+from irflops.auditing.finding import Audit, Doubt, Finding, Severity
 
 SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _FINGERPRINT = "irflopsFinding/v1"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from irflops.audit.facts import Facts, argument
-from irflops.audit.finding import Measure, Severity
-from irflops.audit.rule import AuditRule, Bad, Good, Hit, Options, Outcome, Setting, Undecided, whole_number
+from irflops.auditing.facts import Facts, argument
+from irflops.auditing.finding import Measure, Severity
+from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Options, Outcome, Setting, Undecided, whole_number
 
 
 def _check(facts: Facts, options: Options) -> Iterator[Outcome]:

@@ -1,0 +1,98 @@
+"""Asks the rules, and makes findings of what they say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from irflops.analysis.analysis import Analysis
+from irflops.auditing.facts import Facts
+from irflops.auditing.finding import Audit, Certainty, Doubt, Finding, NearMiss
+from irflops.auditing.rule import AuditRule, Hit, Near, Undecided
+from irflops.auditing.settings import Settings
+
+NEAREST = 5
+"""Near misses of a rule that an audit keeps."""
+
+
+def run_rules(analysis: Analysis, rules: Sequence[AuditRule], settings: Settings | None = None) -> Audit:
+    """All findings of these rules, as far as the settings select them."""
+    settings = settings or Settings()
+    facts = Facts(analysis)
+    findings: list[Finding] = []
+    doubts: dict[tuple[str, str], list[str | None]] = {}
+    near: list[NearMiss] = []
+    asked = [rule for rule in rules if settings.selects(rule)]
+    times: Counter[str] = Counter()
+    for rule in asked:
+        ignores = settings.ignored_modules(rule.name)
+        missed: list[Near] = []
+        for outcome in rule.check(facts, settings.options(rule)):
+            module = outcome.op.module if outcome.op is not None else "" if isinstance(outcome, Undecided) else outcome.module
+            if ignores is not None and ignores.fullmatch(module):
+                continue
+            if isinstance(outcome, Hit):
+                findings.append(_finding(rule, outcome, facts, settings, times))
+            elif isinstance(outcome, Near):
+                missed.append(outcome)
+            else:
+                doubts.setdefault((rule.name, outcome.reason), []).append(outcome.op.name if outcome.op is not None else None)
+        missed.sort(key=lambda miss: -miss.closeness)
+        near += [_near(rule, miss) for miss in missed[:NEAREST]]
+    at = {rule.name: number for number, rule in enumerate(asked)}
+    place = facts.index
+    findings.sort(key=lambda f: (-f.severity, at[f.rule], place.get(f.op, -1) if f.op is not None else -1))
+    return Audit(
+        path=analysis.graph.source.name,
+        graph=analysis.graph.name,
+        findings=tuple(findings),
+        doubts=tuple(Doubt(rule, reason, tuple(names)) for (rule, reason), names in doubts.items()),
+        near=tuple(near),
+        rules=tuple(rule.name for rule in asked),
+        partial=analysis.graph.partial,
+    )
+
+
+def only_new(audit: Audit, known: Iterable[str], baseline: str) -> Audit:
+    """The audit without the findings whose ids a baseline has."""
+    ids = frozenset(known)
+    return replace(audit, baseline=baseline, findings=tuple(finding for finding in audit.findings if finding.id not in ids))
+
+
+def _finding(rule: AuditRule, hit: Hit, facts: Facts, settings: Settings, times: Counter[str]) -> Finding:
+    op = hit.op
+    is_open = rule.refutable and facts.graph.partial
+    module = op.module if op is not None else hit.module
+    subject, ordinal = (op.type or "?", facts.ordinal(op)) if op is not None else (hit.subject, 1)
+    id_ = f"{rule.name}:{module}:{subject}:{ordinal}"
+    times[id_] += 1
+    if times[id_] > 1:  # a rule that says two things of one op, against its contract: both shall be seen
+        id_ = f"{id_}:{times[id_]}"
+    return Finding(
+        rule=rule.name,
+        id=id_,
+        severity=settings.severity(rule),
+        certainty=Certainty.LIKELY if is_open else hit.certainty,
+        op=op.name if op is not None else None,
+        module=module,
+        line=_line(hit, facts),
+        message=hit.message,
+        measured=hit.measured,
+        limit=hit.limit,
+        gain=None if is_open else hit.gain,
+        span=op.span if op is not None else None,
+    )
+
+
+def _line(hit: Hit, facts: Facts) -> int | None:
+    if hit.op is not None:
+        return facts.analysis.line(hit.op)
+    span = facts.module_spans.get(hit.module)
+    return facts.graph.source.line(span.start) if span is not None else None
+
+
+def _near(rule: AuditRule, miss: Near) -> NearMiss:
+    op = miss.op
+    module = op.module if op is not None else miss.module
+    return NearMiss(rule.name, op.name if op is not None else None, module, miss.message, miss.measured, miss.limit)

@@ -1,0 +1,71 @@
+"""All rules of this package, in one list: soundness first, then waste, then the mesh. Two of one name are an error at import."""
+
+from __future__ import annotations
+
+from irflops.auditing.rule import AuditRule
+from irflops.auditing.rules import (
+    boxing_in_loop,
+    budget,
+    cancelling_casts,
+    cancelling_reshapes,
+    cancelling_transposes,
+    common_subexpression,
+    conv_bias_before_norm,
+    dangling_input,
+    dead_op,
+    elementwise_traffic,
+    foldable_norm,
+    fp32_island,
+    fragmentation,
+    heavy_group_conv,
+    materialised_broadcast,
+    never_updated_param,
+    placement_sbp_mismatch,
+    replicated_large_param,
+    shape_disagreement,
+    suspicious_attribute,
+    training_mode,
+    unaligned_channels,
+    unequal_channels,
+    unfused_attention,
+    unknown_op,
+    unsharded_optimizer_state,
+    untied_head,
+    unused_param,
+    wide_dtype,
+)
+
+RULES: tuple[AuditRule, ...] = (
+    budget.RULE,
+    unknown_op.RULE,
+    shape_disagreement.RULE,
+    dangling_input.RULE,
+    dead_op.RULE,
+    unused_param.RULE,
+    suspicious_attribute.RULE,
+    training_mode.RULE,
+    never_updated_param.RULE,
+    untied_head.RULE,
+    unequal_channels.RULE,
+    heavy_group_conv.RULE,
+    fragmentation.RULE,
+    elementwise_traffic.RULE,
+    unaligned_channels.RULE,
+    cancelling_transposes.RULE,
+    cancelling_casts.RULE,
+    cancelling_reshapes.RULE,
+    conv_bias_before_norm.RULE,
+    foldable_norm.RULE,
+    fp32_island.RULE,
+    wide_dtype.RULE,
+    common_subexpression.RULE,
+    materialised_broadcast.RULE,
+    unfused_attention.RULE,
+    placement_sbp_mismatch.RULE,
+    replicated_large_param.RULE,
+    unsharded_optimizer_state.RULE,
+    boxing_in_loop.RULE,
+)
+
+if len({rule.name for rule in RULES}) != len(RULES):
+    raise TypeError("two audit rules have one name")

@@ -1,0 +1,194 @@
+"""`dead-op`: no output, update or loss needs the op."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from irflops.auditing.effects import is_learning
+from irflops.auditing.facts import USERS_PHASES, Facts, argument, result
+from irflops.auditing.finding import Measure, Severity
+from irflops.auditing.identity import made_as
+from irflops.auditing.kinds import BATCH_NORMS
+from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
+from irflops.counting.infer import MISFIT
+from irflops.ir.graph import Op, Phase
+from irflops.ops import BY_TYPE
+from irflops.ops.rule import Unknowable
+
+_INTERFACE = frozenset({"input", "output", "variable"})
+
+_TICKS = frozenset({"tick", "device_tick", "source_tick", "sink_tick", "source_subset_tick", "dst_subset_tick", "acc_tick", "cast_to_tick"})
+"""Control, which no form shows as operands."""
+
+
+def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
+    needed = _needed(facts)
+    dead = [op for i, op in enumerate(facts.graph.ops) if not needed[i] and op.type not in _INTERFACE and op.phase in USERS_PHASES]
+    seed = min((made_as(op) for op in facts.graph.ops if op.phase is Phase.BACKWARD), default=None)
+    # A source that was made after the backward pass began is a gradient that nothing asked for, which OneFlow drops later.
+    dead = [op for op in dead if not facts.is_hidden(op) and (op.inputs or seed is None or made_as(op) < seed)]
+    reason = _blindness(facts)
+    chains = _chains(dead, facts)
+    if reason is not None:
+        yield from (Undecided(reason=reason, op=chain[-1]) for chain in chains)
+        return
+    for chain in chains:
+        last = chain[-1]
+        names = {op.name for op in chain}
+        read = {op.name: op for one in chain for operand in one.inputs if (op := facts.variable(operand)) is not None}
+        alone = [op for op in read.values() if all(use.op.name in names for use in facts.uses(op))]
+        more = f"{len(chain) - 1} op{'s' if len(chain) > 2 else ''} that only it needs" if len(chain) > 1 else ""
+        message = f"nothing needs {last.name}" + (f", nor {more}" if more else "")
+        gain = facts.gain([*chain, *alone])
+        yield Hit(message=message, op=last, measured=Measure("ops", len(chain)), limit=Measure("ops", 0), gain=gain)
+    if facts.graph.pruned:
+        yield Undecided(reason="OneFlow drops dead ops when it saves a graph")
+    elif not chains:
+        yield Near(message=f"each of {len(facts.graph.ops):,} ops leads to an output, an update or a loss")
+
+
+def _blindness(facts: Facts) -> str | None:
+    """Why nothing can be called dead, None where it can."""
+    if facts.graph.partial:
+        return "parts of the graph were not read, and may need the op"
+    if facts.blind is not None:
+        return "the dump leaves out the operands of an op, which may be this op's results"
+    return None
+
+
+def _needed(facts: Facts) -> bytearray:
+    """By op, whether something that lasts needs it: an output, what is updated in place, or the gradient of a loss."""
+    ops = facts.graph.ops
+    has_updates = bool(facts.updates)
+    needed = bytearray(len(ops))
+    waiting = []
+    for i, op in enumerate(ops):
+        if _lasts(op, facts) or (op.phase is Phase.BACKWARD and not has_updates):
+            needed[i] = 1
+            waiting.append(i)
+    _spread(needed, waiting, facts)
+    for i, op in enumerate(ops):
+        if not needed[i] and _updates_operand(op, facts):
+            needed[i] = 1
+            _spread(needed, [i], facts)
+    return needed
+
+
+def _spread(needed: bytearray, waiting: list[int], facts: Facts) -> None:
+    """What an op needs is needed."""
+    while waiting:
+        for producer in facts.fed_by[waiting.pop()]:
+            if not needed[producer]:
+                needed[producer] = 1
+                waiting.append(producer)
+
+
+def _updates_operand(op: Op, facts: Facts) -> bool:
+    """Whether an op writes to one of its operands in place: an observer's moving range."""
+    rule = BY_TYPE.get(op.type) if op.type is not None else None
+    if rule is None or op.type in _INTERFACE or op.elided:
+        return False
+    try:
+        written = rule.traffic(facts.view(op)).writes
+    except (Unknowable, *MISFIT):
+        return False
+    return any(nbytes for arg, nbytes in written.items() if argument(op, arg) is not None and result(op, arg) is None)
+
+
+def _lasts(op: Op, facts: Facts) -> bool:
+    """Whether an op does something beyond its results, or only says when others run."""
+    if op.type in _TICKS or (op.type == "repeat" and any(p is not None and p.type in _TICKS for p in map(facts.producer, op.inputs))):
+        return True
+    if op.type in BATCH_NORMS:
+        return is_learning(op)  # it updates the moving statistics
+    return op.type == "output" or not op.outputs or op.phase in (Phase.OPTIMIZER, Phase.SYSTEM)
+
+
+def _chains(dead: Sequence[Op], facts: Facts) -> list[list[Op]]:
+    """Dead ops that feed one another, together; the last of each is one that nothing reads."""
+    names = {op.name: op for op in dead}
+    links: dict[str, list[str]] = {name: [] for name in names}
+    for op in dead:
+        for use in facts.uses(op):
+            if use.op.name in names:
+                links[op.name].append(use.op.name)
+                links[use.op.name].append(op.name)
+    seen: set[str] = set()
+    chains = []
+    for name in names:
+        if name in seen:
+            continue
+        seen.add(name)
+        chain, waiting = [], [name]
+        while waiting:
+            current = waiting.pop()
+            chain.append(names[current])
+            for other in links[current]:
+                if other not in seen:
+                    seen.add(other)
+                    waiting.append(other)
+        ends = [op for op in chain if not any(use.op.name in names for use in facts.uses(op))]
+        last = min(ends or chain, key=lambda op: (op.module, op.type or "", facts.ordinal(op)))
+        chains.append([*(op for op in chain if op is not last), last])
+    return chains
+
+
+RULE = AuditRule(
+    name="dead-op",
+    summary="No output, update or loss needs an op. Ops that feed one another are one finding, at the last of them.",
+    why="It is computed in every run for nothing; often it shows that an output or a term of a loss was forgotten.",
+    fix="Remove it, or use its result.",
+    severity=Severity.WARNING,
+    check=_check,
+    undecidable="A saved graph (MLIR) shows no dead ops: OneFlow drops them when it saves. Nothing can be said of a graph that was read in "
+    "part, or where the operands of an op are left out. Ops that OneFlow itself adds, the backward pass too, are not judged.",
+    good=(
+        Good(name="all needed", graph="x = input() -> out: f32[2,8]\ny = relu(x: x) -> y: f32[2,8]\noutput(in: y)"),
+        Good(
+            name="batch norm that updates its statistics",
+            graph="""
+            x = input() -> out: f32[2,8]
+            mean = variable(kind=buffer) -> out: f32[8]
+            var = variable(kind=buffer) -> out: f32[8]
+            gamma = variable() -> out: f32[8]
+            beta = variable() -> out: f32[8]
+            y, m, v = normalization(x: x, moving_mean: mean, moving_variance: var, gamma: gamma, beta: beta, axis=1, epsilon=0.00001, \
+training=true, momentum=0.9) -> y: f32[2,8], mean: f32[8], inv_variance: f32[8]
+            output(in: x)
+            """,
+        ),
+        Good(
+            name="saved, without its dead ops",
+            graph="pruned\nx = input() -> out: f32[2,8]\ny = relu(x: x) -> y: f32[2,8]\noutput(in: y)",
+            undecided=True,
+        ),
+    ),
+    bad=(
+        Bad(
+            name="chain",
+            graph="""
+            x = input() -> out: f32[2,8]
+            w = variable() -> out: f32[8,8]
+            a = matmul(a: x, b: w, transpose_a=false, transpose_b=false, alpha=1.0) -> out: f32[2,8]
+            b = relu(x: a) -> y: f32[2,8]
+            y = relu(x: x) -> y: f32[2,8]
+            output(in: y)
+            """,
+            op="b",
+            because="two ops, 2 x 8 x 8 products and 16 comparisons; the weight goes with them",
+            measured=Measure("ops", 2),
+            limit=Measure("ops", 0),
+            gain={
+                "macs": 128,
+                "flops": 272,
+                "bytes_read": 4 * (16 + 64 + 16),
+                "bytes_written": 4 * 32,
+                "activation_elements": 32,
+                "activation_bytes": 128,
+                "params": 64,
+                "param_bytes": 256,
+            },
+            mended="x = input() -> out: f32[2,8]\ny = relu(x: x) -> y: f32[2,8]\noutput(in: y)",
+        ),
+    ),
+)
