@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 import irflops
 from irflops.cli import cli
 from irflops.errors import IrflopsError
-from irflops.explanation import explain, find_op
+from irflops.explaining.explanation import explain, find_op
 
 ROOT = Path(__file__).resolve().parent.parent
 RESNET18 = ROOT / "fixtures" / "resnet18.repr.txt.gz"

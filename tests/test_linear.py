@@ -10,7 +10,7 @@ from line_steps import FACTOR, MOST, steps
 import irflops
 from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.conventions.compare import compare
-from irflops.explanation import explain
+from irflops.explaining.explanation import explain
 from irflops.readers.notation.sketch import sketch
 
 F32 = "f32[2,8]"

@@ -7,8 +7,8 @@ import click
 from irflops.analysis.analysis import analyze_graph
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION
 from irflops.cli.tables import write_table
-from irflops.explanation import explain as explained
-from irflops.explanation import explanation_row, find_op
+from irflops.explaining.explanation import explain as explained
+from irflops.explaining.explanation import explanation_row, find_op
 from irflops.readers import load
 from irflops.report.explanation import explanation_text, tensor_table, view_table
 from irflops.report.json_writer import encoded

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 
-from irflops.explanation import Explanation, Tensor
+from irflops.explaining.explanation import Explanation, Tensor
 from irflops.ir.graph import AttrValue
 from irflops.report.numbers import Ratio, format_count, format_exact, format_share
 from irflops.report.table import Column, Table, printable
