@@ -134,8 +134,8 @@ AUDIT_HEAD = """\
 # Audit rules
 
 What `irflops audit` looks for: {rules} rules, with {examples} examples that its tests check. `irflops rules NAME` shows what a page here
-does; [audit.md](audit.md) tells how to choose and set them. The notation of the graphs is that of irflops/readers/notation/sketch.py: a line is an op,
-with the names of earlier lines as its operands.
+does; [audit.md](audit.md) tells how to choose and set them. The notation of the graphs is that of
+irflops/readers/notation/sketch.py: a line is an op, with the names of earlier lines as its operands.
 
 | rule | default | finds |
 | --- | --- | --- |

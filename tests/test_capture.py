@@ -295,7 +295,7 @@ def test_a_capture_that_is_cut_off_is_one_still(small: Captured) -> None:
 
 
 def test_irflops_by_itself_imports_no_oneflow(root: Path) -> None:
-    code = "import sys, irflops.capturing, irflops.user_code; sys.exit('oneflow' in sys.modules)"
+    code = "import sys, irflops.capturing.write, irflops.capturing.user_code; sys.exit('oneflow' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": str(root)})
 
 

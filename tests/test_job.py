@@ -13,7 +13,7 @@ from irflops.ir.graph import DType, Location, Phase, Placement, Sbp, TensorType,
 RELU = user("m-relu-0", "relu", "in=x/out out=m-relu-0/out_0")
 
 
-def op_of(*ops: str, rest: str = "") -> irflops.ir.Op:
+def op_of(*ops: str, rest: str = "") -> irflops.ir.graph.Op:
     return read(job(*ops, rest=rest)).ops[-1]
 
 

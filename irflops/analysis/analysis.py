@@ -9,13 +9,13 @@ from functools import cached_property
 from typing import Any
 
 from irflops.analysis import notebook
-from irflops.conventions.count import Structure
 from irflops.counting.cost import COST_NAMES, FIGURES, KINDS, Cost, CostTable, OpCost
 from irflops.counting.fold import UNTYPED, Group, Unknown, bounded, doubt, fold, grouped
 from irflops.counting.infer import Disagreement, Inference, infer
 from irflops.ir import plain
 from irflops.ir.graph import Graph, Location, Note, Op, Operand, VariableKind
 from irflops.ir.tree import tree_of
+from irflops.lifting.structure import Structure
 
 SCHEMA = "irflops.analysis/1"
 """Name and version of the JSON form; fields may be added within a version, never renamed or dropped."""

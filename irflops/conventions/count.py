@@ -2,63 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 
 from irflops.conventions.rule import Convention, Number, Rule, ToolError, Unknown
-from irflops.counting.cost import OpCost
-from irflops.ir.graph import Graph, Phase, TensorType
-from irflops.lifting.calls import Call, module_calls
-from irflops.lifting.steps import Step, lift, plain_steps
-
-
-@dataclass(frozen=True)
-class Structure:
-    """A graph as conventions see it: its steps, and the calls of its modules. Made once for all of them."""
-
-    graph: Graph
-    types: Mapping[str, TensorType]
-    costs: Sequence[OpCost]
-    batch: int
-    """Extent of axis 0 of the first input, 1 where there is no such thing."""
-
-    @cached_property
-    def steps(self) -> tuple[Step, ...]:
-        """The lifted steps, in the order of the file."""
-        return lift(self.graph, self.types, self.costs)
-
-    @cached_property
-    def plain(self) -> tuple[Step, ...]:
-        """Each operator by itself, in the order of the job."""
-        return plain_steps(self.graph, self.types, self.costs)
-
-    @cached_property
-    def _calls(self) -> tuple[tuple[Call, ...], str]:
-        return module_calls(self.graph, self.steps)
-
-    @property
-    def calls(self) -> tuple[Call, ...]:
-        """The calls of all modules."""
-        return self._calls[0]
-
-    @property
-    def source(self) -> str:
-        """Where the classes of modules are known from: `module_tree` or `inferred`."""
-        return self._calls[1]
-
-    @cached_property
-    def positions(self) -> Mapping[str, tuple[int, ...]]:
-        """By module path, the forward operators in it and below."""
-        found: dict[str, list[int]] = {}
-        for step in self.steps:
-            if step.phase is Phase.FORWARD:
-                path = step.module
-                while path:
-                    found.setdefault(path, []).extend(step.ops)
-                    path = path.rpartition(".")[0]
-        return {path: tuple(ops) for path, ops in found.items()}
+from irflops.ir.graph import Phase
+from irflops.lifting.calls import Call
+from irflops.lifting.steps import Step
+from irflops.lifting.structure import Structure
 
 
 @dataclass(frozen=True, slots=True)

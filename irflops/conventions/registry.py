@@ -6,9 +6,10 @@ import difflib
 from dataclasses import replace
 
 from irflops.conventions import calflops, deepspeed, flowflops, fvcore, ptflops, pytorch, thop, torchinfo, torchprofile, torchstat
-from irflops.conventions.count import Answer, Contribution, Structure, count
+from irflops.conventions.count import Answer, Contribution, count
 from irflops.conventions.rule import Convention
 from irflops.errors import IrflopsError
+from irflops.lifting.structure import Structure
 
 CONVENTIONS: tuple[Convention, ...] = (
     *flowflops.CONVENTIONS,

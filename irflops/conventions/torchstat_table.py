@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from irflops.conventions.count import Structure
 from irflops.conventions.rule import Rule, ToolError, Unknown, numel, x, y
 from irflops.conventions.torchstat import FLOPS, MADD
 from irflops.ir.graph import Shape
 from irflops.lifting.calls import Call
+from irflops.lifting.structure import Structure
 
 _BYTES = 4
 _WRAP = 1 << 32

@@ -1,0 +1,59 @@
+"""A graph as the calls that the user wrote: what conventions count, and what `--by step` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from irflops.counting.cost import OpCost
+from irflops.ir.graph import Graph, Phase, TensorType
+from irflops.lifting.calls import Call, module_calls
+from irflops.lifting.steps import Step, lift, plain_steps
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A graph as the calls that the user wrote: its steps, and the calls of its modules. Made once for all who read it."""
+
+    graph: Graph
+    types: Mapping[str, TensorType]
+    costs: Sequence[OpCost]
+    batch: int
+    """Extent of axis 0 of the first input, 1 where there is no such thing."""
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The lifted steps, in the order of the file."""
+        return lift(self.graph, self.types, self.costs)
+
+    @cached_property
+    def plain(self) -> tuple[Step, ...]:
+        """Each operator by itself, in the order of the job."""
+        return plain_steps(self.graph, self.types, self.costs)
+
+    @cached_property
+    def _calls(self) -> tuple[tuple[Call, ...], str]:
+        return module_calls(self.graph, self.steps)
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The calls of all modules."""
+        return self._calls[0]
+
+    @property
+    def source(self) -> str:
+        """Where the classes of modules are known from: `module_tree` or `inferred`."""
+        return self._calls[1]
+
+    @cached_property
+    def positions(self) -> Mapping[str, tuple[int, ...]]:
+        """By module path, the forward operators in it and below."""
+        found: dict[str, list[int]] = {}
+        for step in self.steps:
+            if step.phase is Phase.FORWARD:
+                path = step.module
+                while path:
+                    found.setdefault(path, []).extend(step.ops)
+                    path = path.rpartition(".")[0]
+        return {path: tuple(ops) for path, ops in found.items()}
