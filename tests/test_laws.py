@@ -279,9 +279,9 @@ def test_a_work_of_unknown_macs_is_none() -> None:
 
 
 def test_the_graph_is_data_and_no_god_object() -> None:
-    """No `to_*`, `from_*`, `total_*`: functions work over it. Three views are computed on first use."""
+    """No `to_*`, `from_*`, `total_*`: functions work over it. Four views are computed on first use."""
     public = {name for name in vars(Graph) if not name.startswith("_")} - {field.name for field in fields(Graph)}
-    assert public == {"by_name", "producers", "dag"}
+    assert public == {"by_name", "edges", "producers", "dag"}
 
 
 def test_no_format_is_known_behind_the_readers() -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from irflops.errors import Span
 from irflops.ir.graph import Graph, Op, Operand, Shape, TensorType
-from irflops.ir.order import run_order
 from irflops.ops import BY_TYPE
 from irflops.ops.rule import OpView, Unknowable
 
@@ -53,7 +52,7 @@ def infer(graph: Graph) -> Inference:
     found: list[Disagreement] = []
     checked = 0
     complete = all(_is_known(type_) for type_ in types.values())
-    for op in graph.ops if complete else _in_order(graph):
+    for op in graph.ops if complete else map(graph.ops.__getitem__, graph.edges.order):
         found.extend(_operand_disagreements(op, types))
         answer = _ask(op, types, answers)
         if answer.misfit is not None:
@@ -140,10 +139,3 @@ def _ask(op: Op, types: Mapping[str, TensorType], answers: dict[object, _Answer]
             answer = _Answer(misfit=misfit_text(op.type, error))
         answers[key] = answer
     return answer
-
-
-def _in_order(graph: Graph) -> Iterator[Op]:
-    """Producers before consumers, else in file order."""
-    maker = {result.lbn: index for index, op in enumerate(graph.ops) for result in op.outputs}
-    producers = [[maker[operand.lbn] for operand in op.inputs if operand.lbn in maker] for op in graph.ops]
-    return (graph.ops[index] for index in run_order(producers))

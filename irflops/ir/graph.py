@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from irflops.errors import Source, Span
+from irflops.ir.edges import Edges, edges_of
 
 if TYPE_CHECKING:
     import networkx
@@ -315,9 +316,15 @@ class Graph:
         return {op.name: op for op in self.ops}
 
     @cached_property
+    def edges(self) -> Edges:
+        """Who feeds whom, by the numbers of operators in `ops`."""
+        return edges_of(self.ops)
+
+    @cached_property
     def producers(self) -> Mapping[str, Op]:
         """The operator that makes each lbn."""
-        return {result.lbn: op for op in self.ops for result in op.outputs}
+        makers = self.edges.makers
+        return {lbn: self.ops[makers[tensor]] for lbn, tensor in self.edges.tensors.items()}
 
     @cached_property
     def dag(self) -> networkx.MultiDiGraph:

@@ -11,6 +11,8 @@ def run_order(producers: Sequence[Sequence[int]]) -> list[int]:
 
     `producers` holds, by index, the indices that feed it, one that feeds it twice twice.
     """
+    if all(not fed or max(fed) < index for index, fed in enumerate(producers)):
+        return list(range(len(producers)))
     waiting = [len(fed) for fed in producers]
     consumers: list[list[int]] = [[] for _ in producers]
     for index, fed in enumerate(producers):

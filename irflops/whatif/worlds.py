@@ -8,7 +8,6 @@ from itertools import combinations
 
 from irflops.errors import IrflopsError, error_at, quoted
 from irflops.ir.graph import AttrValue, Graph, Op, Operand, Shape, TensorType
-from irflops.ir.order import run_order
 from irflops.ops import BY_TYPE
 from irflops.ops.resize import CUTS
 from irflops.ops.rule import Changes, broadcast_shapes
@@ -102,10 +101,7 @@ class _Carrier:
 
     def _order(self) -> list[Op]:
         """Producers before consumers; what does not depend on the inputs as late as it can be, so that its readings are settled soon."""
-        ops = self.graph.ops
-        maker = {result.lbn: index for index, op in enumerate(ops) for result in op.outputs}
-        producers = [[maker[operand.lbn] for operand in op.inputs if operand.lbn in maker] for op in ops]
-        order = run_order(producers)
+        ops, producers, order = self.graph.ops, self.graph.edges.fed_by, self.graph.edges.order
         reached: set[int] = set()
         for index in order:
             if ops[index].type == "input" or not reached.isdisjoint(producers[index]):
