@@ -111,6 +111,8 @@ MADE_BY_TOOLS = {"build", "dist", "_tables", "__pycache__"}
 
 def _is_ours(path: Path) -> bool:
     folders = path.relative_to(ROOT).parts[:-1]
+    if path.name == ".git":  # a file in a further work tree, and names the first
+        return False
     return path.is_file() and not any(name in MADE_BY_TOOLS or (name.startswith(".") and name != ".ci") for name in folders)
 
 
