@@ -5,7 +5,6 @@ OneFlow is never imported here: whoever has a graph of it has imported it.
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from irflops.errors import IrflopsError
+from irflops.files import whole_file
 from irflops.readers.capture.archive import Captured, pack
 
 _CALL = "call it once before: graph(*inputs), or give inputs=(...) to irflops.capture, which compiles and does not run it"
@@ -33,7 +33,7 @@ def write_capture(graph: Any, path: str | PathLike[str], inputs: Sequence[object
     job = graph._full_graph_proto.SerializeToString(deterministic=True)
     captured = Captured(f"{graph!r}\n".encode("utf-8", errors="replace"), job, getattr(oneflow, "__version__", None))
     about = {"irflops": version, "python": platform.python_version(), "graph": str(graph.name)}
-    write_whole(Path(path), pack(captured, about))
+    _write(Path(path), pack(captured, about))
 
 
 def _refuse_others(graph: object) -> None:
@@ -57,16 +57,11 @@ def compile_for(graph: Any, inputs: Sequence[object]) -> None:
         graph._compile(*inputs)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file that is there as a whole or not at all. Errors: IrflopsError where it cannot be written."""
+def _write(path: Path, data: bytes) -> None:
     if not path.name:
         raise IrflopsError("a capture is a file, and this path names none", path=str(path))
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        try:
+        with whole_file(path) as draft:
             draft.write_bytes(data)
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
     except OSError as error:
         raise IrflopsError(f"cannot write the capture: {error.strerror or error}", path=str(path)) from None

@@ -37,7 +37,7 @@ def read_bytes(path: str, max_size: int = MAX_SIZE) -> bytes:
     if not path:
         raise IrflopsError("an empty path names no file")
     try:
-        raw = sys.stdin.buffer.read(max_size + 1) if path == "-" else _read_file(Path(path), max_size)
+        raw = _read_some(sys.stdin.buffer, max_size) if path == "-" else _read_file(Path(path), max_size)
     except OSError as error:
         raise IrflopsError(f"cannot read the file: {error.strerror or error}", path=path) from None
     return decompress(raw, display_name(path), max_size)
@@ -56,7 +56,17 @@ def _read_file(path: Path, max_size: int) -> bytes:
             hint="of folders, those that oneflow.save(graph, DIR) writes are read as a whole",
         )
     with path.open("rb") as stream:
-        return stream.read(max_size + 1)
+        return _read_some(stream, max_size)
+
+
+def _read_some(stream: IO[bytes], max_size: int) -> bytes:
+    """All of a stream, or `max_size` bytes and at least one more. In chunks, for Python sets aside as many bytes as it is asked to read."""
+    chunks: list[bytes] = []
+    size = 0
+    while size <= max_size and (chunk := stream.read(_CHUNK)):
+        chunks.append(chunk)
+        size += len(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def decompress(raw: bytes, name: str, max_size: int = MAX_SIZE) -> bytes:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from irflops.errors import IrflopsError
+from irflops.files import whole_file
 
 PATIENCE = 1.0
 """Seconds before a user is told what takes so long."""
@@ -31,7 +32,7 @@ def prepare_streams() -> None:
 
 @contextmanager
 def results_to(path: str | None) -> Iterator[TextIO]:
-    """The stream for results: standard output for None or `-`, else a new UTF-8 file.
+    """The stream for results: standard output for None or `-`, else a UTF-8 file, which is there once all of it is written.
 
     Errors: IrflopsError where it cannot be written, BrokenPipeError where nobody reads on.
     """
@@ -40,7 +41,11 @@ def results_to(path: str | None) -> Iterator[TextIO]:
             yield sys.stdout
             sys.stdout.flush()
         return
-    with _readable_errors(path), Path(path).open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
+    with (
+        _readable_errors(path),
+        whole_file(path) as draft,
+        draft.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream,
+    ):
         yield stream
 
 
