@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import irflops
 from irflops import Graph
+from irflops.counting.cost import CostTable
 from irflops.ir.graph import Op, Phase, TensorType, VariableKind
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
@@ -88,6 +90,91 @@ def test_operands_get_their_names_in_printed_order(op_type: str, operands: tuple
 
 STEP = ("System-Train-LearningRate-Scheduler_9/out 1",)
 FACTORS = ("wadam_bias_correction_factor1/out_0 1", "wadam_bias_correction_factor2/out_0 1")
+
+
+@pytest.mark.parametrize(
+    ("op_type", "operands", "sizes"),
+    [
+        ("layer_norm", "x gamma beta", "8,16 16 16"),
+        ("group_norm", "x gamma beta", "8,16,4,4 16 16"),
+        ("normalization_add_relu", "x gamma beta", "8,16,4,4 16 16"),
+        ("normalization_add_relu", "x moving_mean moving_variance gamma beta", "8,16,4,4 16 16 16 16"),
+        ("fused_glu", "x w b", "2,16 32,16 32"),
+        ("fused_glu", "x w v", "2,16 32,16 32,16"),
+        ("fused_glu", "x w b v c", "2,16 32,16 32 32,16 32"),
+        ("square_relu_grad", "dy x", "8,16 8,16"),
+        ("sparse_softmax_cross_entropy_ms_grad", "prob label dy", "8,16 8 8"),
+        ("fused_cross_feature_interaction", "x weight x0 bias", "8,16 1,16 8,16 16"),
+        ("fused_linear_with_groupwise_quantized_weight", "x w w_scale b", "8,16 32,16 32,1 32"),
+        ("fused_linear_with_groupwise_quantized_weight", "x w w_scale w_zero", "8,16 32,16 32,1 32,1"),
+        ("fused_apply_rotary_emb", "x position_ids", "1,8,16 1,8"),
+        ("fused_multi_head_attention_inference", "query key value key_seq_len", "2,8,16 2,8,16 2,8,16 2"),
+        ("fused_multi_head_attention_inference", "query key value attn_bias", "2,8,16 2,8,16 2,8,16 8,8"),
+        ("fused_multi_head_attention_inference", "query key value query_seq_start key_seq_start", "8,16 8,16 8,16 3 3"),
+        ("skip_layer_norm", "x gamma beta skip", "8,16 16 16 8,16"),
+        ("skip_layer_norm", "x skip", "8,16 8,16"),
+        ("skip_rms_norm", "x weight skip", "8,16 16 8,16"),
+        ("binary_cross_entropy_with_logits", "input target pos_weight", "8,16 8,16 16"),
+        ("binary_cross_entropy_with_logits", "input target weight", "8,16 8,16 8,16"),
+        ("binary_cross_entropy_with_logits_grad", "dy input target pos_weight", "8,16 8,16 8,16 16"),
+        ("one_embedding_sgd_update", "num_unique_ids unique_embeddings learning_rate embedding_grad", "1 8,16 1 8,16"),
+        (
+            "one_embedding_sgd_update",
+            "num_unique_ids unique_embeddings embedding_grad learning_rate down_scale_by_tensor skip_if",
+            "1 8,16 8,16 1 1 1",
+        ),
+        ("deform_conv2d_input_grad", "output_grad input weight offset", "1,4,4,4 1,4,4,4 4,4,3,3 1,18,4,4"),
+    ],
+)  # fmt: skip - a line a case
+def test_operands_stand_in_the_order_of_oneflows_builders(op_type: str, operands: str, sizes: str) -> None:
+    """From the builder calls of functional/impl and job_rewriter at v0.9.0 and v1.0.0; where the number leaves several, shapes decide."""
+    tensors = tuple(f"{arg}/out {size}" for arg, size in zip(operands.split(), sizes.split(), strict=True))
+    assert tuple(operand.arg for operand in op_of(f"m-{op_type}-3", tensors, ("y_0 8,16",)).inputs) == tuple(operands.split())
+
+
+@pytest.mark.parametrize(
+    ("op_type", "operands"),
+    [
+        ("gelu_grad", "x dy"),
+        ("relu_grad", "y dy"),
+        ("prelu_grad", "x dy alpha"),
+        ("layer_norm_grad", "x dy mean inv_variance gamma"),
+        ("normalization_grad", "x dy gamma mean inv_variance"),
+        ("nll_grad", "input target out_grad"),
+        ("max_pool_2d_grad", "x indice dy"),
+        ("adam_update", ""),
+    ],
+)
+def test_operands_of_0_8_0_stand_in_the_order_of_its_gradients(op_type: str, operands: str) -> None:
+    """From `REGISTER_USER_OP_GRAD` in oneflow/user/ops at v0.8.0."""
+    tensors = tuple(f"{arg}/out 8,16" for arg in operands.split())
+    old = line(f"m-{op_type}-3", tensors, ("y_0 8,16",)).replace(")), placement=", ")):placement=")
+    op = graph_of("(MODULE:m:Mine()): (", old, ")").by_name[f"m-{op_type}-3"]
+    assert tuple(operand.arg for operand in op.inputs) == tuple(operands.split())
+
+
+def test_what_the_orders_leave_open_is_known_where_all_agree() -> None:
+    """Of `skip_layer_norm(x, a, b)` the two may be gamma, beta or a bias: each is one operation an element, whichever they are."""
+    op = op_of("m-skip_layer_norm-3", ("x/out 8,16", "a/out 16", "b/out 16"), ("y_0 8,16", "mean_0 8", "inv_variance_0 8"))
+    assert op.orders == (("x", "gamma", "beta"), ("x", "gamma", "bias"), ("x", "beta", "bias"))
+    found = CostTable({}).cost(op)
+    assert found == CostTable({}).cost(replace(op, orders=()))
+    assert found.cost.missing == 0
+
+
+def test_a_grouped_product_without_biases_is_counted() -> None:
+    """It prints two lists: 8 x 32 results of length 16, and 8 x 4."""
+    lists = f"[{t('a/out 8,16')}, {t('b/out 8,16')}], [{t('v/out 32,16')}, {t('w/out 4,16')}]"
+    outs = f"[{t('m-grouped_matmul_bias-3/ys_0 8,32')}, {t('m-grouped_matmul_bias-3/ys_1 8,4')}]"
+    graph = graph_of("(MODULE:m:Mine()): (", f"(OPERATOR: m-grouped_matmul_bias-3({lists}) -> ({outs}{CPU}", ")")
+    cost = irflops.analyze(graph).costs[0].cost
+    assert (cost.get("macs"), cost.get("flops"), cost.missing) == (4608, 9216, 0)
+
+
+def test_operands_that_no_order_names_are_unknown() -> None:
+    """A product of four tensors is none that OneFlow has: 0 multiply-accumulates would be a guess."""
+    analysis = irflops.analyze(graph_of("(MODULE:m:Mine()): (", line("m-matmul-3", ("a/o 2,3",) * 4, ("out_0 2,2",)), ")"))
+    assert not analysis.total.is_known("macs")
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,7 @@ class CostTable:
             holds,
             op.kind,
             op.elided,
+            op.orders,
         )
         found = self._known.get(key)
         if found is None:
@@ -130,9 +131,17 @@ class CostTable:
 
 
 def _op_cost(op: Op, types: Mapping[str, TensorType], holds: bool) -> OpCost:
-    if op.type is not None:
+    if op.type is not None and not op.orders:
         return _typed_cost(op, op.type, types, holds)
-    return _agreed([_typed_cost(op, op_type, types, holds).cost for op_type in op.type_candidates], holds=holds)
+    readings = [_renamed(op, order) for order in op.orders] or [op]
+    op_types = (op.type,) if op.type is not None else op.type_candidates
+    return _agreed([_typed_cost(reading, op_type, types, holds).cost for reading in readings for op_type in op_types], holds=holds)
+
+
+def _renamed(op: Op, order: tuple[str, ...]) -> Op:
+    """The op with its operands named in another order."""
+    names = dict(zip(op.orders[0], order, strict=True))
+    return replace(op, inputs=tuple(replace(operand, arg=names[operand.arg]) for operand in op.inputs), orders=())
 
 
 def _agreed(candidates: list[Cost], *, holds: bool) -> OpCost:

@@ -1,16 +1,22 @@
 """Arguments and attributes of OneFlow's op types.
 
 The data file was taken from OneFlow's operator definitions (OneFlowUserOps.td and its parts, 0.7.0 to master): per type the operands,
-results and attributes in order; `?` marks an optional argument and `*` one of several tensors. `printed` holds the orders in which a
-printed graph of 0.9.0 lists the operands where they are not the definition's; `floats` the attributes that are floating numbers.
+results and attributes in order; `?` marks an optional argument and `*` one of several tensors. `floats` are the attributes that are
+floating numbers. `printed` holds the orders in which a job and a printed graph list the operands where they are not the definition's: those
+of OneFlow's builders (functional/impl, autograd and job_rewriter of 0.9.0 and 1.0.0), one for each set of operands; `printed_0_8` those of
+0.8.0's, where they differ. An operand that only its shape tells from another one is written with its rank (`b:1`, `attn_bias:2+`), or with
+the operand whose shape it has (`skip=x`).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+
+from irflops.ir.graph import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +29,40 @@ class Arg:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """An operand's place in a printed order, and what its shape must be there."""
+
+    name: str
+    rank: int | None = None
+    or_more: bool = False
+    """Whether `rank` is the least that it may be."""
+    like: str | None = None
+    """The operand whose shape it has."""
+
+    def fits(self, shape: Shape | None, by_name: dict[str, Shape | None]) -> bool:
+        """Whether a tensor of that shape can stand here; one of unknown shape can."""
+        if shape is None:
+            return True
+        if self.rank is not None and (len(shape) < self.rank if self.or_more else len(shape) != self.rank):
+            return False
+        other = by_name.get(self.like) if self.like is not None else None
+        return other is None or other == shape
+
+
+Order = tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Signature:
     """Arguments and attributes of an op type, in order."""
 
     inputs: tuple[Arg, ...]
     outputs: tuple[Arg, ...]
     attrs: tuple[str, ...]
-    printed: tuple[tuple[str, ...], ...] = ()
-    """Operand names as a printed graph lists them, one order for each set of operands seen."""
+    printed: tuple[Order, ...] = ()
+    """Operands as a job and a printed graph list them, one order for each set of operands, where it is not the definition's."""
+    printed_0_8: tuple[Order, ...] = ()
+    """The same of OneFlow 0.8.0, where it differs."""
     floats: tuple[str, ...] = ()
     """Attributes that hold floating numbers."""
 
@@ -53,12 +85,12 @@ def signature(op_type: str) -> Signature | None:
     entry = _table().get(op_type)
     if entry is None:
         return None
-    printed = entry.get("printed", [])
     return Signature(
         _args(str(entry["inputs"])),
         _args(str(entry["outputs"])),
         tuple(str(entry.get("attrs", "")).split()),
-        tuple(tuple(order.split()) for order in printed) if isinstance(printed, list) else (),
+        _orders(entry.get("printed")),
+        _orders(entry.get("printed_0_8")),
         tuple(str(entry.get("floats", "")).split()),
     )
 
@@ -67,18 +99,48 @@ def _args(text: str) -> tuple[Arg, ...]:
     return tuple(Arg(word.rstrip("?*"), "?" in word[-1:], "*" in word[-1:]) for word in text.split())
 
 
-@cache
-def operand_names(op_type: str, count: int) -> tuple[str, ...] | None:
-    """Names of that many printed operands in order, None where the signature does not allow the number.
+def _orders(texts: object) -> tuple[Order, ...]:
+    return tuple(tuple(map(_place, text.split())) for text in texts) if isinstance(texts, list) else ()
 
-    Orders seen in print come first; else the definition's order, with the required arguments and the first of the optional ones.
+
+def _place(word: str) -> Place:
+    name, is_like, like = word.partition("=")
+    if is_like:
+        return Place(name, like=like)
+    name, has_rank, rank = word.partition(":")
+    return Place(name, int(rank.rstrip("+")), rank.endswith("+")) if has_rank else Place(name)
+
+
+def operand_orders(op_type: str, shapes: Sequence[Shape | None], *, old: bool = False) -> tuple[tuple[str, ...], ...]:
+    """Names of printed operands in order, given the shape of each (None for a list of tensors): every order that could be meant.
+
+    `old` asks for those of OneFlow 0.8.0. None where the signature does not allow the number. Orders of a builder come first; else the
+    definition's, with the required arguments and the first of the optional ones.
     """
+    found: list[tuple[str, ...]] = []
+    for order, names in _orders_of(op_type, len(shapes), old):
+        by_name = dict(zip(names, shapes, strict=True))
+        if all(place.fits(by_name[place.name], by_name) for place in order):
+            found.append(names)
+    return tuple(found)
+
+
+@cache
+def _orders_of(op_type: str, count: int, old: bool) -> tuple[tuple[Order, tuple[str, ...]], ...]:
+    """Orders of that many operands, each with the names alone."""
     found = signature(op_type)
     if found is None:
-        return None
-    for order in found.printed:
-        if len(order) == count:
-            return order
+        return ()
+    for known in (found.printed_0_8 if old else (), found.printed):
+        orders = [order for order in known if len(order) == count]
+        if orders:
+            return tuple((order, tuple(place.name for place in order)) for order in orders)
+    names = _defined(found, count)
+    return () if names is None else ((tuple(map(Place, names)), names),)
+
+
+def _defined(found: Signature, count: int) -> tuple[str, ...] | None:
+    """The definition's order, None where it does not allow the number."""
     required = sum(not arg.optional for arg in found.inputs)
     spare = count - required
     if spare < 0 or spare > len(found.inputs) - required:

@@ -175,4 +175,5 @@ def freeze(draft: Draft) -> Op:
         draft.kind_source,
         draft.elided,
         draft.hidden,
+        draft.orders,
     )

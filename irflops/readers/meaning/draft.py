@@ -33,6 +33,8 @@ class Draft:
     runs: int = 1
     elided: bool = False
     hidden: bool = False
+    orders: tuple[tuple[str, ...], ...] = ()
+    """Every order in which the operands may be named, where the form does not tell which; none where it does."""
 
 
 @dataclass(slots=True)

@@ -230,7 +230,7 @@ def _printed_order(op_type: str, args: tuple[str, ...]) -> dict[str, str] | None
     if found is None:
         return None
     defined = {arg.name for arg in found.inputs}
-    for order in found.printed:
+    for order in (tuple(place.name for place in places) for places in found.printed):
         new, gone = [arg for arg in order if arg not in args], [arg for arg in args if arg not in order]
         # What jobs call otherwise than the definition is one argument of a few types (the `x` of tanh_grad).
         if len(order) == len(args) and len(new) <= 1 and not defined.intersection(new):

@@ -154,14 +154,14 @@ class _Reader:
     def _operator(self, text: str, start: int, end: int) -> None:
         raw = self.statements.operator(text)
         level = self.levels[-1]
-        draft = draft_of(raw)
+        if not self.colon_placement and self.source.text[start:end].find("):placement=") >= 0:
+            self.colon_placement = True
+        draft = draft_of(raw, old=self.colon_placement)
         draft.start, draft.end = start, end
         if raw.frames:
             draft.location = self.statements.interned(user_frame(raw.frames))
         if raw.others:
             self.unknown_parts.update(part.partition("=")[0] for part in raw.others)
-        if not self.colon_placement and self.source.text[start:end].find("):placement=") >= 0:
-            self.colon_placement = True
         self.drafts.append(draft)
         level.drafts.append(draft)
 

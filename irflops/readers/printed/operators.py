@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from irflops.ir.graph import Location, Operand
-from irflops.ir.signatures import operand_names
+from irflops.ir.graph import Location, Operand, Shape
+from irflops.ir.signatures import operand_orders
 from irflops.readers.meaning.assemble import result_operand
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.resolve import Resolved, free_tensor_module, resolve
@@ -25,19 +25,22 @@ _SYSTEM_ARGS = {"output": ("in",), "identity": ("in",), "learning_rate_schedule"
 _LIBRARY = re.compile(r"[/\\](?:site-packages|dist-packages)[/\\]|[/\\]lib[/\\]python\d|[/\\]python[/\\]oneflow[/\\]")
 
 
-def draft_of(raw: RawOp) -> Draft:
-    """The draft of an operator line: type, arguments by name, and the module that its name claims."""
+def draft_of(raw: RawOp, *, old: bool = False) -> Draft:
+    """The draft of an operator line: type, arguments by name, and the module that its name claims; `old` is a line of OneFlow 0.8.0."""
     inputs, outputs = raw.inputs or (), raw.outputs or ()
     resolved = resolve(raw.name, len(inputs))
     types = _structural_type(raw) or resolved.types
     op_type = types[0] if len(types) == 1 else None
     names: tuple[str, ...] | None = None
+    orders: tuple[tuple[str, ...], ...] = ()
     if is_update_name(raw.name) and not outputs:
         update = read_update(raw.name, tuple(_op_name(arg) for arg in inputs))
         op_type, names = update if update is not None else (None, None)
     elif types:  # one type, or several that take the same operands
-        names = _SYSTEM_ARGS.get(types[0]) or _told_by_shape(types[0], inputs) or operand_names(types[0], len(inputs))
-    if names is None or len(names) != len(inputs):
+        orders = (_SYSTEM_ARGS[types[0]],) if types[0] in _SYSTEM_ARGS else operand_orders(types[0], _shapes(inputs), old=old)
+        names = orders[0] if orders else None
+    unnamed = names is None or len(names) != len(inputs)
+    if names is None or unnamed:
         names = tuple(f"in_{i}" for i in range(len(inputs)))
     draft = Draft(
         raw.name,
@@ -48,7 +51,8 @@ def draft_of(raw: RawOp) -> Draft:
         candidates=types,
         number=resolved.number,
         recompute=resolved.recompute,
-        elided=raw.inputs is None and op_type not in _NEEDS_NO_OPERANDS,
+        elided=(unnamed and bool(inputs)) or (raw.inputs is None and op_type not in _NEEDS_NO_OPERANDS),
+        orders=orders if len(orders) > 1 else (),
     )
     draft.module = named_module(raw.name, op_type, resolved)
     return draft
@@ -91,18 +95,8 @@ def _tensors(arg: RawArg) -> Iterable[RawTensor]:
     return (arg,) if isinstance(arg, RawTensor) else arg
 
 
-def _told_by_shape(op_type: str, args: tuple[RawArg, ...]) -> tuple[str, ...] | None:
-    """Names where the number of operands leaves two readings and a shape decides: `weight` has the prediction's, `pos_weight` never."""
-    if not op_type.startswith("binary_cross_entropy_with_logits"):
-        return None
-    names = operand_names(op_type, len(args))
-    if names is None or "weight" not in names or "pos_weight" in names:
-        return None
-    shapes = [arg.type.shape if isinstance(arg, RawTensor) else None for arg in args]
-    at = names.index("weight")
-    if shapes[at] == shapes[names.index("input")]:
-        return None
-    return (*names[:at], "pos_weight", *names[at + 1 :])
+def _shapes(args: tuple[RawArg, ...]) -> list[Shape | None]:
+    return [arg.type.shape if isinstance(arg, RawTensor) else None for arg in args]
 
 
 def _operands(names: tuple[str, ...], args: tuple[RawArg, ...]) -> Iterable[Operand]:
