@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import atheris
+from counts import check_counts
 
 with atheris.instrument_imports(include=["irflops"]):
     import irflops
@@ -77,11 +78,11 @@ def edited(data: bytes) -> bytes:
 
 
 def read(data: bytes) -> None:
-    """Anything but a result or an `IrflopsError` is a crash."""
+    """Anything but a result whose figures are counts, or an `IrflopsError`, is a crash."""
     text = edited(data)
     for partial in (False, True):
         try:
-            irflops.analyze(irflops.loads(text, partial=partial))
+            check_counts(irflops.analyze(irflops.loads(text, partial=partial)))
         except IrflopsError as error:
             str(error)
 

@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Callable
 
+from counts import check_counts
+
 import irflops
 from irflops import IrflopsError
 
@@ -21,11 +23,14 @@ Attack = Callable[[int], str | bytes]
 
 
 def outcome(data: str | bytes, *, partial: bool = False) -> IrflopsError | None:
-    """Reads and analyzes; anything raised but an IrflopsError is a failure. The error must be fit to be shown."""
+    """Reads and analyzes; anything raised but an IrflopsError is a failure, as is a figure that is no count.
+
+    The error must be fit to be shown.
+    """
     try:
         graph = irflops.loads(data, partial=partial)
         analysis = irflops.analyze(graph)
-        analysis.to_dict()
+        check_counts(analysis, analysis.to_dict())
         analysis.rows("module")
         analysis._repr_html_()
     except IrflopsError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from changing import CHANGES, Network, insert, job_of, random_network, remove
+from counts import check_counts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_forms import FORMS, as_job
@@ -28,7 +29,9 @@ SEEDS = st.integers(0, 10**6)
 
 
 def analyzed(content: str | bytes) -> Analysis:
-    return analyze_graph(irflops.loads(content))
+    analysis = analyze_graph(irflops.loads(content))
+    check_counts(analysis)
+    return analysis
 
 
 def plain(edit: Edit) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from counts import check_counts
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -82,7 +83,7 @@ def read(data: str | bytes, *, partial: bool = False) -> Graph | None:
     try:
         graph = irflops.loads(data, partial=partial)
         analysis = irflops.analyze(graph)
-        analysis.to_dict()
+        check_counts(analysis)
         assert graph.dag.number_of_nodes() == len(graph.ops)
     except IrflopsError as error:
         check_error(error, data)

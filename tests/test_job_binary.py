@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from counts import check_counts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jobs import CONF, WITH_JOBS, W, X, binary, content, job, read, unplaced, user
@@ -197,7 +198,7 @@ def outcome(data: bytes) -> Graph | None:
     """The graph, or None after one clear error."""
     try:
         graph = irflops.loads(data)
-        irflops.analyze(graph).to_dict()
+        check_counts(irflops.analyze(graph))
     except IrflopsError as error:
         text = str(error)
         assert all(c.isprintable() or c in "\n\t" for c in text), ascii(text)

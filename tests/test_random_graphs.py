@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
+from counts import check_counts
 from random_forms import FORMS, as_job
 from random_graph import KINDS, Known, random_graph
 
@@ -43,6 +44,7 @@ def test_figures_are_the_known_ones(seed: int, size: int, form: str) -> None:
     nodes = random_graph(seed, size)
     analysis = irflops.analyze(irflops.loads(FORMS[form](nodes)))
     assert analysis.inference.disagreements == ()
+    check_counts(analysis)
     known = {node.name: node.known for node in nodes}
     assert {op.name for op in analysis.graph.ops} == known.keys()
     for op, costed in zip(analysis.graph.ops, analysis.costs, strict=True):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from operator import add
 
-from irflops.counting.infer import MISFIT, misfit_text, operand_type, view
+from irflops.counting.infer import MISFIT, asked, is_count, misfit_text, operand_type, view
 from irflops.ir.graph import Op, Phase, TensorType, VariableKind
 from irflops.ops import BY_TYPE
 from irflops.ops.rule import UNKNOWN_WORK, OpRule, OpView, Traffic, Unknowable, Work
@@ -47,9 +48,9 @@ class Cost:
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(
-            tuple(map(int.__add__, self.figures, other.figures)),
-            tuple(map(int.__add__, self.params, other.params)),
-            tuple(map(int.__add__, self.param_bytes, other.param_bytes)),
+            tuple(map(add, self.figures, other.figures)),
+            tuple(map(add, self.params, other.params)),
+            tuple(map(add, self.param_bytes, other.param_bytes)),
             self.missing | other.missing,
             self.at_most | other.at_most,
         )
@@ -100,7 +101,7 @@ class OpCost:
     reason: str | None = None
     """`no_rule`, `missing_shape` or `missing_attribute`."""
     misfit: str | None = None
-    """What the cost rule says of tensors that cannot go together; no shape rule needs to have seen it."""
+    """Why it cannot be counted: its tensors cannot go together, or a count would be negative. No shape rule needs to have seen it."""
 
 
 class CostTable:
@@ -167,8 +168,11 @@ def _typed_cost(op: Op, op_type: str, types: Mapping[str, TensorType], holds: bo
     if op.elided and not rule.view:
         return _elided_cost(op, rule, op_type, types, holds)
     seen = view(op, op_type, types)
+    impossible = _misfit_of_shapes(rule, seen) if rule.view else None
+    if impossible is not None:
+        return OpCost(Cost(missing=ALL_FIGURES & ~_BIT["macs"]), "missing_shape", impossible)
     work, why, misfit = _work(rule, seen)
-    traffic, why_bytes = _traffic(rule, seen)
+    traffic, why_bytes, misfit_bytes = _traffic(rule, seen)
     elements, held = _activation(rule, op, types) if holds and op_type not in ("input", "output") else (0, 0)
     values: list[int | None] = [work.macs, work.flops, work.transcendentals]
     values += [None, None] if traffic is None else [sum(traffic.reads.values()), sum(traffic.writes.values())]
@@ -178,7 +182,9 @@ def _typed_cost(op: Op, op_type: str, types: Mapping[str, TensorType], holds: bo
     figures = tuple(0 if value is None else value for value in values)
     # Nothing at most is nothing: only a figure that could be less is an upper bound.
     at_most = sum(1 << i for i, figure in enumerate(figures) if figure and rule.upper_bound)
-    return OpCost(Cost(figures, missing=missing, at_most=at_most), (why or why_bytes or why_held) if missing else None, misfit)
+    return OpCost(
+        Cost(figures, missing=missing, at_most=at_most), (why or why_bytes or why_held) if missing else None, misfit or misfit_bytes
+    )
 
 
 def _elided_cost(op: Op, rule: OpRule, op_type: str, types: Mapping[str, TensorType], holds: bool) -> OpCost:
@@ -190,25 +196,48 @@ def _elided_cost(op: Op, rule: OpRule, op_type: str, types: Mapping[str, TensorT
     return OpCost(Cost(figures, missing=missing), "missing_shape")
 
 
+def _misfit_of_shapes(rule: OpRule, seen: OpView) -> str | None:
+    """Why results of unknown shape have none. Of other ops than views the bytes tell that something is unknown; a view moves none."""
+    if all(type_.numel is not None for arg in seen.output_args for type_ in seen.outputs(arg)):
+        return None
+    try:
+        asked(rule, seen)
+    except Unknowable:
+        return None
+    except MISFIT as error:
+        return misfit_text(seen.type, error)
+    return None
+
+
 def _work(rule: OpRule, seen: OpView) -> tuple[Work, str | None, str | None]:
     """The work, why some of it is unknown, and what does not fit."""
-    misfit = None
+    nothing = UNKNOWN_WORK if rule.contraction else replace(UNKNOWN_WORK, macs=0)
     try:
-        return rule.cost(seen), None, None
+        work, reason = rule.cost(seen), None
     except Unknowable as unknown:
-        work, reason = unknown.known, unknown.reason
+        work, reason = (unknown.known if rule.contraction else replace(unknown.known, macs=0)), unknown.reason
     except MISFIT as error:
-        work, reason, misfit = UNKNOWN_WORK, "missing_shape", misfit_text(seen.type, error)
-    return (work if rule.contraction else replace(work, macs=0)), reason, misfit
+        return nothing, "missing_shape", misfit_text(seen.type, error)
+    wrong = _no_count({"macs": work.macs, "arithmetic": work.arithmetic, "transcendentals": work.transcendentals})
+    return (work, reason, None) if wrong is None else (nothing, "missing_shape", f"{seen.type}: {wrong}")
 
 
-def _traffic(rule: OpRule, seen: OpView) -> tuple[Traffic | None, str | None]:
+def _traffic(rule: OpRule, seen: OpView) -> tuple[Traffic | None, str | None, str | None]:
+    """The bytes that move, why they are unknown, and what does not fit."""
     try:
-        return rule.traffic(seen), None
+        traffic = rule.traffic(seen)
     except Unknowable as unknown:
-        return None, unknown.reason
-    except MISFIT:
-        return None, "missing_shape"
+        return None, unknown.reason, None
+    except MISFIT as error:
+        return None, "missing_shape", misfit_text(seen.type, error)
+    wrong = _no_count(traffic.reads) or _no_count(traffic.writes)
+    return (traffic, None, None) if wrong is None else (None, "missing_shape", f"{seen.type}: {wrong} bytes")
+
+
+def _no_count(counts: Mapping[str, int | None]) -> str | None:
+    """Words for a number of a rule's that is no count, where there is one."""
+    wrong = next((name for name, count in counts.items() if count is not None and not is_count(count)), None)
+    return None if wrong is None else f"its tensors and attributes would make {wrong} {counts[wrong]}"
 
 
 def _activation(rule: OpRule, op: Op, types: Mapping[str, TensorType]) -> tuple[int | None, int | None]:

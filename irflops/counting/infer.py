@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from irflops.errors import Span
 from irflops.ir.graph import Graph, Op, Operand, Shape, TensorType
 from irflops.ops import BY_TYPE
-from irflops.ops.rule import OpView, Unknowable
+from irflops.ops.rule import OpRule, OpView, Unknowable
 
 MISFIT = (ValueError, LookupError, ArithmeticError)
 """What a rule raises on operands that cannot go together: by name, or by running out of dimensions."""
@@ -82,6 +82,22 @@ def misfit_text(op_type: str, error: Exception) -> str:
     return f"{op_type}: {error}" if type(error) is ValueError else f"{op_type}: its tensors have other dimensions than it takes"
 
 
+def is_count(value: object) -> bool:
+    """Whether a number can be of elements, operations or bytes: an int of at least 0. A bool is none."""
+    return type(value) is int and value >= 0
+
+
+def asked(rule: OpRule, seen: OpView) -> Mapping[tuple[str, int], TensorType]:
+    """What a shape rule says of an op's results, by (argument, index). Raises what rules raise; ValueError where an extent is no count."""
+    answer = rule.shape(seen)
+    by_slot = {(arg, i): t for arg, types in answer.items() for i, t in enumerate(types if isinstance(types, tuple) else (types,))}
+    for (arg, _), type_ in by_slot.items():
+        for extent in type_.shape or ():
+            if extent is not None and not is_count(extent):
+                raise ValueError(f"its operands and attributes would give {arg} the shape {type_}, in which {extent} is no extent")
+    return by_slot
+
+
 def operand_type(operand: Operand, types: Mapping[str, TensorType]) -> TensorType:
     """The type of an operand: as its line states it, else as its producer makes it."""
     return operand.type if _is_known(operand.type) else _filled(operand.type, types.get(operand.lbn, operand.type))
@@ -130,9 +146,7 @@ def _ask(op: Op, types: Mapping[str, TensorType], answers: dict[object, _Answer]
     answer = answers.get(key)
     if answer is None:
         try:
-            inferred = rule.shape(view(op, op.type, types))
-            by_slot = {(arg, i): t for arg, ts in inferred.items() for i, t in enumerate(ts if isinstance(ts, tuple) else (ts,))}
-            answer = _Answer(types=by_slot)
+            answer = _Answer(types=asked(rule, view(op, op.type, types)))
         except Unknowable:
             answer = _Answer()
         except MISFIT as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from operator import sub
 from typing import Any
 
 from irflops.counting.cost import Cost
@@ -96,9 +97,9 @@ class Consequence:
 def difference(new: Cost, old: Cost) -> Cost:
     """How much more the one is than the other; what is not known of either is marked."""
     return Cost(
-        tuple(map(int.__sub__, new.figures, old.figures)),
-        tuple(map(int.__sub__, new.params, old.params)),
-        tuple(map(int.__sub__, new.param_bytes, old.param_bytes)),
+        tuple(map(sub, new.figures, old.figures)),
+        tuple(map(sub, new.params, old.params)),
+        tuple(map(sub, new.param_bytes, old.param_bytes)),
         new.missing | old.missing,
         new.at_most | old.at_most,
     )

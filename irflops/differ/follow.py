@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from irflops.counting.infer import MISFIT, view
+from irflops.counting.infer import MISFIT, asked, view
 from irflops.differ.edit import Consequence
 from irflops.differ.pairing import Pairs
 from irflops.differ.side import INTERFACE, Side
@@ -139,10 +139,9 @@ def inferred(op: Op, types: Mapping[str, TensorType]) -> list[TensorType] | None
     if rule is None or op.type is None or op.elided:
         return None
     try:
-        answer = rule.shape(view(op, op.type, types))
+        slots = asked(rule, view(op, op.type, types))
     except (Unknowable, *MISFIT):
         return None
-    slots = {(arg, i): t for arg, found in answer.items() for i, t in enumerate(found if isinstance(found, tuple) else (found,))}
     return [slots.get((result.arg, result.index), TensorType()) for result in op.outputs]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from irflops.counting.infer import MISFIT, misfit_text
-from irflops.ir.graph import Attrs, AttrValue, DType, Op, Shape, TensorType
+from irflops.counting.infer import MISFIT, asked, misfit_text
+from irflops.ir.graph import UNKNOWN_TENSOR, Attrs, AttrValue, DType, Op, Shape, TensorType
 from irflops.ir.signatures import signature
 from irflops.ops import BY_TYPE, RULES
-from irflops.ops.rule import Changes, Inferred, MissingAttribute, OpRule, OpView, Unknowable
+from irflops.ops.rule import Changes, MissingAttribute, OpRule, OpView, Unknowable
 
 MOST_READINGS = 20_000
 """Sets of attributes of one operator that are tried."""
@@ -50,7 +50,7 @@ def alternatives(op: Op, operands: Operands, results: Sequence[TensorType], chan
         if other is None:
             return _of_type(op, op.type, operands, results, changes)
         try:
-            inferred = BY_TYPE[other].shape(_view(recast(op, other), other, operands.after, results, op.attrs))
+            inferred = asked(BY_TYPE[other], _view(recast(op, other), other, operands.after, results, op.attrs))
         except MISFIT as error:
             return Answer((), misfit=misfit_text(other, error))
         return Answer((Alternative(_shapes(recast(op, other), inferred), {}, other),))
@@ -119,7 +119,7 @@ def _collected(
         old, new = (_under(view, {**reading, **view.attrs}) for view in (captured, changed))
         for sizes in rule.resized(old, new, changes) if rule.resized is not None else ({},):
             try:
-                shapes = _shapes(op, rule.shape(_under(new, {**new.attrs, **sizes})))
+                shapes = _shapes(op, asked(rule, _under(new, {**new.attrs, **sizes})))
             except MISFIT as error:
                 misfit = misfit or misfit_text(captured.type, error)
                 continue
@@ -136,7 +136,7 @@ def _readings(rule: OpRule, captured: OpView, changed: OpView, op: Op, results: 
     """Values for the attributes that are missing, those alone that give the captured results."""
     stated = [result.shape for result in results]
     try:
-        inferred = _shapes(op, rule.shape(captured))
+        inferred = _shapes(op, asked(rule, captured))
     except MissingAttribute:
         if rule.readings is None:
             raise
@@ -150,7 +150,7 @@ def _readings(rule: OpRule, captured: OpView, changed: OpView, op: Op, results: 
         if count > MOST_READINGS:
             raise MissingAttribute(next(iter(reading)))
         try:
-            inferred = _shapes(op, rule.shape(_under(captured, {**reading, **captured.attrs})))
+            inferred = _shapes(op, asked(rule, _under(captured, {**reading, **captured.attrs})))
         except MISFIT:
             continue
         if _agree(inferred, stated):
@@ -161,9 +161,8 @@ def _agree(inferred: Sequence[Shape | None], stated: Sequence[Shape | None]) -> 
     return all(a is None or b is None or a == b for a, b in zip(inferred, stated, strict=True))
 
 
-def _shapes(op: Op, inferred: Inferred) -> tuple[Shape | None, ...]:
-    by_slot = {(arg, i): t.shape for arg, ts in inferred.items() for i, t in enumerate(ts if isinstance(ts, tuple) else (ts,))}
-    return tuple(by_slot.get((result.arg, result.index)) for result in op.outputs)
+def _shapes(op: Op, inferred: Mapping[tuple[str, int], TensorType]) -> tuple[Shape | None, ...]:
+    return tuple(inferred.get((result.arg, result.index), UNKNOWN_TENSOR).shape for result in op.outputs)
 
 
 def _under(view: OpView, attrs: Mapping[str, AttrValue]) -> OpView:
