@@ -9,6 +9,8 @@ from random import Random
 from jobs import CONF, user
 
 UNARY = ("relu", "gelu", "tanh", "silu")
+AXES = (-1, -2)
+"""Of a cumsum: two numbers that have one hash in Python."""
 WIDTH = 8
 INPUT = -1
 
@@ -22,7 +24,7 @@ class Layer:
     kind: str
     module: str
     value: int = 0
-    """The operand of a scalar_add."""
+    """The operand of a scalar_add, the axis of a cumsum."""
     other: int = INPUT
     """The number of the layer that an add_n adds, INPUT for what comes in."""
 
@@ -31,12 +33,13 @@ Network = tuple[Layer, ...]
 
 
 def random_network(random: Random, layers: int) -> Network:
-    """A chain with shortcuts, in modules of five layers each; no two scalar_add have the same operand."""
+    """A chain with shortcuts, in modules of five layers each; no two scalar_add have the same operand. -1 and -2 are among them."""
     found: list[Layer] = []
     for number in range(layers):
-        kind = random.choice(("linear", "scalar_add", "scalar_add", "add_n", *UNARY))
+        kind = random.choice(("linear", "scalar_add", "scalar_add", "cumsum", "add_n", *UNARY))
         other = random.choice([INPUT, *range(number)][-8:])
-        found.append(Layer(number, kind, f"m.block{number // 5}", value=number + 10, other=other))
+        value = random.choice(AXES) if kind == "cumsum" else number - 5
+        found.append(Layer(number, kind, f"m.block{number // 5}", value=value, other=other))
     return tuple(found)
 
 
@@ -56,6 +59,9 @@ def job_of(network: Network, *, first: int = 0, order: Random | None = None) -> 
             value = f'attr {{ key: "int_operand" value {{ at_int64: {layer.value} }} }} '
             kinds = 'attr { key: "has_int_operand" value { at_bool: true } } attr { key: "has_float_operand" value { at_bool: false } } '
             lines.append(user(name, "scalar_add", f"in={last} out={name}/out_0", value + kinds))
+        elif layer.kind == "cumsum":
+            axis = f'attr {{ key: "dim" value {{ at_int64: {layer.value} }} }}'
+            lines.append(user(name, "cumsum", f"x={last} out={name}/out_0", axis).replace('key: "out"', 'key: "y"'))
         elif layer.kind == "add_n":
             terms = f'input {{ key: "in" value {{ s: "{last}" s: "{made[layer.other]}" }} }}'
             result = f'output {{ key: "out" value {{ s: "{name}/out_0" }} }}'
@@ -97,10 +103,11 @@ def remove(network: Network, at: int, _random: Random) -> Changed:
 
 
 def set_value(network: Network, at: int, random: Random) -> Changed:
-    """Another operand of a scalar_add, and of another layer nothing."""
-    if network[at].kind != "scalar_add":
+    """Another operand of a scalar_add, another axis of a cumsum, and of another layer nothing."""
+    if network[at].kind not in ("scalar_add", "cumsum"):
         return network, 0
-    return (*network[:at], replace(network[at], value=random.randrange(5000, 9000)), *network[at + 1 :]), 1
+    value = sum(AXES) - network[at].value if network[at].kind == "cumsum" else random.randrange(5000, 9000)
+    return (*network[:at], replace(network[at], value=value), *network[at + 1 :]), 1
 
 
 def swap(network: Network, at: int, random: Random) -> Changed:

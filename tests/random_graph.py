@@ -228,7 +228,22 @@ def reshape(b: Builder, module: str) -> None:
         b.op(module, "reshape", [("in", (x,))], "out", shape, VIEW, {"shape": ("shape", shape)})
 
 
-KINDS = (matmul, conv2d, relu, add_n, broadcast_add, concat, reduce_sum, softmax, transpose, reshape)
+def scalar_add(b: Builder, module: str) -> None:
+    """An addition an element. Of the numbers that are added, some are equal in Python (1 and 1.0), others have one hash (-1 and -2)."""
+    x = b.pick()
+    if x is None:
+        return
+    value = b.random.choice((-1, -2, 1, -1.0, -2.0, 1.0, 0.0, -0.0))
+    attrs: dict[str, Attr] = {
+        "has_int_operand": ("bool", isinstance(value, int)),
+        "has_float_operand": ("bool", isinstance(value, float)),
+        "int_operand": ("long", value if isinstance(value, int) else 0),
+        "float_operand": ("double", value if isinstance(value, float) else 0.0),
+    }
+    b.op(module, "scalar_add", [("in", (x,))], "out", x.shape, Known(flops=sum(1 for _ in _elements(x.shape))), attrs)
+
+
+KINDS = (matmul, conv2d, relu, add_n, broadcast_add, concat, reduce_sum, softmax, transpose, reshape, scalar_add)
 MODULES = ("a", "a.b", "a.b.c", "d", "d.0", "d.1")
 
 

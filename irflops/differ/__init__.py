@@ -43,10 +43,11 @@ def diff_analyses(old: Analysis, new: Analysis, *, ignore: Iterable[str] = ()) -
 def _fewest_edits(old: Side, new: Side, aspects: Aspects) -> tuple[Comparison, list[Edit]]:
     """The comparison by the alignment that leads to fewer edits; the first is taken at once where there are none."""
     best: tuple[Comparison, list[Edit]] | None = None
-    prints = Prints(old), Prints(new)
+    swapped = _rank(old) > _rank(new)
+    prints = Prints(new, old) if swapped else Prints(old, new)
     least = abs(len(old.ops) - len(new.ops)) if aspects.all_ops else 0
     for hint in HINTS:
-        pairs, modules = _aligned(old, new, prints, attrs=aspects.attrs, hint=hint)
+        pairs, modules = _aligned(old, new, prints, swapped=swapped, attrs=aspects.attrs, hint=hint)
         comparison = Comparison(old, new, pairs, modules, aspects)
         gone, come = comparison.presences
         hidden = None if aspects.declared else (gone.hidden(), come.hidden())
@@ -59,12 +60,12 @@ def _fewest_edits(old: Side, new: Side, aspects: Aspects) -> tuple[Comparison, l
     return best
 
 
-def _aligned(old: Side, new: Side, prints: tuple[Prints, Prints], *, attrs: bool, hint: str) -> tuple[Pairs, dict[str, str]]:
-    """Pairs of nodes and of modules, found in one direction whichever of the two is asked for."""
-    if _rank(old) <= _rank(new):
+def _aligned(old: Side, new: Side, prints: Prints, *, swapped: bool, attrs: bool, hint: str) -> tuple[Pairs, dict[str, str]]:
+    """Pairs of nodes and of modules, found in one direction whichever of the two is asked for: `swapped` says that it is the other."""
+    if not swapped:
         pairs = align(old, new, prints, attrs=attrs, hint=hint)
         return pairs, pair_modules(old, new, pairs)
-    back = align(new, old, prints[::-1], attrs=attrs, hint=hint)
+    back = align(new, old, prints, attrs=attrs, hint=hint)
     modules = pair_modules(new, old, back)
     return {b: a for a, b in back.items()}, {other: path for path, other in modules.items()}
 

@@ -31,7 +31,7 @@ _MOST_CANDIDATES = 64
 """Operators with one fingerprint that are held against each other; of more, those in equal places count."""
 
 
-def align(old: Side, new: Side, prints: tuple[Prints, Prints], *, attrs: bool, hint: str) -> Pairs:
+def align(old: Side, new: Side, prints: Prints, *, attrs: bool, hint: str) -> Pairs:
     """Pairs of nodes. `attrs` says that both forms hold all attributes, so that they can tell operators apart.
 
     `hint` is one of HINTS: what is believed before anything else. Whether it was right to, the number of edits says.
@@ -44,8 +44,8 @@ def align(old: Side, new: Side, prints: tuple[Prints, Prints], *, attrs: bool, h
     for strict in (True, False):
         if alignment.is_done():
             break
-        ahead = [side.before(attrs=strict and attrs, shapes=strict) for side in prints]
-        after = [side.behind(attrs=strict and attrs, shapes=strict) for side in prints]
+        ahead = prints.before(attrs=strict and attrs, shapes=strict)
+        after = prints.behind(attrs=strict and attrs, shapes=strict)
         if strict and places:
             _by_fingerprint(alignment, *ahead, fits=alignment.have_one_place)
             _by_fingerprint(alignment, *after, fits=alignment.have_one_place)
@@ -72,7 +72,7 @@ def _by_name(alignment: Alignment) -> None:
             alignment.pair(a, b)
 
 
-def _pair_rest(alignment: Alignment, prints: tuple[Prints, Prints], *, places: bool) -> None:
+def _pair_rest(alignment: Alignment, prints: Prints, *, places: bool) -> None:
     """Pairs by what is weaker than a fingerprint: order, surroundings, place."""
     by_sequence(alignment, attrs=False, shapes=True, places=places)
     _spread(alignment)
@@ -80,7 +80,7 @@ def _pair_rest(alignment: Alignment, prints: tuple[Prints, Prints], *, places: b
         if alignment.is_done():
             return
         fits = Gaps(alignment).fits if radius <= _NEAR else None
-        _by_fingerprint(alignment, *(side.around(radius, max(RADII)) for side in prints), unique=True, fits=fits)
+        _by_fingerprint(alignment, *prints.around(radius), unique=True, fits=fits)
         _spread(alignment)
     by_place(alignment)
     by_sequence(alignment, attrs=False, shapes=False, places=False)

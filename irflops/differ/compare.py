@@ -16,7 +16,7 @@ from irflops.differ.pairing import Pairs
 from irflops.differ.presence import Presence, is_late, reads, unused_edits
 from irflops.differ.side import INTERFACE, SUM, Side, Slot
 from irflops.ir import plain
-from irflops.ir.graph import Op, TensorType, VariableKind
+from irflops.ir.graph import Op, TensorType, VariableKind, exact
 
 _CLOSED = {(VariableKind.TRAINABLE, VariableKind.FROZEN), (VariableKind.TRAINABLE, VariableKind.BUFFER)}
 """What becomes of a parameter that learns no more."""
@@ -241,11 +241,10 @@ class Comparison:
 
 def _differing(before: Op, after: Op) -> dict[str, list[Any]]:
     """Attributes that both sides have, where they differ: what one has alone is another form's or version's way to say it."""
-    if before.attrs is after.attrs or before.attrs == after.attrs:
+    if before.attrs == after.attrs:
         return {}
-    names = sorted(before.attrs.keys() & after.attrs.keys())
-    found = {name: [before.attrs[name], after.attrs[name]] for name in names if before.attrs[name] != after.attrs[name]}
-    return {name: values for name, values in found.items() if not _is_nan(values)}
+    found = {name: [before.attrs[name], after.attrs[name]] for name in sorted(before.attrs.keys() & after.attrs.keys())}
+    return {name: [old, new] for name, (old, new) in found.items() if exact(old) != exact(new)}
 
 
 def _attrs_of(_side: Side, _node: int, op: Op) -> dict[str, Any]:
@@ -259,10 +258,6 @@ def _reads_of(side: Side, node: int, _op: Op) -> list[dict[str, Any]]:
 def _dtype_changed(old: TensorType, new: TensorType) -> bool:
     """Whether the element types differ; a saved graph writes int8 for bool."""
     return old.dtype is not new.dtype and {plain.dtype(old), plain.dtype(new)} != {"bool", "int8"}
-
-
-def _is_nan(values: list[Any]) -> bool:
-    return all(isinstance(value, float) and value != value for value in values)  # noqa: PLR0124 - nan alone differs from itself
 
 
 def _kind(op: Op) -> str | None:

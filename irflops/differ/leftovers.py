@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping
 
 from irflops.differ.pairing import Alignment, Pairs, producers
-from irflops.differ.prints import label, weights
+from irflops.differ.prints import Numbers, label, weights
 from irflops.differ.sequence import common, rising
 from irflops.differ.side import MOST, Side, operators_read, slot_of
 from irflops.ir.graph import Op, Phase
@@ -57,8 +57,9 @@ def by_sequence(alignment: Alignment, *, attrs: bool, shapes: bool, places: bool
     def module(op: Op, known: Mapping[str, str]) -> str:
         return known.get(op.module, op.module) if places else ""
 
+    numbers = Numbers()
     labels = [
-        [hash((gap(n), label(side.ops[n], attrs), weights(side, n, shapes), module(side.ops[n], known))) for n in nodes]
+        [numbers.of((gap(n), label(side.ops[n], attrs), weights(side, n, shapes), module(side.ops[n], known))) for n in nodes]
         for side, gap, nodes, known in ((alignment.old, gaps.of_old, ours, modules), (alignment.new, gaps.of_new, theirs, {}))
     ]
     for a, b in common(*labels):

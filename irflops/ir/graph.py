@@ -170,14 +170,24 @@ class Location:
     function: str
 
 
+def exact(value: AttrValue) -> object:
+    """An attribute's value as a key: True is not 1 and 1 is not 1.0, which Python takes for equal; -0.0 is not 0.0, and nan is nan."""
+    if isinstance(value, tuple):
+        return tuple(map(exact, value))
+    return (type(value), repr(value)) if isinstance(value, (bool, float)) else value
+
+
 class Attrs(Mapping[str, AttrValue]):
-    """The static parameters of an operator: a frozen, hashable mapping. A name that is absent is unknown."""
+    """The static parameters of an operator: a frozen, hashable mapping, equal to others of exactly these values.
+
+    A name that is absent is unknown.
+    """
 
     __slots__ = ("_hash", "_items")
 
     def __init__(self, items: Mapping[str, AttrValue] | None = None) -> None:
         self._items: dict[str, AttrValue] = dict(items or {})
-        self._hash = hash(tuple(sorted(self._items.items(), key=lambda item: item[0])))
+        self._hash = hash(self._key())
 
     def __getitem__(self, name: str) -> AttrValue:
         return self._items[name]
@@ -192,7 +202,12 @@ class Attrs(Mapping[str, AttrValue]):
         return self._hash
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Attrs) and self._items == other._items
+        if self is other:
+            return True
+        return isinstance(other, Attrs) and self._hash == other._hash and self._key() == other._key()
+
+    def _key(self) -> tuple[tuple[str, object], ...]:
+        return tuple((name, exact(self._items[name])) for name in sorted(self._items))
 
     def __repr__(self) -> str:
         return f"Attrs({self._items!r})"
