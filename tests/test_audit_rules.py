@@ -13,7 +13,7 @@ import pytest
 from irflops.analysis.analysis import analyze_graph
 from irflops.auditing import rules as package
 from irflops.auditing.engine import run_rules
-from irflops.auditing.finding import Audit, Certainty
+from irflops.auditing.finding import Audit, Confidence
 from irflops.auditing.rule import AuditRule, Bad, Good
 from irflops.auditing.rules import RULES
 from irflops.auditing.settings import Settings
@@ -77,7 +77,7 @@ def test_part_of_a_graph_proves_nothing_that_the_rest_could_refute() -> None:
         for example in rule.bad if rule.refutable else ():
             graph = replace(sketch(example.graph).graph, partial=True)
             audit = run_rules(analyze_graph(graph), [rule], Settings(rules={rule.name: dict(example.settings)}))
-            assert [(f.certainty, f.gain) for f in audit.findings] == [(Certainty.LIKELY, None)], f"{rule.name}: {example.name}"
+            assert [(f.certainty, f.gain) for f in audit.findings] == [(Confidence.LIKELY, None)], f"{rule.name}: {example.name}"
             assert not audit.complete
 
 

@@ -19,6 +19,7 @@ from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.analysis.select import matching_modules, select
 from irflops.counting.cost import Cost, OpCost
 from irflops.errors import IrflopsError, Source
+from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Attrs, DType, Graph, Module, Op, Operand, Phase, TensorType
 from irflops.ir.tree import tree_of
 from irflops.report.json_writer import write_json
@@ -347,6 +348,9 @@ def test_tree_hangs_orphans_from_the_nearest_module_above() -> None:
         (5, "FLOPs", "unbounded", "~ 5 FLOPs"),
         (0, "FLOPs", "lower_bound", "unknown"),
         (0, "FLOPs", "upper_bound", "<= 0 FLOPs"),
+        (0, "FLOPs", "unbounded", "unknown"),
+        (5, "FLOPs", "estimate", "~ 5 FLOPs"),
+        (0, "FLOPs", "estimate", "~ 0 FLOPs"),
         (None, "FLOPs", "exact", "unknown"),
         (10**26, "MACs", "exact", "100.00 YMACs"),
         (10**27 - 1, "MACs", "exact", "9.99e26 MACs"),
@@ -354,7 +358,7 @@ def test_tree_hangs_orphans_from_the_nearest_module_above() -> None:
     ],
 )
 def test_count(value: int | None, unit: str, certainty: str, text: str) -> None:
-    assert format_count(value, unit, certainty) == text
+    assert format_count(value, unit, Certainty(certainty)) == text
 
 
 def test_exact_count_and_ratios() -> None:
@@ -368,7 +372,7 @@ def test_exact_count_and_ratios() -> None:
     ]
     assert format_ratio(Ratio(1, 0), "FLOP/byte") == "unknown"
     assert format_ratio(Ratio(10**30, 3), "FLOP/byte").endswith("FLOP/byte")
-    assert format_ratio(Ratio(9, 2, "unbounded"), "FLOP/byte") == "~ 4.5 FLOP/byte"
+    assert format_ratio(Ratio(9, 2, Certainty.UNBOUNDED), "FLOP/byte") == "~ 4.5 FLOP/byte"
 
 
 def test_stream_of_rows_is_never_held() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import irflops
 from irflops import Analysis, Graph
 from irflops import ops as rules
-from irflops.counting.cost import combined
 from irflops.ir.graph import Phase, VariableKind
 from irflops.ops.rule import OpView
 from irflops.readers.notation.op_signature import read_call
@@ -139,12 +138,6 @@ def test_every_sum_of_a_partial_graph_is_a_lower_bound() -> None:
     sums = [*analysis.phases.values(), *analysis.modules.values(), analysis.total]
     sums += [group.cost for group in (*analysis.types.values(), *analysis.locations.values())]
     assert {cost.certainty("flops") for cost in sums} == {"lower_bound"}
-
-
-def test_exact_and_a_bound_make_that_bound() -> None:
-    assert combined("exact", "lower_bound") == "lower_bound"
-    assert combined("exact", "upper_bound", "exact") == "upper_bound"
-    assert combined("lower_bound", "upper_bound") == "unbounded"
 
 
 def test_no_rule_counts_below_zero_on_empty_tensors() -> None:

@@ -128,11 +128,9 @@ class Analysis:
         yield "source", {"path": graph.source.name, "format": graph.format, "line": line, "oneflow_version_guess": graph.version_guess}
         head = {"name": graph.name, "class": graph.class_name, "training": graph.training, "operators": self.shown_operators}
         yield "graph", head
-        certainty = {name: self.total.certainty(name) for name in COST_NAMES}
-        yield (
-            "totals",
-            cost_row(self.total) | {"declared_params": self.declared_params, "certainty": self.total.worst, "certainty_by": certainty},
-        )
+        certainty = {name: self.total.certainty(name).value for name in COST_NAMES}
+        sure = {"certainty": self.total.worst.value, "certainty_by": certainty}
+        yield "totals", cost_row(self.total) | {"declared_params": self.declared_params} | sure
         yield "phases", {phase: cost_row(cost) for phase, cost in self.phases.items()}
         yield "by_type", iter(self._type_rows())
         yield "by_step", iter(self._step_rows())
@@ -175,7 +173,8 @@ class Analysis:
         rows = [row for row in self._module_rows() if row["path"].count(".") < notebook.LEVELS]
         left_out = len(self.graph.modules) - len(rows[: notebook.ROWS])
         kind = "training" if self.graph.training else "inference"
-        caption = f"{self.graph.name}, {kind}: {self.total.worst.replace('_', ' ')}" + (f"; {left_out} modules below" if left_out else "")
+        sure = self.total.worst.value.replace("_", " ")
+        caption = f"{self.graph.name}, {kind}: {sure}" + (f"; {left_out} modules below" if left_out else "")
         return notebook.html_table(caption, rows[: notebook.ROWS])
 
     def _type_rows(self) -> list[Row]:

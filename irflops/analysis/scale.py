@@ -6,11 +6,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
+from operator import or_
 
 from irflops.analysis.analysis import Analysis, analyze_graph
-from irflops.counting.cost import FIGURES, KINDS, combined
+from irflops.counting.cost import FIGURES, KINDS
 from irflops.counting.infer import infer
 from irflops.errors import IrflopsError
+from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Graph, Note, Shape
 from irflops.whatif import changed
 from irflops.whatif.request import input_op, input_ops, text
@@ -51,7 +54,7 @@ class Total:
     name: str
     values: tuple[int, ...]
     polynomial: Polynomial | None
-    certainty: str
+    certainty: Certainty
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +203,7 @@ def _totals(samples: Sequence[int], analyses: Sequence[Analysis]) -> tuple[Total
         else:
             sums = [analysis.total.params if name == "params" else analysis.total.param_bytes for analysis in analyses]
             values = tuple(sum(by_kind[i] for i in model) for by_kind in sums)
-        certainty = combined(*(analysis.total.certainty(name) for analysis in analyses))
+        certainty = reduce(or_, (analysis.total.certainty(name) for analysis in analyses))
         totals.append(Total(name, values, fitted(samples, values), certainty))
     return tuple(totals)
 

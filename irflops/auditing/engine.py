@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from irflops.analysis.analysis import Analysis
 from irflops.auditing.facts import Facts
-from irflops.auditing.finding import Audit, Certainty, Doubt, Finding, NearMiss
+from irflops.auditing.finding import Audit, Confidence, Doubt, Finding, NearMiss
 from irflops.auditing.rule import AuditRule, Hit, Near, Undecided
 from irflops.auditing.settings import Settings
 
@@ -73,7 +73,7 @@ def _finding(rule: AuditRule, hit: Hit, facts: Facts, settings: Settings, times:
         rule=rule.name,
         id=id_,
         severity=settings.severity(rule),
-        certainty=Certainty.LIKELY if is_open else hit.certainty,
+        certainty=Confidence.LIKELY if is_open else hit.certainty,
         op=op.name if op is not None else None,
         module=module,
         line=_line(hit, facts),

@@ -29,7 +29,7 @@ class Severity(enum.IntEnum):
 SEVERITIES: Mapping[str, Severity] = {severity.word: severity for severity in Severity}
 
 
-class Certainty(enum.Enum):
+class Confidence(enum.Enum):
     """Whether the dump proves a finding, or something that it leaves out could refute it."""
 
     PROVEN = "proven"
@@ -52,7 +52,7 @@ class Finding:
     id: str
     """Names the finding across versions of a model: rule, module path, op type and ordinal among its like; no counters, no lines."""
     severity: Severity
-    certainty: Certainty
+    certainty: Confidence
     op: str | None
     """The op's name, None where the finding is of a module or of the whole graph."""
     module: str

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from irflops.auditing.facts import Facts
-from irflops.auditing.finding import Certainty, Measure
+from irflops.auditing.finding import Confidence, Measure
 from irflops.auditing.rule import AuditRule, Hit, Near, Options, Outcome, Setting, Undecided
 from irflops.errors import IrflopsError
 from irflops.ir.graph import Op
@@ -22,7 +22,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "op": (Op, type(None)),
     "module": (str,),
     "subject": (str,),
-    "certainty": (Certainty,),
+    "certainty": (Confidence,),
     "measured": (Measure, type(None)),
     "limit": (Measure, type(None)),
     "gain": (Mapping, type(None)),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from irflops.auditing.facts import Facts
-from irflops.auditing.finding import Certainty, Measure, Severity
+from irflops.auditing.finding import Confidence, Measure, Severity
 from irflops.errors import quoted
 from irflops.ir.graph import Op
 
@@ -28,7 +28,7 @@ class Hit:
     """Of a hit without an op."""
     subject: str = "module"
     """What stands for the op type in the id of a hit without an op."""
-    certainty: Certainty = Certainty.PROVEN
+    certainty: Confidence = Confidence.PROVEN
     measured: Measure | None = None
     limit: Measure | None = None
     gain: Mapping[str, int] | None = None
@@ -142,7 +142,7 @@ class Bad:
     """How the figures follow."""
     measured: Measure | None = None
     limit: Measure | None = None
-    certainty: Certainty = Certainty.PROVEN
+    certainty: Confidence = Confidence.PROVEN
     gain: Mapping[str, int] | None = None
     mended: str = ""
     """The graph with the fault mended: `gain` is the difference of the two graphs' totals, and the rule finds nothing in it."""

@@ -10,6 +10,7 @@ from typing import Any
 from irflops.analysis.analysis import Analysis
 from irflops.conventions.registry import CONVENTIONS, Answer, Convention, count
 from irflops.conventions.rows import plain
+from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Phase
 
 SCHEMA = "irflops.compare/1"
@@ -49,7 +50,7 @@ class Comparison:
     answer: Answer
     ours: int
     """irflops' figure of the same kind."""
-    certainty: str
+    certainty: Certainty
     reasons: tuple[Reason, ...]
     """What `ours` lacks to be the tool's total; none where the tool has none."""
 
@@ -174,7 +175,7 @@ def comparison_row(found: Comparison) -> Row:
         "unknown": answer.unknown,
         "compared_with": found.convention.basis,
         "irflops": found.ours,
-        "certainty": found.certainty,
+        "certainty": found.certainty.value,
         "ratio": None if answer.total is None or not found.ours else float(round(Fraction(answer.total, found.ours), 6)),
         "source": answer.source,
         "reasons": [reason_row(reason) for reason in found.reasons],

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from operator import add
 
 from irflops.counting.infer import MISFIT, asked, is_count, misfit_text, operand_type, view
+from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Op, Phase, TensorType, VariableKind
 from irflops.ops import BY_TYPE
 from irflops.ops.rule import UNKNOWN_WORK, OpRule, OpView, Traffic, Unknowable, Work
@@ -69,25 +70,19 @@ class Cost:
         """Whether nothing that counts towards a figure is unknown."""
         return not self.missing & _BIT[name]
 
-    def certainty(self, name: str) -> str:
-        """`exact`, `lower_bound`, `upper_bound`, or `unbounded` where both are mixed."""
-        bit = _BIT[name]
-        if self.missing & bit:
-            return "unbounded" if self.at_most & bit else "lower_bound"
-        return "upper_bound" if self.at_most & bit else "exact"
+    def certainty(self, name: str) -> Certainty:
+        """How sure a figure is."""
+        return self._certainty(_BIT[name])
 
     @property
-    def worst(self) -> str:
+    def worst(self) -> Certainty:
         """The certainty of all figures together."""
-        return combined(*map(self.certainty, COST_NAMES))
+        return self._certainty(ALL_MISSING)
 
-
-def combined(*certainties: str) -> str:
-    """The certainty of a sum of figures with these."""
-    found = set(certainties)
-    if "unbounded" in found or {"lower_bound", "upper_bound"} <= found:
-        return "unbounded"
-    return next((c for c in ("lower_bound", "upper_bound") if c in found), "exact")
+    def _certainty(self, bits: int) -> Certainty:
+        below = Certainty.LOWER_BOUND if self.missing & bits else Certainty.EXACT
+        above = Certainty.UPPER_BOUND if self.at_most & bits else Certainty.EXACT
+        return below | above
 
 
 ZERO = Cost()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from irflops.counting.cost import ALL_FIGURES, ALL_MISSING, FIGURES, KINDS, SCALING_BITS, ZERO, Cost, OpCost
+from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Graph, Op, Phase
 from irflops.ir.tree import Tree, nearest
 
@@ -56,8 +57,8 @@ NO_DOUBT = Doubt()
 
 def doubt(graph: Graph) -> Doubt:
     """What was not read may cost anything; a what-if that guessed may be wrong either way, except in its params."""
-    at_most = ALL_FIGURES if graph.doubt == "unbounded" else 0
-    missing = {"exact": 0, "lower_bound": SCALING_BITS, "unbounded": ALL_FIGURES}[graph.doubt]
+    at_most = 0 if graph.doubt.is_at_least else ALL_FIGURES
+    missing = 0 if graph.doubt.is_at_most else SCALING_BITS if graph.doubt is Certainty.LOWER_BOUND else ALL_FIGURES
     return Doubt(ALL_MISSING if graph.partial else 0, missing, at_most)
 
 

@@ -14,6 +14,7 @@ from irflops.counting.cost import COST_NAMES, Cost
 from irflops.differ.result import Diff
 from irflops.differ.sums import totals
 from irflops.errors import IrflopsError
+from irflops.ir.certainty import Certainty
 
 STRUCTURE = "structure"
 """The condition that there is any edit."""
@@ -47,7 +48,7 @@ class Condition:
         if self.cost == STRUCTURE:
             return True
         name = self.cost.partition(".")[0]
-        return name not in COST_NAMES or all(analysis.total.certainty(name) == "exact" for analysis in (diff.old, diff.new))
+        return name not in COST_NAMES or all(analysis.total.certainty(name) is Certainty.EXACT for analysis in (diff.old, diff.new))
 
 
 def condition(text: str) -> Condition:

@@ -20,7 +20,7 @@ def members(diff: Diff) -> Iterator[tuple[str, Any]]:
         graph = analysis.graph
         line = graph.source.line(graph.span.start) if graph.span is not None else None
         source = {"path": graph.source.name, "format": graph.format, "line": line, "graph": graph.name, "class": graph.class_name}
-        certainty = {cost: analysis.total.certainty(cost) for cost in cost_row(analysis.total)}
+        certainty = {cost: analysis.total.certainty(cost).value for cost in cost_row(analysis.total)}
         yield name, source | {"training": graph.training, "certainty_by": certainty}
     yield "edits", (_edit_row(edit, diff) for edit in diff.edits)
     yield "follows", flat(cost_row(diff.follows))

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from irflops.errors import Source, Span
+from irflops.ir.certainty import Certainty
 from irflops.ir.edges import Edges, edges_of
 
 if TYPE_CHECKING:
@@ -317,7 +318,7 @@ class Graph:
     """OneFlow's version as far as the form tells, `0.8.0` or `0.9.0 or later`."""
     partial: bool = False
     """Whether parts of the graph were not read: every total is then a lower bound."""
-    doubt: str = "exact"
+    doubt: Certainty = Certainty.EXACT
     """How sure totals of work are at best: of a what-if `unbounded` where it guessed, `lower_bound` where it may lack operators."""
     has_declarations: bool = False
     """Whether the form declares parameters and buffers line by line."""

@@ -9,6 +9,7 @@ from typing import Any
 from irflops.counting.cost import FIGURES, KINDS, Cost
 from irflops.differ import Diff
 from irflops.differ.sums import Beside, Folded, common_place, folded, is_changed, modules, phases, totals, types
+from irflops.ir.certainty import Certainty
 from irflops.ir.tree import tree_of
 from irflops.report.diff_words import relative, signed, signed_scaled, words
 from irflops.report.numbers import Scale, common_scale, format_count, format_scaled
@@ -36,16 +37,16 @@ def total_table(diff: Diff) -> Table:
     sides = totals(diff)
     rows = [name for name, (old, new) in sides.items() if old or new]
 
-    def certainty(name: str, side: int) -> str:
+    def certainty(name: str, side: int) -> Certainty:
         total = (diff.old, diff.new)[side].total
-        return total.certainty(name.partition(".")[0]) if _is_known(name) else "exact"
+        return total.certainty(name.partition(".")[0]) if _is_known(name) else Certainty.EXACT
 
     def unit(name: str) -> str:
         return "bytes" if name.startswith("param_bytes") else _UNITS.get(name, "")
 
     def change(name: str) -> str:
-        sure = all(certainty(name, side) == "exact" for side in (0, 1))
-        return signed(sides[name][1] - sides[name][0], unit(name), "exact" if sure else "unbounded")
+        sure = all(certainty(name, side) is Certainty.EXACT for side in (0, 1))
+        return signed(sides[name][1] - sides[name][0], unit(name), Certainty.EXACT if sure else Certainty.UNBOUNDED)
 
     columns = (
         _text("cost", "cost", lambda name: name.replace("_", " ")),

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from irflops.differ.edit import KINDS, Edit
+from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Module, Op
-from irflops.report.numbers import Scale, format_count, format_scaled
+from irflops.report.numbers import SIGNS, Scale, format_count, format_scaled
 from irflops.report.table import printable
 
 MINUS = "-"
@@ -178,16 +179,15 @@ def _change(sides: Mapping[str, Any], tell: Any = _text) -> str:
 # Numbers with a sign
 
 
-def signed(value: int, unit: str = "", certainty: str = "exact") -> str:
+def signed(value: int, unit: str = "", certainty: Certainty = Certainty.EXACT) -> str:
     """A change of a count: `+1.81 G`, `-12`, `0`.
 
     >>> signed(1814073344, "MACs"), signed(-12), signed(0)
     ('+1.81 GMACs', '-12', '0')
     """
     if value == 0:
-        return "0" if certainty == "exact" else "~ 0"
-    mark = "" if certainty == "exact" else "~ "
-    return f"{mark}{'+' if value > 0 else MINUS}{format_count(abs(value), unit)}"
+        return f"{SIGNS[certainty]}0"
+    return f"{SIGNS[certainty]}{'+' if value > 0 else MINUS}{format_count(abs(value), unit)}"
 
 
 def signed_scaled(value: int, scale: Scale) -> str:

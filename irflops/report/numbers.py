@@ -7,12 +7,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from irflops.ir.certainty import Certainty
+
 UNKNOWN = "unknown"
 
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 _BINARY = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
-_SIGNS = {"exact": "", "lower_bound": ">= ", "upper_bound": "<= ", "unbounded": "~ "}
 _BITS_A_DIGIT = 3.321928094887362
+
+SIGNS = {
+    Certainty.EXACT: "",
+    Certainty.LOWER_BOUND: ">= ",
+    Certainty.UPPER_BOUND: "<= ",
+    Certainty.UNBOUNDED: "~ ",
+    Certainty.ESTIMATE: "~ ",
+}
+"""What stands before a figure."""
+
+_TELL_NOTHING_OF_ZERO = (Certainty.LOWER_BOUND, Certainty.UNBOUNDED)
+"""With these a figure of 0 says no more than that it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +33,7 @@ class Figure:
     """A count as tables hold it: its value, None where nothing is known, and how sure it is."""
 
     value: int | None
-    certainty: str = "exact"
+    certainty: Certainty = Certainty.EXACT
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +42,25 @@ class Ratio:
 
     part: int
     whole: int
-    certainty: str = "exact"
+    certainty: Certainty = Certainty.EXACT
 
 
-def format_count(value: int | None, unit: str = "", certainty: str = "exact") -> str:
+def format_count(value: int | None, unit: str = "", certainty: Certainty = Certainty.EXACT) -> str:
     """A count with its unit, scaled: `1.81 GMACs`, `>= 118.01 MFLOPs`, `11.69 M params`, `44.6 MiB`, `unknown`.
 
     A unit that is an abbreviation takes the prefix (`GMACs`), a word is told apart from it (`M params`), `bytes` go by 1024; one of them is
     singular. Nothing is known where a lower bound is 0.
 
-    >>> format_count(1814073344, "MACs"), format_count(999_999, "FLOPs", "lower_bound"), format_count(46758048, "bytes")
+    >>> format_count(1814073344, "MACs"), format_count(999_999, "FLOPs", Certainty.LOWER_BOUND), format_count(46758048, "bytes")
     ('1.81 GMACs', '>= 1.00 MFLOPs', '44.6 MiB')
     """
-    if value is None or (value == 0 and certainty in ("lower_bound", "unbounded")):
+    if value is None or (value == 0 and certainty in _TELL_NOTHING_OF_ZERO):
         return UNKNOWN
     number = _binary(value) if unit == "bytes" else _decimal(value, unit)
-    return _SIGNS[certainty] + number
+    return SIGNS[certainty] + number
 
 
-def format_exact(value: int | None, certainty: str = "exact") -> str:
+def format_exact(value: int | None, certainty: Certainty = Certainty.EXACT) -> str:
     """A count digit by digit in groups of three, up to a million millions; scaled beyond.
 
     >>> format_exact(11689512), format_exact(10**18)
@@ -55,9 +68,9 @@ def format_exact(value: int | None, certainty: str = "exact") -> str:
     """
     if value is None or value >= 10**12:
         return format_count(value, "", certainty)
-    if value == 0 and certainty in ("lower_bound", "unbounded"):
+    if value == 0 and certainty in _TELL_NOTHING_OF_ZERO:
         return UNKNOWN
-    return f"{_SIGNS[certainty]}{value:,}"
+    return f"{SIGNS[certainty]}{value:,}"
 
 
 def format_things(number: int, thing: str) -> str:
@@ -94,12 +107,12 @@ def format_ratio(ratio: Ratio, unit: str) -> str:
     tenths = (ratio.part * 20 + ratio.whole) // (2 * ratio.whole)
     if tenths >= 10_000:
         return format_count((tenths + 5) // 10, unit, ratio.certainty)
-    return f"{_SIGNS[ratio.certainty]}{tenths // 10}.{tenths % 10} {unit}"
+    return f"{SIGNS[ratio.certainty]}{tenths // 10}.{tenths % 10} {unit}"
 
 
-def quotient_certainty(part: str, whole: str) -> str:
+def quotient_certainty(part: Certainty, whole: Certainty) -> Certainty:
     """How sure a quotient is: what bounds its parts does not bound it."""
-    return "exact" if part == whole == "exact" else "unbounded"
+    return Certainty.EXACT if part | whole is Certainty.EXACT else Certainty.UNBOUNDED
 
 
 def decimal_ratio(ratio: Ratio) -> str:
@@ -132,22 +145,22 @@ def common_scale(largest: int, unit: str) -> Scale:
     return Scale(f"{_PREFIXES[power]}{joined}{unit}", base**power)
 
 
-def format_scaled(value: int | None, scale: Scale, certainty: str = "exact") -> str:
+def format_scaled(value: int | None, scale: Scale, certainty: Certainty = Certainty.EXACT) -> str:
     """A count in the unit of its column, which is left to the heading. Exactly nothing is `0`, next to nothing `<0.01`.
 
     >>> format_scaled(802816, Scale("MFLOPs", 10**6)), format_scaled(1, Scale("MFLOPs", 10**6)), format_scaled(0, Scale("MFLOPs", 10**6))
     ('0.80', '<0.01', '0')
     """
-    if value is None or (value == 0 and certainty in ("lower_bound", "unbounded")):
+    if value is None or (value == 0 and certainty in _TELL_NOTHING_OF_ZERO):
         return UNKNOWN
     if value == 0 or scale.divisor == 1:
         return format_exact(value, certainty)
     hundredths = (value * 200 + scale.divisor) // (2 * scale.divisor)
     if hundredths == 0:
-        return f"{_SIGNS[certainty]}<0.01"
+        return f"{SIGNS[certainty]}<0.01"
     if hundredths >= 10**17:
-        return f"{_SIGNS[certainty]}{_scientific(value // scale.divisor)}"
-    return f"{_SIGNS[certainty]}{hundredths // 100:,}.{hundredths % 100:02}"
+        return f"{SIGNS[certainty]}{_scientific(value // scale.divisor)}"
+    return f"{SIGNS[certainty]}{hundredths // 100:,}.{hundredths % 100:02}"
 
 
 def _decimal(value: int, unit: str) -> str:

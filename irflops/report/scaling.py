@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from irflops.analysis.scale import SCHEMA, Polynomial, Scaling, Total
-from irflops.report.numbers import Figure
+from irflops.report.numbers import SIGNS, Figure
 from irflops.report.table import Column, Table
 
 NOT_POLYNOMIAL = "not polynomial here"
@@ -23,7 +23,6 @@ _TITLES = {
     "params": "params",
     "param_bytes": "param bytes",
 }
-_BOUNDS = {"exact": "", "lower_bound": ">= ", "upper_bound": "<= ", "unbounded": "~ "}
 
 
 def scaling_facts(scaling: Scaling) -> list[tuple[str, str]]:
@@ -51,7 +50,7 @@ def scaling_table(scaling: Scaling) -> Table:
             title=f"at {scaling.symbol} = {scaling.captured}",
             get=lambda total: Figure(total.values[0], total.certainty),
         ),
-        Column(name="certainty", title="certainty", get=lambda total: total.certainty, numeric=False),
+        Column(name="certainty", title="certainty", get=lambda total: total.certainty.value, numeric=False),
     )
     title = f"Totals as functions of {scaling.symbol}, for {_domain(scaling)}"
     return Table(name="scale", title=title, columns=columns, items=scaling.totals, people=("total", "formula", "captured"))
@@ -65,7 +64,7 @@ def sample_table(scaling: Scaling, *, every: bool = False) -> Table:
         return Column(name=total.name, title=_TITLES[total.name], get=lambda number: Figure(total.values[number], total.certainty))
 
     columns = (
-        Column(name="symbol", title=scaling.symbol, get=lambda number: Figure(scaling.samples[number], "exact")),
+        Column(name="symbol", title=scaling.symbol, get=lambda number: Figure(scaling.samples[number])),
         *map(column, shown),
     )
     title = "Values" if every else f"Values of what is {NOT_POLYNOMIAL}"
@@ -97,14 +96,14 @@ def _total_row(total: Total, symbol: str) -> dict[str, Any]:
         "degree": None if polynomial is None else polynomial.degree,
         "coefficients": coefficients,
         "values": list(total.values),
-        "certainty": total.certainty,
+        "certainty": total.certainty.value,
     }
 
 
 def _formula(total: Total, symbol: str) -> str:
     if total.polynomial is None:
         return NOT_POLYNOMIAL
-    return _BOUNDS[total.certainty] + spelled(total.polynomial, symbol)
+    return SIGNS[total.certainty] + spelled(total.polynomial, symbol)
 
 
 def spelled(polynomial: Polynomial, symbol: str, *, group: str = ",") -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from irflops.analysis.analysis import Analysis
 from irflops.counting.cost import KINDS, Cost
 from irflops.errors import IrflopsError
+from irflops.ir.certainty import Certainty
 from irflops.report.numbers import UNKNOWN, Ratio, format_count, format_exact, format_ratio, format_things
 from irflops.report.table import Column, Table, printable
 from irflops.report.tables import cost_columns, flops_per_byte
@@ -135,13 +136,14 @@ def certainty(analysis: Analysis) -> str:
     """How sure the totals are, and what keeps them from being exact."""
     worst = analysis.total.worst
     words = {
-        "exact": "exact",
-        "lower_bound": "figures with >= are lower bounds",
-        "upper_bound": "figures with <= are upper bounds: some work depends on the data",
-        "unbounded": "figures with ~ are neither lower nor upper bounds",
+        Certainty.EXACT: "exact",
+        Certainty.LOWER_BOUND: "figures with >= are lower bounds",
+        Certainty.UPPER_BOUND: "figures with <= are upper bounds: some work depends on the data",
+        Certainty.UNBOUNDED: "figures with ~ are neither lower nor upper bounds",
+        Certainty.ESTIMATE: "figures with ~ are estimates",
     }[worst]
     why = ["part of the graph was not read"] if analysis.graph.partial else []
-    if analysis.graph.doubt != "exact":
+    if analysis.graph.doubt is not Certainty.EXACT:
         why.append("see the notes on other inputs")
     count = sum(len(unknown.ops) for unknown in analysis.unknown)
     if count:

@@ -7,7 +7,7 @@ from typing import Any
 
 from irflops.analysis.analysis import Analysis
 from irflops.analysis.select import matching_modules
-from irflops.counting.cost import FIGURES, KINDS, Cost, combined
+from irflops.counting.cost import FIGURES, KINDS, Cost
 from irflops.ir.graph import AttrValue, Location, Operand
 from irflops.ir.tree import tree_of
 from irflops.report.numbers import Figure, Ratio, quotient_certainty
@@ -224,7 +224,7 @@ def cost_columns(cost: Callable[[Any], Cost | None], total: Cost | None = None, 
         read, written = (figure(name)(item) or Figure(None) for name in ("bytes_read", "bytes_written"))
         if read.value is None or written.value is None:
             return Figure(None)
-        return Figure(read.value + written.value, combined(read.certainty, written.certainty))
+        return Figure(read.value + written.value, read.certainty | written.certainty)
 
     def intensity(item: Any) -> Ratio | None:
         found = cost(item)
@@ -244,7 +244,7 @@ def cost_columns(cost: Callable[[Any], Cost | None], total: Cost | None = None, 
         Column(name="params", title="params", get=variables("params", ("trainable", "frozen")), exported=False),
         *(Column(name=f"params.{kind}", title=_words(kind), get=variables("params", (kind,))) for kind in KINDS),
         *(Column(name=f"param_bytes.{kind}", title=_words(kind), get=variables("param_bytes", (kind,)), unit="bytes") for kind in KINDS),
-        _text("certainty", "certainty", lambda item: None if (found := cost(item)) is None else found.worst),
+        _text("certainty", "certainty", lambda item: None if (found := cost(item)) is None else found.worst.value),
     ]
     return tuple(columns)
 
@@ -252,7 +252,7 @@ def cost_columns(cost: Callable[[Any], Cost | None], total: Cost | None = None, 
 def flops_per_byte(cost: Cost) -> Ratio:
     """Arithmetic intensity: FLOPs over bytes read and written."""
     moved = cost.get("bytes_read") + cost.get("bytes_written")
-    sure = combined(cost.certainty("bytes_read"), cost.certainty("bytes_written"))
+    sure = cost.certainty("bytes_read") | cost.certainty("bytes_written")
     return Ratio(cost.get("flops"), moved, quotient_certainty(cost.certainty("flops"), sure))
 
 

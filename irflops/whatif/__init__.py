@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from irflops.counting.infer import infer
 from irflops.errors import IrflopsError, quoted
+from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Attrs, AttrValue, DType, Graph, Module, ModuleCall, Note, Op, Operand, Shape, TensorType, VariableKind
 from irflops.whatif.alternatives import recast
 from irflops.whatif.request import Asked, Inputs, asked, dtype_of, text
@@ -116,10 +117,9 @@ def _means(graph: Graph, before: Mapping[str, TensorType], after: Mapping[str, T
     return tuple(found)
 
 
-def _doubt(graph: Graph, outcome: Outcome, means: tuple[str, ...]) -> str:
-    if outcome.preferred or graph.doubt == "unbounded":
-        return "unbounded"
-    return "lower_bound" if means else graph.doubt
+def _doubt(graph: Graph, outcome: Outcome, means: tuple[str, ...]) -> Certainty:
+    guessed = Certainty.UNBOUNDED if outcome.preferred else Certainty.EXACT
+    return graph.doubt | guessed | (Certainty.LOWER_BOUND if means else Certainty.EXACT)
 
 
 def _names(names: tuple[str, ...]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from irflops.auditing.channels import channel_axes
 from irflops.auditing.facts import Facts, Use, argument
-from irflops.auditing.finding import Certainty
+from irflops.auditing.finding import Confidence
 from irflops.auditing.kinds import CONVOLUTIONS, HANDED_ON
 from irflops.ir.graph import Op, Operand
 
@@ -24,7 +24,7 @@ class Biased:
     addition: Op | None
     """The op that adds the bias, None where it is an operand of the convolution, or where there is none."""
     bias: Operand | None
-    certainty: Certainty
+    certainty: Confidence
     """Whether the form proves that all go along the axis of the channels, or leaves another reading open."""
 
 
@@ -39,13 +39,13 @@ def before_norm(norm: Op, facts: Facts, only_use: OnlyUse) -> Biased | str | Non
         return None
     if before.type in CONVOLUTIONS:
         bias = argument(before, "bias")
-        return _along(facts, Biased(conv=before, addition=None, bias=bias, certainty=Certainty.PROVEN), norm, given)
+        return _along(facts, Biased(conv=before, addition=None, bias=bias, certainty=Confidence.PROVEN), norm, given)
     if before.type not in _ADDITIONS or len(before.inputs) != 2:
         return None
     for operand, bias in (before.inputs, before.inputs[::-1]):
         conv = facts.producer(operand)
         if conv is not None and conv.type in CONVOLUTIONS and only_use(conv) is not None and facts.variable(bias, HANDED_ON) is not None:
-            return _along(facts, Biased(conv=conv, addition=before, bias=bias, certainty=Certainty.PROVEN), norm, given)
+            return _along(facts, Biased(conv=conv, addition=before, bias=bias, certainty=Confidence.PROVEN), norm, given)
     return None
 
 
@@ -66,7 +66,7 @@ def _along(facts: Facts, found: Biased, norm: Op, given: Operand) -> Biased | st
     if not axes:
         return None
     sure = all(reading is not None and len(reading) == 1 for reading in readings)
-    return found if sure else Biased(conv=found.conv, addition=found.addition, bias=found.bias, certainty=Certainty.LIKELY)
+    return found if sure else Biased(conv=found.conv, addition=found.addition, bias=found.bias, certainty=Confidence.LIKELY)
 
 
 def _norm_axes(norm: Op, out: tuple[int, ...], facts: Facts) -> frozenset[int] | None:

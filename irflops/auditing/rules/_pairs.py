@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from irflops.auditing.facts import USERS_PHASES, Facts
-from irflops.auditing.finding import Certainty
+from irflops.auditing.finding import Confidence
 from irflops.auditing.rule import Hit
 from irflops.auditing.rules._gains import step_gain
 from irflops.ir.graph import Op
@@ -20,7 +20,7 @@ def pairs(facts: Facts, op_types: Collection[str]) -> Iterator[tuple[Op, Op]]:
         yield first, op
 
 
-def cancel(first: Op, second: Op, facts: Facts, message: str, certainty: Certainty = Certainty.PROVEN) -> Hit:
+def cancel(first: Op, second: Op, facts: Facts, message: str, certainty: Confidence = Confidence.PROVEN) -> Hit:
     """The finding that two ops undo each other; the first goes too where nothing else reads it, as what was not read of a graph may."""
     both = not facts.graph.partial and facts.only_use(first) is not None
     return Hit(message=message, op=second, certainty=certainty, gain=step_gain(facts, [first, second] if both else [second]))

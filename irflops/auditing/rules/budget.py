@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from irflops.auditing.facts import Facts
-from irflops.auditing.finding import Certainty, Measure, Severity
+from irflops.auditing.finding import Confidence, Measure, Severity
 from irflops.auditing.patterns import module_regex
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, one_of, whole_number
 from irflops.counting.cost import COST_NAMES, FIGURES, KINDS, Cost
@@ -84,11 +84,11 @@ def _judge(cost: Cost, limits: Mapping[str, int], what: str, module: str, subjec
     for name, limit in limits.items():
         figures, get = _COSTS[name]
         value = get(cost)
-        below = all(cost.certainty(figure) in ("exact", "lower_bound") for figure in figures)
-        above = (whole or name in _STATED) and all(cost.certainty(figure) in ("exact", "upper_bound") for figure in figures)
+        below = all(cost.certainty(figure).is_at_least for figure in figures)
+        above = (whole or name in _STATED) and all(cost.certainty(figure).is_at_most for figure in figures)
         measured, allowed = Measure(name, value), Measure(name, limit)
         if value > limit and (below or above):
-            certainty = Certainty.PROVEN if below else Certainty.LIKELY
+            certainty = Confidence.PROVEN if below else Confidence.LIKELY
             message = f"{what} has {value:,} {name}, {value - limit:,} more than its budget"
             yield Hit(message=message, module=module, subject=f"{subject}/{name}", certainty=certainty, measured=measured, limit=allowed)
         elif not above:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from irflops.auditing.facts import Facts
-from irflops.auditing.finding import Certainty, Severity
+from irflops.auditing.finding import Confidence, Severity
 from irflops.auditing.rule import AuditRule, Bad, Good, Near, Options, Outcome, Undecided
 from irflops.auditing.rules._pairs import cancel, pairs
 from irflops.ir.graph import Op
@@ -24,7 +24,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         if before is None or after is None or None in before or None in after:
             yield Undecided(reason="neither attributes nor shapes of a pair of transposes are known", op=second)
         elif before == after:
-            yield cancel(first, second, facts, f"it undoes {first.name}", Certainty.LIKELY)
+            yield cancel(first, second, facts, f"it undoes {first.name}", Confidence.LIKELY)
 
 
 def _perm(op: Op) -> list[int] | None:
@@ -73,7 +73,7 @@ RULE = AuditRule(
             name="attributes unknown, the same shape",
             graph=_graph("[2,0,1]", "[2,3,5]").replace(", perm=[1,2,0]", "").replace(", perm=[2,0,1]", ""),
             op="b",
-            certainty=Certainty.LIKELY,
+            certainty=Confidence.LIKELY,
             because="the shape is what it was; extents that are equal could hide another order",
             gain={"bytes_read": 240, "bytes_written": 240, "activation_elements": 60, "activation_bytes": 240},
             mended="x = input() -> out: f32[2,3,5]\ny = relu(x: x) -> y: f32[2,3,5]\noutput(in: y)",

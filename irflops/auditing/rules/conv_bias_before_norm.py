@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from irflops.auditing.facts import Facts
-from irflops.auditing.finding import Certainty, Severity
+from irflops.auditing.finding import Confidence, Severity
 from irflops.auditing.kinds import BATCH_NORMS
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.auditing.rules._biases import before_norm
@@ -169,7 +169,7 @@ RULE = AuditRule(
             graph=_SQUARE + _FIRST + "s = bias_add(a: c, b: p) -> out: f32[1,16,4,16]" + _SQUARE_TAIL.format(x="s"),
             op="s",
             because="channels and width are 16 each; 1024 additions; 1024 + 16 elements read and 1024 written",
-            certainty=Certainty.LIKELY,
+            certainty=Confidence.LIKELY,
             gain={
                 "flops": 1024,
                 "bytes_read": 4 * 1040,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from irflops.auditing.facts import Facts
-from irflops.auditing.finding import Certainty, Measure, Severity
+from irflops.auditing.finding import Confidence, Measure, Severity
 from irflops.auditing.kinds import ELEMENTWISE
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, percentage
 from irflops.counting.cost import Cost
@@ -26,7 +26,7 @@ def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
     measured, allowed = Measure("bytes", moved), Measure("bytes", limit)
     message = f"element-wise ops move {moved:,} of {of_all:,} bytes, {_share(moved, of_all)} percent"
     if moved * 100 > of_all * percent:
-        certainty = Certainty.LIKELY if facts.may_train else Certainty.PROVEN
+        certainty = Confidence.LIKELY if facts.may_train else Confidence.PROVEN
         yield Hit(message=message, subject="graph", certainty=certainty, measured=measured, limit=allowed)
     else:
         yield Near(message=message, measured=measured, limit=allowed, closeness=moved / limit if limit else 0.0)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from irflops.auditing.facts import Facts, argument, result
-from irflops.auditing.finding import Certainty, Severity
+from irflops.auditing.finding import Confidence, Severity
 from irflops.auditing.kinds import HANDED_ON
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.auditing.rules._biases import Biased, before_norm
@@ -31,7 +31,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
             yield Near(message="no convolution of constant weights feeds it alone along its channels", op=norm)
         else:
             message = f"{found.conv.name} can have its scale and shift in weight and bias"
-            certainty = Certainty.LIKELY if facts.may_train else found.certainty
+            certainty = Confidence.LIKELY if facts.may_train else found.certainty
             yield Hit(message=message, op=norm, certainty=certainty, gain=_gain(found, norm, facts))
 
 
@@ -186,7 +186,7 @@ RULE = AuditRule(
             graph=_SQUARE,
             op="y",
             because="channels and width are 16 each; 1024 operations fewer, as much read and written, and 3 vectors of 16",
-            certainty=Certainty.LIKELY,
+            certainty=Confidence.LIKELY,
             gain={
                 "flops": 1024,
                 "bytes_read": 4096 + 3 * 64,
@@ -208,7 +208,7 @@ RULE = AuditRule(
             + "output(in: y)",
             op="y",
             because="it may be the forward part of a training step; 2 x 256 operations; 256 + 4 x 16 elements read, 256 written",
-            certainty=Certainty.LIKELY,
+            certainty=Confidence.LIKELY,
             gain=_BIASED_GAIN,
             mended=_FOLDED,
         ),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from irflops.auditing.facts import Facts, Use
-from irflops.auditing.finding import Certainty, Severity
+from irflops.auditing.finding import Confidence, Severity
 from irflops.auditing.kinds import VIEW_CHAIN
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.auditing.rules._gains import step_gain
@@ -43,7 +43,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         if small == large or not _gives(out, use.op, small, large, [shape for shape in others if shape is not None]):
             continue
         # The axes of a smaller rank may go elsewhere than to the front; an attribute alone tells.
-        certainty = Certainty.PROVEN if len(small) == len(large) or _in_front(op) else Certainty.LIKELY
+        certainty = Confidence.PROVEN if len(small) == len(large) or _in_front(op) else Confidence.LIKELY
         gain = step_gain(facts, [op, *views, use.op], [facts.cost_if(_without(op, use, facts))])
         yield Hit(message=f"{use.op.name}, which alone reads it, would broadcast by itself", op=op, certainty=certainty, gain=gain)
     yield Near(message=f"{looked_at:,} broadcasts are copied out")

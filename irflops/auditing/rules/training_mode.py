@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from irflops.auditing.effects import drops, is_learning
 from irflops.auditing.facts import Facts, result
-from irflops.auditing.finding import Certainty, Severity
+from irflops.auditing.finding import Confidence, Severity
 from irflops.auditing.kinds import BATCH_NORMS, DROPOUT_RATES
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.ir.graph import Op
@@ -21,7 +21,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     if facts.has_backward:
         yield Near(message="the graph has a backward pass")
         return
-    certainty = Certainty.LIKELY if facts.may_train else Certainty.PROVEN
+    certainty = Confidence.LIKELY if facts.may_train else Confidence.PROVEN
     looked_at = 0
     for op in facts.of(*DROPOUT_RATES, "rrelu", *sorted(BATCH_NORMS)):
         looked_at += 1
@@ -121,7 +121,7 @@ RULE = AuditRule(
             graph="pruned\nx = input() -> out: f32[2,8]\ny, mask = dropout(in: x) -> out: f32[2,8], mask: bool[2,8]\noutput(in: y)",
             op="y",
             because="it may be the forward part of a training step",
-            certainty=Certainty.LIKELY,
+            certainty=Confidence.LIKELY,
         ),
         Bad(
             name="a mask for a fused bias and dropout",

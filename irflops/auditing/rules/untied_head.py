@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from irflops.auditing.facts import Facts, argument
-from irflops.auditing.finding import Certainty, Measure, Severity
+from irflops.auditing.finding import Confidence, Measure, Severity
 from irflops.auditing.kinds import HANDED_ON
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.auditing.rules._gains import step_gain
@@ -50,7 +50,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         told.add(head.name)
         message = f"the head {head.name} has the shape of the embedding table {table.name} and is no part of it"
         measured = Measure("params", rows * columns)
-        yield Hit(message=message, op=op, certainty=Certainty.LIKELY, measured=measured, gain=step_gain(facts, [head]))
+        yield Hit(message=message, op=op, certainty=Confidence.LIKELY, measured=measured, gain=step_gain(facts, [head]))
 
 
 def _features(op: Op, operand: Operand, facts: Facts) -> int | None:
@@ -104,7 +104,7 @@ RULE = AuditRule(
             graph=_LM.format(head=_UNTIED),
             op="y",
             because="100 x 8 elements of 4 bytes are there twice",
-            certainty=Certainty.LIKELY,
+            certainty=Confidence.LIKELY,
             measured=Measure("params", 800),
             gain={"params": 800, "param_bytes": 3200},
             mended=_LM.format(head=_TIED),
@@ -114,7 +114,7 @@ RULE = AuditRule(
             graph=_LM.format(head=_UNKNOWN.format(", transpose_b=true")),
             op="y",
             because="the weight has the rows that the product gives out",
-            certainty=Certainty.LIKELY,
+            certainty=Confidence.LIKELY,
             measured=Measure("params", 800),
             gain={"params": 800, "param_bytes": 3200},
             mended=_LM.format(head=_TIED.replace("[2,6,100]", "[2,6,?]")),
@@ -124,7 +124,7 @@ RULE = AuditRule(
             graph="training\n" + _LM.format(head=_UNTIED),
             op="y",
             because="gradient, update and state of the head go too, and those of the table change",
-            certainty=Certainty.LIKELY,
+            certainty=Confidence.LIKELY,
             measured=Measure("params", 800),
         ),
     ),
