@@ -29,7 +29,10 @@ _CONTRACTIONS = {
     **dict.fromkeys(("deconv1d", "deconv2d", "deconv3d"), "conv_transpose"),
     **dict.fromkeys(("matmul", "broadcast_matmul", "batch_matmul"), "matmul"),
     "fused_matmul_bias": "linear",
-    **dict.fromkeys(("fused_multi_head_attention_inference", "fused_multi_head_attention_inference_v2"), "attention"),
+    **dict.fromkeys(
+        ("fused_multi_head_attention_inference", "fused_multi_head_attention_inference_v2", "scaled_dot_product_flash_attention"),
+        "attention",
+    ),
 }
 _SAME = {
     **dict.fromkeys(("normalization", "normalization_add_relu", "cudnn_fused_normalization_add_relu"), "batch_norm"),
@@ -41,6 +44,9 @@ _SAME = {
 }
 KINDS = _CONTRACTIONS | _SAME
 """Kinds of step that go by another name than the op type; those of several operators are added by `lift`."""
+
+_ROUNDING = 1e-6
+"""By how much a factor that is written in 32 bits may be off."""
 
 _DATA_ARGS = ("x", "in", "a", "input_tensor", "input", "query")
 _COUNTER = re.compile(r"-(\d+)$")
@@ -281,15 +287,15 @@ def _with_bias(net: _Net, step: Step) -> Step:
 def _mean(net: _Net, step: Step) -> Step:
     """A sum that is divided by the number of its terms at once."""
     index = net.only_reader(net.result(step.index), step.op, "scalar_mul")
-    if index is None:
-        return step
-    attrs = net.ops[index].attrs
-    if attrs.get("has_float_operand", True) is True:
-        factor = attrs.get("float_operand")
-        terms, sums = _numel(step.x), _numel(step.y)
-        if isinstance(factor, float) and not math.isclose(factor * terms, sums, rel_tol=1e-3):
-            return step
-    return replace(step, kind="mean", ops=(*step.ops, index))
+    return step if index is None or not _may_divide(net.ops[index], step.x, step.y) else replace(step, kind="mean", ops=(*step.ops, index))
+
+
+def _may_divide(op: Op, terms: Shape | None, sums: Shape | None) -> bool:
+    """Whether a `scalar_mul` divides sums by the number of their terms: it does where the form does not tell its factor, as a print."""
+    factor = op.attrs.get("float_operand" if op.attrs.get("has_float_operand", True) else "int_operand")
+    if not isinstance(factor, (int, float)):
+        return True
+    return _numel(terms) > 0 and math.isclose(factor * _numel(terms), _numel(sums), rel_tol=_ROUNDING)
 
 
 def _norm(net: _Net, index: int, op: Op) -> Step | None:
@@ -308,7 +314,9 @@ def _norm(net: _Net, index: int, op: Op) -> Step | None:
 
     total = follow(x, "reduce_sum")
     mean = follow(total, "scalar_mul") if total else None
-    centred = follow(mean, "broadcast_sub") if mean else None
+    if mean is None or total is None or not _may_divide(net.ops[ops[-1]], net.shape(x), net.shape(total)):
+        return None
+    centred = follow(mean, "broadcast_sub")
     variance = follow(net.result(index), "scalar_add")
     deviation = follow(variance, "rsqrt", "sqrt") if variance else None
     scaled = follow(deviation, "broadcast_mul", "broadcast_div") if deviation else None
