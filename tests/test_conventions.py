@@ -14,6 +14,7 @@ import irflops
 from irflops.conventions.registry import ALIASES, BY_NAME, CONVENTIONS, Answer, Convention, convention_called, count
 from irflops.conventions.torchstat_table import torchstat_rows
 from irflops.errors import IrflopsError
+from irflops.readers.notation.sketch import sketch
 from irflops.whatif import changed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,6 +33,11 @@ def layer(name: str, form: str = "repr") -> irflops.Analysis:
 def model(name: str) -> irflops.Analysis:
     """The analysis of a whole model."""
     return irflops.analyze(FIXTURES / f"{name}.repr.txt.gz")
+
+
+def analyzed(text: str) -> irflops.Analysis:
+    """The analysis of a sketch."""
+    return irflops.analyze(sketch(text).graph)
 
 
 def answer(convention: str | Convention, analysis: irflops.Analysis) -> Answer:
@@ -223,6 +229,41 @@ def test_other_tools_see_the_forward_pass_alone() -> None:
     assert {part.phase.value for part in forward.contributions if part.phase} == {"forward"}
     assert "backward" in {part.phase.value for part in torch.contributions if part.phase}
     assert torch.total == 2 * step.total.get("macs")
+
+
+NET = """
+x = input() -> out: f32[2,8]
+w = variable() -> out: f32[4,8]
+a = matmul(a: x, b: w, transpose_a=false, transpose_b=true) -> out: f32[2,4]
+"""
+
+
+@pytest.mark.parametrize(("convention", "figure"), [("fvcore", 64), ("fvcore-activations", 8), ("torch", 128)])
+def test_an_operator_that_may_be_a_product_leaves_a_figure_unknown(convention: str, figure: int) -> None:
+    """What a port to PyTorch has in its place, and whether the tool knows that, nobody can say: it is neither 0 nor its elements."""
+    assert answer(convention, analyzed(NET)).total == figure
+    found = answer(convention, analyzed(NET + "b = frobnicate(x: a) -> y: f32[2,4]"))
+    assert (found.total, found.unknown) == (None, "whether frobnicate is a product is not known")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "b = dot(x: v, y: v) -> out: f32[]",
+        "b = matrix_vector_product(a: x, b: v) -> out: f32[2]",
+        "b, l, r = scaled_dot_product_flash_attention(query: q, key: q, value: q) -> out: f16[1,2,4,8], lse: f32[1,4,2], rng_state: u64[2]",
+    ],
+)
+def test_fvcore_has_no_handle_for_some_products(call: str) -> None:
+    """`aten::dot`, `aten::mv` and `aten::scaled_dot_product_attention` are in neither of its tables: it warns, and adds nothing."""
+    text = f"{NET}v = input() -> out: f32[8]\nq = input() -> out: f16[1,2,4,8]\n{call}"
+    assert (answer("fvcore", analyzed(text)).total, answer("fvcore-activations", analyzed(text)).total) == (64, 8)
+
+
+def test_fvcore_takes_a_vector_times_a_matrix_for_a_product() -> None:
+    """`aten::matmul`, whatever the ranks: 4 x 8 multiply-accumulates, 8 results."""
+    text = f"{NET}v = input() -> out: f32[4]\nb = vector_matrix_product(a: v, b: w) -> out: f32[8]"
+    assert (answer("fvcore", analyzed(text)).total, answer("fvcore-activations", analyzed(text)).total) == (64 + 32, 8 + 8)
 
 
 def test_parts_make_the_whole() -> None:

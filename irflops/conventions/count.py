@@ -88,7 +88,11 @@ def _parts(convention: Convention, structure: Structure) -> Iterator[Contributio
         if step.phase not in convention.phases or not covered.isdisjoint(step.ops):
             continue
         found = convention.operators.get(step.kind) or (convention.operators.get("*") if step.macs != 0 else None)
-        if found is not None:
+        if found is None:
+            continue
+        if step.macs is None and step.kind not in convention.operators:
+            yield Unknown(f"whether {step.kind} is a product is not known")
+        else:
             yield _asked(convention, structure, found, step, step.kind, step.ops)
 
 

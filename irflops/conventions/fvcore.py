@@ -22,6 +22,8 @@ PRODUCT = Rule(formula="X * last extent of Y", count=product)
 BATCH_NORM = Rule(formula="2X, 5X in training; X, 4X if not affine", count=batch_norm)
 NORM = Rule(formula="5X; 4X if not affine", count=lambda part: x(part) * (4 + affine(part)))
 RECURRENT = ("LSTM", "GRU", "RNN")
+NO_HANDLE = rules(ZERO, "attention", "dot", "matrix_vector_product")
+"""Products whose operators (`aten::dot`, `aten::mv`, fused attention) are in none of fvcore's tables: it warns of them and adds nothing."""
 
 
 def _adaptive(part: Part) -> int:
@@ -50,9 +52,9 @@ FVCORE = Convention(
         **rules(NORM, "layer_norm", "group_norm", "instance_norm"),
         "adaptive_avg_pool": Rule(formula="X; 0 unless 2d", count=_adaptive),
         "upsample": Rule(formula="Y nearest 2d, 4Y bilinear; else 0", count=_upsample),
-        "attention": ZERO,
+        **NO_HANDLE,
     },
-    ignores="activations, softmax, other pools, sums and products of elements, biases, fused attention, recurrent layers",
+    ignores="activations, softmax, other pools, sums and products of elements, biases, fused attention, dot, mv, recurrent layers",
     errors=("a product whose first operand is broadcast over the second is counted too low",),
     source="fvcore/nn/flop_count.py, jit_handles.py",
     examples=examples(
@@ -101,8 +103,8 @@ ACTIVATIONS = Convention(
     counts_by="operator",
     batch="whole",
     modules=rules(ZERO, *RECURRENT),
-    operators={**rules(Rule(formula="Y", count=y), "conv", "conv_transpose", "linear", "matmul", "*"), "attention": ZERO},
-    ignores="the results of everything else",
+    operators={**rules(Rule(formula="Y", count=y), "conv", "conv_transpose", "linear", "matmul", "*"), **NO_HANDLE},
+    ignores="the results of everything else, of fused attention, dot and mv too",
     source="fvcore/nn/activation_count.py",
     examples=examples(
         conv_groups=576,

@@ -71,7 +71,8 @@ class Convention:
     modules: Mapping[str, Rule] = field(default_factory=dict)
     """By class name; what stands in such a module is counted by this rule alone. `*` is for every module without others below it."""
     operators: Mapping[str, Rule] = field(default_factory=dict)
-    """By kind of step, for steps that no rule of `modules` covers. `*` is for every contraction that has no rule of its own."""
+    """By kind of step, for steps that no rule of `modules` covers. `*` is for every contraction that has no rule of its own;
+    where it is not known whether a step is one, the figure is not known."""
     raw: Mapping[str, Rule] = field(default_factory=dict)
     """By op type as the graph has it, nothing lifted; a type that is missing here ends the tool with KeyError."""
     phases: frozenset[Phase] = FORWARD
