@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
-from irflops import load
+from irflops import diff, load
 from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.analysis.select import matching_modules, select
 from irflops.counting.cost import Cost, OpCost
@@ -22,7 +22,7 @@ from irflops.errors import IrflopsError, Source
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Attrs, DType, Graph, Module, Op, Operand, Phase, TensorType
 from irflops.ir.tree import tree_of
-from irflops.report.json_writer import write_json
+from irflops.report.json_writer import write_json, write_members
 from irflops.report.numbers import Ratio, format_count, format_exact, format_ratio, format_share
 from irflops.report.sections import BY, Wish, summary_report, table_by, whole_report
 from irflops.report.table import drawn
@@ -187,6 +187,19 @@ def test_infinities_have_names_in_json() -> None:
     analysis = analyze_graph(graph_of(Op("x", "relu", (), (tensor("x", 2),), attrs=attrs)))
     written = json.loads(text_of(lambda stream: write_json(analysis, stream)), parse_constant=pytest.fail)
     assert written["ops"][0]["attrs"] == {"min_val": "-Infinity", "max_val": "Infinity", "alpha": "NaN", "beta": 0.5}
+    assert analysis.to_dict() == written
+
+
+def test_infinities_of_a_change_have_names_in_json() -> None:
+    old, new = (
+        analyze_graph(graph_of(Op("x", "relu", (), (tensor("x", 2),), attrs=Attrs({"bounds": (float("-inf"), bound)}))))
+        for bound in (0.5, float("inf"))
+    )
+    found = diff(old, new)
+    assert found.edits[0].detail == {"bounds": {"old": [float("-inf"), 0.5], "new": [float("-inf"), float("inf")]}}
+    written = json.loads(text_of(lambda stream: write_members(found.parts(), stream)), parse_constant=pytest.fail)
+    assert found.to_dict() == written
+    assert written["edits"][0]["detail"] == {"bounds": {"old": ["-Infinity", 0.5], "new": ["-Infinity", "Infinity"]}}
 
 
 EVIL = "a\x1b[31m|b\n<script>&_%$#{}\\^~\"'`,c"

@@ -226,7 +226,7 @@ class Analysis:
                 "location": {"file": op.location.file, "line": op.location.line, "function": op.location.function} if op.location else None,
                 "inputs": [self._tensor_row(operand) for operand in op.inputs],
                 "outputs": [self._tensor_row(result) for result in op.outputs],
-                "attrs": {name: plain.value(value) for name, value in op.attrs.items()},
+                "attrs": {name: plain.finite(value) for name, value in op.attrs.items()},
                 "placement": plain.placement(op),
             }
             row |= costs

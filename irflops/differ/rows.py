@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from irflops.analysis.analysis import Row, cost_row, flat
 from irflops.differ.edit import Edit
 from irflops.differ.sums import Beside, modules, phases, totals, types
+from irflops.ir import plain
 from irflops.ir.graph import Module, Op
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def _edit_row(edit: Edit, diff: Diff) -> Row:
         "kind": edit.kind,
         "old": _end_row(edit.old, diff, new=False),
         "new": _end_row(edit.new, diff, new=True),
-        "detail": dict(edit.detail),
+        "detail": plain.finite(dict(edit.detail)),
         "cost": cost,
         "group": edit.group,
     }

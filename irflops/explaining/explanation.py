@@ -18,6 +18,7 @@ from irflops.counting.cost import Cost, OpCost
 from irflops.counting.infer import MISFIT, operand_type, view
 from irflops.errors import IrflopsError
 from irflops.ir.graph import AttrValue, Op, Operand, TensorType
+from irflops.ir.plain import finite
 from irflops.ir.signatures import signature
 from irflops.lifting.steps import Step
 from irflops.ops import BY_TYPE
@@ -334,7 +335,7 @@ def explanation_row(found: Explanation) -> Row:
         "runs": op.runs,
         "step": None if found.step is None else {"kind": found.step.kind, "ops": [analysis.graph.ops[i].name for i in found.step.ops]},
         "tensors": [_tensor_row(tensor) for tensor in found.tensors],
-        "attributes": [{"name": a.name, "value": _listed_value(a.value), "known_from": a.known_from} for a in found.attributes],
+        "attributes": [{"name": a.name, "value": finite(a.value), "known_from": a.known_from} for a in found.attributes],
         "summary": found.rule.summary if found.rule else None,
         "formula": found.rule.formula if found.rule else None,
         "numbers": found.numbers,
@@ -364,7 +365,3 @@ def _tensor_row(tensor: Tensor) -> Row:
         "bytes_read": tensor.bytes_read,
         "bytes_written": tensor.bytes_written,
     }
-
-
-def _listed_value(value: AttrValue) -> Any:
-    return [_listed_value(inner) for inner in value] if isinstance(value, tuple) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,6 +37,17 @@ def nd_sbp(texts: Sequence[str] | None) -> NdSbp | None:
 def value(attr: Any) -> Any:
     """An attribute's value."""
     return [value(part) for part in attr] if isinstance(attr, tuple) else attr
+
+
+def finite(value_: Any) -> Any:
+    """The same plain data as JSON can hold it: `inf`, `-inf` and `nan` as the strings that protobuf's JSON has for them."""
+    if isinstance(value_, float) and not math.isfinite(value_):
+        return "NaN" if math.isnan(value_) else "Infinity" if value_ > 0 else "-Infinity"
+    if isinstance(value_, dict):
+        return {key: finite(inner) for key, inner in value_.items()}
+    if isinstance(value_, (list, tuple)):
+        return [finite(inner) for inner in value_]
+    return value_
 
 
 def attr_of(value_: Any) -> AttrValue:

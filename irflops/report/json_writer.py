@@ -6,7 +6,6 @@ The text is ASCII, so that it reads the same in every locale.
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import Any, TextIO
 from irflops.analysis.analysis import Analysis, cost_row
 from irflops.counting.cost import Cost
 from irflops.errors import IrflopsError
+from irflops.ir import plain
 from irflops.ir.graph import Phase
 
 _BLOCK = 256
@@ -79,7 +79,7 @@ def encoded(value: object) -> str:
         return _ENCODER.encode(value)
     except ValueError:
         with any_digits():
-            return _ENCODER.encode(_finite(value))
+            return _ENCODER.encode(plain.finite(value))
 
 
 @contextmanager
@@ -102,14 +102,3 @@ def _write_rows(rows: Iterator[object], stream: TextIO) -> None:
         stream.write(lead + ",\n".join(map(encoded, block)))
         lead = ",\n"
     stream.write("[]" if lead == "[\n" else "\n]")
-
-
-def _finite(value: Any) -> Any:
-    """The same with `inf`, `-inf` and `nan` as the strings that protobuf's JSON has for them."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(inner) for inner in value]
-    return value

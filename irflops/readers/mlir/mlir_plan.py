@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import struct
 from collections.abc import Callable, Sequence
@@ -336,16 +335,13 @@ def _integer(text: str, number: int) -> int:
     raise BadValue(f"expected an integer, got {quoted(text)}", number)
 
 
-def _number(text: str, number: int, type_: str) -> int | float:
-    """A number of a float type, as wide as that; of no type an integer if it is written so."""
-    if "0x" in text and type_:
-        return _bits(_integer(text, number), type_, number)
+def _number(text: str, number: int, type_: str) -> int | float | None:
+    """A number of a float type, as wide as that; of no type an integer if it is written so, and None for bits of one knows not what."""
+    if "0x" in text:
+        return _bits(_integer(text, number), type_, number) if type_ else None
     if not type_ and text.lstrip("-").isdecimal():
         return _integer(text, number)
-    value = math.nan
-    if "0x" not in text:
-        value = float(text)
-    return single(value) if type_ == "f32" else value
+    return single(float(text)) if type_ == "f32" else float(text)
 
 
 def _bits(bits: int, type_: str, number: int) -> float:
