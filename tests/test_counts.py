@@ -17,7 +17,10 @@ from irflops.counting.cost import Cost, CostTable
 from irflops.differ.edit import difference
 from irflops.ir.graph import DType, Op, Operand, Phase, TensorType
 from irflops.ops import BY_TYPE
-from irflops.ops.rule import Example, OpRule, OpView, Traffic, Unknowable, Work
+from irflops.ops.op_view import OpView
+from irflops.ops.rule import Example, OpRule
+from irflops.ops.traffic import Traffic
+from irflops.ops.work import Unknowable, Work
 
 SHARDS = 8
 

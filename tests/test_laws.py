@@ -22,7 +22,7 @@ import irflops
 from irflops import Analysis, Graph
 from irflops.counting.cost import COST_NAMES, FIGURES, KINDS, ZERO, Cost
 from irflops.ops import BY_TYPE
-from irflops.ops.rule import Work
+from irflops.ops.work import Work
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 PACKAGE = Path(irflops.__file__).parent

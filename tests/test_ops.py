@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from irflops.ops import RULES
-from irflops.ops.rule import Example, OpRule, OpView, Unknowable, Work
+from irflops.ops.op_view import OpView
+from irflops.ops.rule import Example, OpRule
+from irflops.ops.work import Unknowable, Work
 from irflops.readers.notation.op_signature import read_call
 
 CASES = [(rule, example) for rule in RULES for example in rule.examples]

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from irflops.ir.graph import Attrs, AttrValue, DType, TensorType
 from irflops.ops import BY_TYPE
-from irflops.ops.rule import OpView, Work
+from irflops.ops.op_view import OpView
+from irflops.ops.work import Work
 
 Shape = tuple[int, ...]
 Index = tuple[int, ...]

@@ -12,7 +12,7 @@ import pytest
 
 from irflops.ir.graph import Attrs, AttrValue, DType, TensorType
 from irflops.ops import BY_TYPE
-from irflops.ops.rule import OpView
+from irflops.ops.op_view import OpView
 
 Shape = tuple[int, ...]
 Index = tuple[int, ...]

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import pytest
 
 from irflops.ops import BY_TYPE
-from irflops.ops.rule import OpView, Work
+from irflops.ops.op_view import OpView
+from irflops.ops.work import Work
 from irflops.readers.notation.op_signature import read_call
 
 LR, WD, EPS, BETA1, BETA2, C1, C2 = 0.1, 0.01, 1e-8, 0.9, 0.99, 0.5, 0.25

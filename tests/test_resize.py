@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from irflops.ops.op_view import OpView
 from irflops.ops.readings import convolutions, permutations, pools, reduced, slices
 from irflops.ops.resize import cuts, expanded, reshape_targets, sliced
-from irflops.ops.rule import Changes, OpView, Readings, Unknowable
+from irflops.ops.rule import Changes, Readings
+from irflops.ops.work import Unknowable
 from irflops.readers.notation.op_signature import read_call
 
 BATCH = Changes(frozenset({(1, 8)}), frozenset())

@@ -6,7 +6,7 @@ import irflops
 from irflops import Analysis, Graph
 from irflops import ops as rules
 from irflops.ir.graph import Phase, VariableKind
-from irflops.ops.rule import OpView
+from irflops.ops.op_view import OpView
 from irflops.readers.notation.op_signature import read_call
 
 CPU = '), placement=(oneflow.placement(type="cpu", ranks=[0])))'

@@ -16,7 +16,7 @@ from irflops.errors import Span
 from irflops.ir.graph import Graph, Op, Operand, Phase, TensorType, VariableKind
 from irflops.ir.order import run_order
 from irflops.ir.signatures import signature
-from irflops.ops.rule import OpView
+from irflops.ops.op_view import OpView
 
 LATER_ATTRS = frozenset(
     {

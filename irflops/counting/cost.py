@@ -10,7 +10,10 @@ from irflops.counting.infer import MISFIT, asked, is_count, misfit_text, operand
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Op, Phase, TensorType, VariableKind
 from irflops.ops import BY_TYPE
-from irflops.ops.rule import UNKNOWN_WORK, OpRule, OpView, Traffic, Unknowable, Work
+from irflops.ops.op_view import OpView
+from irflops.ops.rule import OpRule
+from irflops.ops.traffic import Traffic
+from irflops.ops.work import UNKNOWN_WORK, Unknowable, Work
 
 FIGURES = ("macs", "flops", "transcendentals", "bytes_read", "bytes_written", "activation_elements", "activation_bytes")
 """The scalar figures, in the order in which a `Cost` holds them."""

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from irflops.errors import Span
 from irflops.ir.graph import Graph, Op, Operand, Shape, TensorType
 from irflops.ops import BY_TYPE
-from irflops.ops.rule import OpRule, OpView, Unknowable
+from irflops.ops.op_view import OpView
+from irflops.ops.rule import OpRule
+from irflops.ops.work import Unknowable
 
 MISFIT = (ValueError, LookupError, ArithmeticError)
 """What a rule raises on operands that cannot go together: by name, or by running out of dimensions."""

@@ -13,7 +13,9 @@ from irflops.differ.pairing import Pairs
 from irflops.differ.side import INTERFACE, Side
 from irflops.ir.graph import Attrs, Op, Operand, TensorType, VariableKind
 from irflops.ops import BY_TYPE
-from irflops.ops.rule import Changes, OpView, Unknowable
+from irflops.ops.op_view import OpView
+from irflops.ops.rule import Changes
+from irflops.ops.work import Unknowable
 
 _SIZES = frozenset({"filters"})
 """Attributes that repeat an extent of a weight."""

@@ -22,7 +22,10 @@ from irflops.ir.plain import finite
 from irflops.ir.signatures import signature
 from irflops.lifting.steps import Step
 from irflops.ops import BY_TYPE
-from irflops.ops.rule import OpRule, OpView, Traffic, Unknowable
+from irflops.ops.op_view import OpView
+from irflops.ops.rule import OpRule
+from irflops.ops.traffic import Traffic
+from irflops.ops.work import Unknowable
 
 SCHEMA = "irflops.explain/1"
 """Name and version of the JSON form."""

@@ -15,7 +15,7 @@ from irflops.counting.cost import Cost, OpCost
 from irflops.counting.infer import operand_type, view
 from irflops.ir.graph import Graph, Op, Phase, Shape, TensorType
 from irflops.ir.order import run_order
-from irflops.ops.rule import OpView
+from irflops.ops.op_view import OpView
 
 HANDED_ON = frozenset({"repeat", "cast", "identity", "hierarchical_parallel_cast", "parallel_cast"})
 """Types that hand a variable on as it is: what reads their result uses the variable."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from irflops.ir.graph import TensorType
+from irflops.ops.op_view import OpView
 from irflops.ops.per_element import Definition, common_shape, elementwise, per_element
 from irflops.ops.reduce import fold
-from irflops.ops.rule import Example, Inferred, OpRule, OpView, Work, results_like, touch_all
+from irflops.ops.rule import Example, OpRule
+from irflops.ops.shapes import Inferred, results_like
+from irflops.ops.traffic import touch_all
+from irflops.ops.work import Work
 
 _SOURCE = "docs/definitions.md for gelu; the function's paper or definition for the rest, both branches of a select counted"
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 
 from irflops.ir.graph import DType, TensorType
+from irflops.ops.op_view import OpView
 from irflops.ops.readings import spatial_sizes
-from irflops.ops.rule import Example, Inferred, OpRule, OpView, Work, moves, results_like, touch_all
+from irflops.ops.rule import Example, OpRule
+from irflops.ops.shapes import Inferred, results_like
+from irflops.ops.traffic import moves, touch_all
 from irflops.ops.window import with_extents
+from irflops.ops.work import Work
 
 
 def adaptive_pool_shape(op: OpView) -> Inferred:

@@ -7,7 +7,11 @@ import re
 from collections.abc import Mapping
 
 from irflops.ir.graph import DType, TensorType
-from irflops.ops.rule import Example, Inferred, MissingShape, OpRule, OpView, Work, touch_all
+from irflops.ops.op_view import OpView
+from irflops.ops.rule import Example, OpRule
+from irflops.ops.shapes import Inferred
+from irflops.ops.traffic import touch_all
+from irflops.ops.work import MissingShape, Work
 
 
 def _softmax_of_scores(scores: int, rows: int) -> int:

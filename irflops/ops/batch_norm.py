@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from irflops.ir.graph import DType, TensorType
-from irflops.ops.rule import Example, Inferred, OpRule, OpView, Traffic, Work, moves, touch_all
+from irflops.ops.op_view import OpView
+from irflops.ops.rule import Example, OpRule
+from irflops.ops.shapes import Inferred
+from irflops.ops.traffic import Traffic, moves, touch_all
+from irflops.ops.work import Work
 
 _HALVES = (DType.FLOAT16, DType.BFLOAT16)
 

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from irflops.ir.graph import TensorType
+from irflops.ops.op_view import OpView
 from irflops.ops.per_element import common_shape
-from irflops.ops.rule import (
-    Example,
-    Inferred,
-    OpRule,
-    OpView,
-    ShapeRule,
-    TrafficRule,
-    Work,
-    WorkRule,
-    moves,
-    results_like,
-    touch_all,
-)
+from irflops.ops.rule import Example, OpRule, WorkRule
+from irflops.ops.shapes import Inferred, ShapeRule, results_like
 from irflops.ops.softmax import SOFTMAX, row_work
+from irflops.ops.traffic import TrafficRule, moves, touch_all
+from irflops.ops.work import Work
 
 
 def nll_shape(op: OpView) -> Inferred:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from irflops.ir.graph import DType, TensorType
+from irflops.ops.op_view import OpView
 from irflops.ops.per_element import SOURCE, Definition, elementwise, per_element
-from irflops.ops.rule import Example, Inferred, OpRule, OpView, ShapeRule, TrafficRule, moves, no_work, results_like, touch_all
+from irflops.ops.rule import Example, OpRule, no_work
+from irflops.ops.shapes import Inferred, ShapeRule, results_like
+from irflops.ops.traffic import TrafficRule, moves, touch_all
 
 _DTYPES = {dtype.value[0]: dtype for dtype in DType}
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 
 from irflops.ir.graph import TensorType
+from irflops.ops.op_view import OpView
 from irflops.ops.readings import axis_of, segments
 from irflops.ops.resize import baked
-from irflops.ops.rule import Example, Inferred, OpRule, OpView, ShapeRule, Traffic, Work, WorkRule, moves, no_work, normal_axis
+from irflops.ops.rule import Example, OpRule, WorkRule, no_work
+from irflops.ops.shapes import Inferred, ShapeRule, normal_axis
 from irflops.ops.source import dtype_attr
+from irflops.ops.traffic import Traffic, moves
+from irflops.ops.work import Work
 
 _GATHER = "no arithmetic; reads numel(out) elements of the source and the indices, writes out"
 

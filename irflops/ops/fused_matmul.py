@@ -6,7 +6,11 @@ import math
 from collections.abc import Iterator
 
 from irflops.ir.graph import DType, TensorType
-from irflops.ops.rule import Example, Inferred, MissingAttribute, MissingShape, OpRule, OpView, Work, touch_all
+from irflops.ops.op_view import OpView
+from irflops.ops.rule import Example, OpRule
+from irflops.ops.shapes import Inferred
+from irflops.ops.traffic import touch_all
+from irflops.ops.work import MissingAttribute, MissingShape, Work
 
 
 def _matrices(op: OpView, arg: str) -> Iterator[tuple[int, ...]]:

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from irflops.ir.graph import DType, TensorType
-from irflops.ops.rule import (
-    Example,
-    Inferred,
-    MissingAttribute,
-    OpRule,
-    OpView,
-    Traffic,
-    Work,
-    moves,
-    no_result_shape,
-    results_like,
-    touch_all,
-)
+from irflops.ops.op_view import OpView
+from irflops.ops.rule import Example, OpRule
+from irflops.ops.shapes import Inferred, no_result_shape, results_like
+from irflops.ops.traffic import Traffic, moves, touch_all
+from irflops.ops.work import MissingAttribute, Work
 
 
 def scalar_like_shape(op: OpView) -> Inferred:

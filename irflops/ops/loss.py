@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from irflops.ir.graph import TensorType
+from irflops.ops.op_view import OpView
 from irflops.ops.per_element import Definition, common_dtype, common_shape, counts_text, elementwise, same_type
 from irflops.ops.reduce import fold
-from irflops.ops.rule import Example, Inferred, MissingAttribute, OpRule, OpView, Work, WorkRule, touch_all
+from irflops.ops.rule import Example, OpRule, WorkRule
+from irflops.ops.shapes import Inferred
+from irflops.ops.traffic import touch_all
+from irflops.ops.work import MissingAttribute, Work
 
 _SOURCE = "the loss's definition"
 

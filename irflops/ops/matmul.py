@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 
 from irflops.ir.graph import TensorType
+from irflops.ops.op_view import OpView
 from irflops.ops.readings import flags
-from irflops.ops.rule import Example, Inferred, OpRule, OpView, Work, broadcast_shapes, touch_all
+from irflops.ops.rule import Example, OpRule
+from irflops.ops.shapes import Inferred, broadcast_shapes
+from irflops.ops.traffic import touch_all
+from irflops.ops.work import Work
 
 
 def _matrices(op: OpView) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from irflops.ir.graph import TensorType
+from irflops.ops.op_view import OpView
 from irflops.ops.readings import axis_of, permutations, result_extent, result_shape
 from irflops.ops.resize import baked, expanded, like_operand
-from irflops.ops.rule import (
-    Example,
-    Inferred,
-    MissingShape,
-    OpRule,
-    OpView,
-    Work,
-    moves,
-    no_work,
-    normal_axis,
-    touch_all,
-)
+from irflops.ops.rule import Example, OpRule, no_work
+from irflops.ops.shapes import Inferred, normal_axis
+from irflops.ops.traffic import moves, touch_all
+from irflops.ops.work import MissingShape, Work
 
 _COPY = "no arithmetic; reads and writes each element once"
 

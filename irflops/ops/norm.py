@@ -7,8 +7,12 @@ from collections.abc import Mapping
 
 from irflops.ir.graph import TensorType
 from irflops.ops.batch_norm import statistics_type
+from irflops.ops.op_view import OpView
 from irflops.ops.readings import axis_of
-from irflops.ops.rule import Example, Inferred, OpRule, OpView, ShapeRule, Work, WorkRule, normal_axis, results_like, touch_all
+from irflops.ops.rule import Example, OpRule, WorkRule
+from irflops.ops.shapes import Inferred, ShapeRule, normal_axis, results_like
+from irflops.ops.traffic import touch_all
+from irflops.ops.work import Work
 
 
 def _present(op: OpView, *args: str) -> int:

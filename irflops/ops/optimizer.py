@@ -10,7 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from irflops.ir.graph import DType, TensorType
-from irflops.ops.rule import Example, Inferred, OpRule, OpView, Traffic, TrafficRule, Work, WorkRule, no_result_shape, touch_all
+from irflops.ops.op_view import OpView
+from irflops.ops.rule import Example, OpRule, WorkRule
+from irflops.ops.shapes import Inferred, no_result_shape
+from irflops.ops.traffic import Traffic, TrafficRule, touch_all
+from irflops.ops.work import Work
 
 SOURCE = "OneFlow's model_update_kernel_util.h"
 IGNORES = "the scale, l1 and l2 that OneFlow can fuse into an update as attributes; that skip_if may skip it"

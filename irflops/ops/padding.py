@@ -6,9 +6,13 @@ import math
 from collections.abc import Sequence
 
 from irflops.ir.graph import TensorType
+from irflops.ops.op_view import OpView
 from irflops.ops.readings import padded, spatially_padded
 from irflops.ops.resize import baked
-from irflops.ops.rule import Example, Inferred, OpRule, OpView, ShapeRule, Traffic, Work, WorkRule, moves, no_work, touch_all
+from irflops.ops.rule import Example, OpRule, WorkRule, no_work
+from irflops.ops.shapes import Inferred, ShapeRule
+from irflops.ops.traffic import Traffic, moves, touch_all
+from irflops.ops.work import Work
 
 _PAD = "no arithmetic; reads x, writes y"
 

@@ -10,7 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from irflops.ir.graph import DType, Shape, TensorType
-from irflops.ops.rule import Example, Inferred, OpRule, OpView, ShapeRule, Work, WorkRule, broadcast_shapes, touch_all
+from irflops.ops.op_view import OpView
+from irflops.ops.rule import Example, OpRule, WorkRule
+from irflops.ops.shapes import Inferred, ShapeRule, broadcast_shapes
+from irflops.ops.traffic import touch_all
+from irflops.ops.work import Work
 
 Definition = tuple[int, int, str]
 """Arithmetic and transcendentals per element of the result, and the formula that they count."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 
 from irflops.ir.graph import DType, TensorType
+from irflops.ops.op_view import OpView
 from irflops.ops.readings import pools
 from irflops.ops.resize import unpooled
-from irflops.ops.rule import Example, Inferred, MissingAttribute, OpRule, OpView, Work, WorkRule, moves, no_work, results_like, touch_all
+from irflops.ops.rule import Example, OpRule, WorkRule, no_work
+from irflops.ops.shapes import Inferred, results_like
+from irflops.ops.traffic import moves, touch_all
 from irflops.ops.window import spatial_axes, window_count, with_extents
+from irflops.ops.work import MissingAttribute, Work
 
 _ARITHMETIC_UNKNOWN = Work(macs=0, arithmetic=None, transcendentals=0)
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from irflops.ir.graph import DType, TensorType
-from irflops.ops.rule import Example, Inferred, OpRule, OpView, Work, WorkRule, moves, no_work, results_like, touch_all
+from irflops.ops.op_view import OpView
+from irflops.ops.rule import Example, OpRule, WorkRule, no_work
+from irflops.ops.shapes import Inferred, results_like
 from irflops.ops.source import dtype_attr
+from irflops.ops.traffic import moves, touch_all
+from irflops.ops.work import Work
 
 
 def dropout_shape(op: OpView) -> Inferred:

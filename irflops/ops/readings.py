@@ -9,8 +9,10 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 from irflops.ir.graph import AttrValue
-from irflops.ops.rule import MissingAttribute, OpView, Readings
+from irflops.ops.op_view import OpView
+from irflops.ops.rule import Readings
 from irflops.ops.window import window_count
+from irflops.ops.work import MissingAttribute
 
 Assignments = Iterator[Mapping[str, AttrValue]]
 

@@ -6,21 +6,12 @@ import math
 from collections.abc import Callable
 
 from irflops.ir.graph import DType, TensorType
+from irflops.ops.op_view import OpView, known
 from irflops.ops.readings import reduced
-from irflops.ops.rule import (
-    Example,
-    Inferred,
-    OpRule,
-    OpView,
-    ShapeRule,
-    Work,
-    WorkRule,
-    known,
-    moves,
-    normal_axis,
-    results_like,
-    touch_all,
-)
+from irflops.ops.rule import Example, OpRule, WorkRule
+from irflops.ops.shapes import Inferred, ShapeRule, normal_axis, results_like
+from irflops.ops.traffic import moves, touch_all
+from irflops.ops.work import Work
 
 
 def fold(elements: int, results: int) -> int:

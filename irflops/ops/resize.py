@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from irflops.ir.graph import AttrValue
-from irflops.ops.rule import Changes, OpView, Resized, normal_axis
+from irflops.ops.op_view import OpView
+from irflops.ops.rule import Changes, Resized
+from irflops.ops.shapes import normal_axis
 
 Ints = tuple[int, ...]
 

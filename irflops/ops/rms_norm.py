@@ -5,7 +5,11 @@ from __future__ import annotations
 from irflops.ir.graph import TensorType
 from irflops.ops.batch_norm import statistics_type
 from irflops.ops.norm import norm_cost, norm_grad_cost, param_grad_cost, rows_norm_shape, with_statistics
-from irflops.ops.rule import Example, Inferred, OpRule, OpView, Work, normal_axis, results_like, touch_all
+from irflops.ops.op_view import OpView
+from irflops.ops.rule import Example, OpRule
+from irflops.ops.shapes import Inferred, normal_axis, results_like
+from irflops.ops.traffic import touch_all
+from irflops.ops.work import Work
 
 
 def rms_norm_shape(op: OpView) -> Inferred:

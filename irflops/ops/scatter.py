@@ -6,9 +6,13 @@ import math
 
 from irflops.ir.graph import DType, TensorType
 from irflops.ops.embedding import one_per_element, shaped_like
+from irflops.ops.op_view import OpView
 from irflops.ops.readings import result_shape
 from irflops.ops.resize import baked
-from irflops.ops.rule import Example, Inferred, OpRule, OpView, Work, moves, no_work, touch_all
+from irflops.ops.rule import Example, OpRule, no_work
+from irflops.ops.shapes import Inferred
+from irflops.ops.traffic import moves, touch_all
+from irflops.ops.work import Work
 
 _TOUCHED = "reads the updates and the indices, writes as many elements as there are updates; the rest stays where it is"
 

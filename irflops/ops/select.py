@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from irflops.ir.graph import DType, TensorType
+from irflops.ops.op_view import OpView
 from irflops.ops.per_element import SOURCE, broadcast_type, per_element
-from irflops.ops.rule import Example, Inferred, OpRule, OpView, ShapeRule, touch_all
+from irflops.ops.rule import Example, OpRule
+from irflops.ops.shapes import Inferred, ShapeRule
+from irflops.ops.traffic import touch_all
 
 _SCALAR_DTYPES = {"has_x_bool_operand": DType.BOOL, "has_x_int_operand": DType.INT64, "has_x_float_operand": DType.FLOAT32}
 

@@ -5,22 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from irflops.ir.graph import TensorType
+from irflops.ops.op_view import OpView
 from irflops.ops.readings import narrowings, result_shape, slices
 from irflops.ops.resize import fixed, narrowed, slice_undone, sliced, sliced_from
-from irflops.ops.rule import (
-    Example,
-    Inferred,
-    OpRule,
-    OpView,
-    ShapeRule,
-    Traffic,
-    TrafficRule,
-    Work,
-    moves,
-    no_work,
-    normal_axis,
-    touch_all,
-)
+from irflops.ops.rule import Example, OpRule, no_work
+from irflops.ops.shapes import Inferred, ShapeRule, normal_axis
+from irflops.ops.traffic import Traffic, TrafficRule, moves, touch_all
+from irflops.ops.work import Work
 
 _CUT = "no arithmetic; reads and writes numel(out) elements"
 _PUT_BACK = "no arithmetic; reads dy, writes dx whole (zeros outside the part)"

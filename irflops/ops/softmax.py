@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from irflops.ops.rule import Example, OpRule, OpView, ShapeRule, Work, WorkRule, results_like, touch_all
+from irflops.ops.op_view import OpView
+from irflops.ops.rule import Example, OpRule, WorkRule
+from irflops.ops.shapes import ShapeRule, results_like
+from irflops.ops.traffic import touch_all
+from irflops.ops.work import Work
 
 
 @dataclass(frozen=True, slots=True)

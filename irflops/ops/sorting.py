@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from irflops.ir.graph import DType, TensorType
+from irflops.ops.op_view import OpView
 from irflops.ops.readings import result_extent
-from irflops.ops.rule import Example, Inferred, OpRule, OpView, Work, touch_all
+from irflops.ops.rule import Example, OpRule
+from irflops.ops.shapes import Inferred
 from irflops.ops.source import dtype_attr
+from irflops.ops.traffic import touch_all
+from irflops.ops.work import Work
 
 _MERGE_SORT = "numel(in) * ceil(log2 n) comparisons, a merge sort along the last axis of n entries"
 

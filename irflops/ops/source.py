@@ -5,19 +5,12 @@ from __future__ import annotations
 import math
 
 from irflops.ir.graph import DType, TensorType
+from irflops.ops.op_view import OpView
 from irflops.ops.readings import ranges, result_extent, result_shape, rows_and_columns
 from irflops.ops.resize import baked
-from irflops.ops.rule import (
-    Example,
-    Inferred,
-    OpRule,
-    OpView,
-    ShapeRule,
-    moves,
-    no_work,
-    touch_all,
-    touch_nothing,
-)
+from irflops.ops.rule import Example, OpRule, no_work
+from irflops.ops.shapes import Inferred, ShapeRule
+from irflops.ops.traffic import moves, touch_all, touch_nothing
 
 _DTYPES = {dtype.value[0]: dtype for dtype in DType}
 

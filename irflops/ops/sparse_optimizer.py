@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from irflops.ops.op_view import OpView
 from irflops.ops.optimizer import (
     ADAGRAD,
     ADAGRAD_STEPS,
@@ -18,7 +19,9 @@ from irflops.ops.optimizer import (
     Update,
     update_cost,
 )
-from irflops.ops.rule import Example, Inferred, OpRule, OpView, Traffic, TrafficRule, no_result_shape, touch_all
+from irflops.ops.rule import Example, OpRule
+from irflops.ops.shapes import Inferred, no_result_shape
+from irflops.ops.traffic import Traffic, TrafficRule, touch_all
 
 
 def sparse_traffic(update: Update) -> TrafficRule:

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from irflops.ir.graph import DType, TensorType
+from irflops.ops.op_view import OpView
 from irflops.ops.readings import parts
-from irflops.ops.rule import (
-    Example,
-    Inferred,
-    OpRule,
-    OpView,
-    Traffic,
-    Work,
-    moves,
-    no_result_shape,
-    no_work,
-    results_like,
-    touch_all,
-    touch_nothing,
-)
+from irflops.ops.rule import Example, OpRule, no_work
+from irflops.ops.shapes import Inferred, no_result_shape, results_like
 from irflops.ops.source import dtype_attr
+from irflops.ops.traffic import Traffic, moves, touch_all, touch_nothing
+from irflops.ops.work import Work
 
 
 def declared_shape(op: OpView) -> Inferred:

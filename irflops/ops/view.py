@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 
 from irflops.ir.graph import TensorType
+from irflops.ops.op_view import OpView
 from irflops.ops.readings import axes_of_one, axis_of, result_shape, runs_of_axes
 from irflops.ops.resize import reshaped
-from irflops.ops.rule import Example, Inferred, OpRule, OpView, no_work, normal_axis, touch_nothing
+from irflops.ops.rule import Example, OpRule, no_work
+from irflops.ops.shapes import Inferred, normal_axis
+from irflops.ops.traffic import touch_nothing
 
 NO_COST = "no arithmetic; no bytes: the result shares its operand's storage"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from irflops.ops.rule import OpView
+from irflops.ops.op_view import OpView
 
 
 def spatial_axes(op: OpView, rank: int) -> range:

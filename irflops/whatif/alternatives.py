@@ -9,7 +9,9 @@ from irflops.counting.infer import MISFIT, asked, misfit_text
 from irflops.ir.graph import UNKNOWN_TENSOR, Attrs, AttrValue, DType, Op, Shape, TensorType
 from irflops.ir.signatures import signature
 from irflops.ops import BY_TYPE, RULES
-from irflops.ops.rule import Changes, MissingAttribute, OpRule, OpView, Unknowable
+from irflops.ops.op_view import OpView
+from irflops.ops.rule import Changes, OpRule
+from irflops.ops.work import MissingAttribute, Unknowable
 
 MOST_READINGS = 20_000
 """Sets of attributes of one operator that are tried."""

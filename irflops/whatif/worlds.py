@@ -10,7 +10,8 @@ from irflops.errors import IrflopsError, error_at, quoted
 from irflops.ir.graph import AttrValue, Graph, Op, Operand, Shape, TensorType
 from irflops.ops import BY_TYPE
 from irflops.ops.resize import CUTS
-from irflops.ops.rule import Changes, broadcast_shapes
+from irflops.ops.rule import Changes
+from irflops.ops.shapes import broadcast_shapes
 from irflops.whatif.alternatives import Alternative, Answer, Operands, alternatives
 from irflops.whatif.loops import loop_axes
 from irflops.whatif.request import Asked, text

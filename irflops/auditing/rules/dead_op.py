@@ -13,7 +13,7 @@ from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outc
 from irflops.counting.infer import MISFIT
 from irflops.ir.graph import Op, Phase
 from irflops.ops import BY_TYPE
-from irflops.ops.rule import Unknowable
+from irflops.ops.work import Unknowable
 
 _INTERFACE = frozenset({"input", "output", "variable"})
 

@@ -12,7 +12,7 @@ from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outc
 from irflops.auditing.rules._gains import step_gain
 from irflops.ir.graph import Op
 from irflops.ops import BY_TYPE, broadcast
-from irflops.ops.rule import broadcast_shapes
+from irflops.ops.shapes import broadcast_shapes
 
 _COPIES = ("expand", "repeat", "broadcast_like")
 _PRODUCTS = frozenset({"batch_matmul", "broadcast_matmul"})
