@@ -30,10 +30,10 @@ EDGES = edges_of([op("last", "d b"), op("first", "", "a b"), op("twice", "a a st
 
 
 def test_tensors_and_slots_are_numbered_in_file_order() -> None:
-    assert EDGES.tensors == {"a": 0, "b": 1, "c": 2, "d": 3}
-    assert EDGES.makers.tolist() == [1, 1, 2, 3]
+    assert EDGES.tensors == {"a": 0, "b": 1, "c": 2, "d": 3, "stranger": 4}
+    assert EDGES.makers.tolist() == [1, 1, 2, 3, NOBODY]
     assert EDGES.first_result.tolist() == [0, 0, 2, 3, 4]
-    assert EDGES.reads.tolist() == [3, 1, 0, 0, NOBODY, 2, 1]
+    assert EDGES.reads.tolist() == [3, 1, 0, 0, 4, 2, 1]
     assert EDGES.first_slot.tolist() == [0, 2, 2, 5, 7]
     assert EDGES.owners.tolist() == [0, 0, 2, 2, 2, 3, 3]
 
@@ -41,8 +41,8 @@ def test_tensors_and_slots_are_numbered_in_file_order() -> None:
 def test_who_feeds_whom() -> None:
     assert [list(fed) for fed in EDGES.fed_by] == [[3, 1], [], [1, 1], [2, 1]]
     assert [list(readers) for readers in EDGES.read_by] == [[], [0, 2, 2, 3], [3], [0]]
-    assert [list(EDGES.uses(lbn)) for lbn in ("a", "b", "c", "d", "stranger")] == [[2, 3], [1, 6], [5], [0], []]
-    assert [EDGES.maker(lbn) for lbn in ("a", "b", "c", "d", "stranger")] == [1, 1, 2, 3, None]
+    assert [list(EDGES.uses(lbn)) for lbn in ("a", "b", "c", "d", "stranger", "nowhere")] == [[2, 3], [1, 6], [5], [0], [4], []]
+    assert [EDGES.maker(lbn) for lbn in ("a", "b", "c", "d", "stranger", "nowhere")] == [1, 1, 2, 3, None, None]
 
 
 def test_producers_come_before_consumers() -> None:

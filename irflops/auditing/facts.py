@@ -30,8 +30,6 @@ LATER_ATTRS = frozenset(
 )
 """Attributes that OneFlow after 0.9 added: a dump of 0.9 holds all that there were without them."""
 
-_SLOT_BITS = 32
-
 _AGAIN = frozenset({Phase.BACKWARD, Phase.RECOMPUTE})
 _FORWARD = frozenset({Phase.FORWARD, Phase.SYSTEM, None})
 """Phases of the ops of a forward pass, with what OneFlow puts between them."""
@@ -82,14 +80,15 @@ class Facts:
 
     def uses_of(self, made: Operand) -> Iterator[Use]:
         """The operand slots that read a result, in file order."""
-        slots = self._slots.get(made.lbn, ())
-        for slot in (slots,) if isinstance(slots, int) else slots:
-            op = self.graph.ops[slot >> _SLOT_BITS]
-            yield Use(op, op.inputs[slot & ((1 << _SLOT_BITS) - 1)])
+        edges = self.graph.edges
+        for slot in edges.uses(made.lbn):
+            index = edges.owners[slot]
+            op = self.graph.ops[index]
+            yield Use(op, op.inputs[slot - edges.first_slot[index]])
 
     def is_used(self, op: Op) -> bool:
         """Whether an operand slot reads a result of the op."""
-        return any(made.lbn in self._slots for made in op.outputs)
+        return any(self.graph.edges.uses(made.lbn) for made in op.outputs)
 
     def only_use(self, op: Op) -> Use | None:
         """The one operand slot that reads the op's results, None where several do or none."""
@@ -104,22 +103,6 @@ class Facts:
     @cached_property
     def _forward_uses(self) -> dict[str, Use | None]:
         return {}
-
-    @cached_property
-    def _slots(self) -> Mapping[str, int | list[int]]:
-        """By lbn what reads it, an op's index and the place among its operands in one number: objects take longer than all rules."""
-        found: dict[str, int | list[int]] = {}
-        for index, op in enumerate(self.graph.ops):
-            slot = index << _SLOT_BITS
-            for operand in op.inputs:
-                others = found.setdefault(operand.lbn, slot)
-                if others != slot:
-                    if isinstance(others, int):
-                        found[operand.lbn] = [others, slot]
-                    else:
-                        others.append(slot)
-                slot += 1
-        return found
 
     def producer(self, operand: Operand) -> Op | None:
         """The op behind an operand."""
@@ -193,12 +176,6 @@ class Facts:
         return op.hidden and op.elided
 
     @cached_property
-    def fed_by(self) -> Sequence[Sequence[int]]:
-        """By op, indices of the ops behind its operands, in their order."""
-        maker = {made.lbn: i for i, op in enumerate(self.graph.ops) for made in op.outputs}
-        return [tuple([maker[operand.lbn] for operand in op.inputs if operand.lbn in maker]) for op in self.graph.ops]
-
-    @cached_property
     def order(self) -> Sequence[int]:
         """Indices of the ops, producers before consumers, else as OneFlow made them, which is the same in every form; none of a cycle."""
         made = [made_as(op) for op in self.graph.ops]
@@ -206,9 +183,8 @@ class Facts:
         place = [0] * len(made)
         for at, index in enumerate(by_age):
             place[index] = at
-        if all(place[j] < place[i] for i, behind in enumerate(self.fed_by) for j in behind):
-            return by_age  # as it mostly is, in a fraction of the time
-        return [by_age[at] for at in run_order([[place[j] for j in self.fed_by[index]] for index in by_age])]
+        fed_by = self.graph.edges.fed_by
+        return [by_age[at] for at in run_order([[place[j] for j in fed_by[index]] for index in by_age])]
 
     @cached_property
     def leads_on(self) -> Sequence[int]:
@@ -218,7 +194,7 @@ class Facts:
         for i in reversed(self.order):
             op = ops[i]
             if op.phase in _FORWARD and (found[i] or op.type in CONTRACTIONS):
-                for j in self.fed_by[i]:
+                for j in self.graph.edges.fed_by[i]:
                     found[j] = 1
         return found
 

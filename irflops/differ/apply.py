@@ -14,8 +14,8 @@ from irflops.differ.follow import inferred
 from irflops.differ.result import Diff
 from irflops.differ.side import INTERFACE, boxed_in, is_boxing
 from irflops.ir import plain
+from irflops.ir.edges import edges_of
 from irflops.ir.graph import Attrs, DType, Graph, Module, Op, Operand, Parameter, Phase, Placement, TensorType, VariableKind
-from irflops.ir.order import run_order
 from irflops.ir.tree import nearest
 from irflops.whatif.alternatives import recast
 
@@ -306,8 +306,7 @@ class _Parameters:
 
 def _typed(made: Sequence[_Made], diff: Diff) -> tuple[Op, ...]:
     """The operators in an order in which they can run. One whose operands and attributes are what they were has the results it had."""
-    maker = {result.lbn: index for index, one in enumerate(made) for result in one.after.outputs}
-    order = run_order([[maker[operand.lbn] for operand in one.after.inputs if operand.lbn in maker] for one in made])
+    order = edges_of(one.after for one in made).order
     types: dict[str, TensorType] = {}
     ops = []
     for index in [*order, *sorted(set(range(len(made))) - set(order))]:

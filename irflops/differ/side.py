@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from irflops.analysis.analysis import Analysis
 from irflops.counting.infer import operand_type
 from irflops.differ.forms import Aspects
-from irflops.ir.graph import Op, TensorType
+from irflops.ir.graph import Graph, Op, TensorType
 from irflops.ir.order import run_order
 
 _BOXING = re.compile(r"^Sys(?:tem)?-Boxing-")
@@ -73,8 +73,8 @@ class Side:
 def side_of(analysis: Analysis, aspects: Aspects) -> Side:
     """The nodes of an analysis, with what both forms hold."""
     graph = analysis.graph
-    ops = [op for op in graph.ops if not is_boxing(op)]
-    slots = _slots(ops, boxed_in(graph.ops), fused_terms=aspects.fused_terms)
+    kept = [index for index, op in enumerate(graph.ops) if not is_boxing(op)]
+    ops, slots = [graph.ops[index] for index in kept], _slots(graph, kept, fused_terms=aspects.fused_terms)
     if not aspects.stage:
         ops, slots = _with_merged_sums(ops, slots)
     consumers: list[list[tuple[int, int]]] = [[] for _ in ops]
@@ -132,17 +132,21 @@ def boxed_in(ops: Sequence[Op]) -> dict[str, str]:
     return boxed
 
 
-def _slots(ops: Sequence[Op], boxed: Mapping[str, str], *, fused_terms: bool) -> list[tuple[Slot, ...]]:
-    maker = {result.lbn: (node, f"{result.arg}:{result.index}") for node, op in enumerate(ops) for result in op.outputs}
+def _slots(graph: Graph, kept: Sequence[int], *, fused_terms: bool) -> list[tuple[Slot, ...]]:
+    """The slots of the operators that are nodes, by node."""
+    boxed, edges = boxed_in(graph.ops), graph.edges
+    nodes = {index: node for node, index in enumerate(kept)}
+    blobs = [f"{result.arg}:{result.index}" for op in graph.ops for result in op.outputs]
     slots = []
-    for op in ops:
+    for index in kept:
         found = []
-        for operand in op.inputs:
+        for operand in graph.ops[index].inputs:
             if operand.arg == FUSED_TERM and not fused_terms:
                 continue
             lbn = boxed.get(operand.lbn, operand.lbn)
-            producer, blob = maker.get(lbn, (None, lbn))
-            found.append(Slot(operand.arg, operand.index, producer, blob, lbn))
+            tensor = edges.tensors[lbn]
+            producer = nodes.get(edges.makers[tensor])
+            found.append(Slot(operand.arg, operand.index, producer, lbn if producer is None else blobs[tensor], lbn))
         slots.append(tuple(found))
     return slots
 

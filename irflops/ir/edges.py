@@ -1,7 +1,7 @@
 """Who feeds whom: the edges of a graph as flat arrays of numbers, worked out once for all that ask.
 
-Operators are numbered in file order, tensors in the order in which operators make them, and operand slots in the order in which operators
-list them. An array "by operator" that holds where something begins has one entry more, the end of the last.
+Operators are numbered in file order, operand slots in the order in which operators list them, and tensors in the order in which operators
+make them; tensors that none makes come last. An array "by operator" that holds where something begins has one entry more, the end of all.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Protocol
 from irflops.ir.order import run_order
 
 NOBODY = -1
-"""In place of a tensor's number where no operator makes what a slot reads."""
+"""The maker of a tensor that no operator makes."""
 
 
 class _Tensor(Protocol):
@@ -39,20 +39,21 @@ class Edges:
     """The edges between operators, all of which are known by their numbers."""
 
     tensors: Mapping[str, int]
-    """The number of each tensor, by lbn."""
+    """The number of each tensor that is made or read, by lbn."""
     makers: array[int]
-    """By tensor, the operator that makes it."""
+    """By tensor, the operator that makes it, or `NOBODY`."""
     first_result: array[int]
     """By operator, its first tensor."""
     reads: array[int]
-    """By operand slot, the tensor that it reads, or `NOBODY`."""
+    """By operand slot, the tensor that it reads."""
     first_slot: array[int]
     """By operator, its first operand slot."""
 
     def maker(self, lbn: str) -> int | None:
         """The operator that makes a tensor, None where none does."""
         tensor = self.tensors.get(lbn)
-        return None if tensor is None else self.makers[tensor]
+        index = NOBODY if tensor is None else self.makers[tensor]
+        return None if index == NOBODY else index
 
     def uses(self, lbn: str) -> Sequence[int]:
         """The operand slots that read a tensor, in file order."""
@@ -74,9 +75,9 @@ class Edges:
     def fed_by(self) -> Sequence[Sequence[int]]:
         """By operator, those behind its operands in their order; one that feeds it twice stands there twice."""
         makers = self.makers
-        behind = [makers[tensor] if tensor >= 0 else NOBODY for tensor in self.reads]
+        behind = [makers[tensor] for tensor in self.reads]
         fed = [behind[start:end] for start, end in zip(self.first_slot, self.first_slot[1:], strict=False)]
-        return fed if NOBODY not in behind else [[maker for maker in one if maker >= 0] for one in fed]
+        return fed if NOBODY not in behind else [[maker for maker in one if maker != NOBODY] for one in fed]
 
     @cached_property
     def read_by(self) -> Sequence[Sequence[int]]:
@@ -97,7 +98,7 @@ class Edges:
         """By tensor where its uses begin, and the slots that use it."""
         counts = [0] * (len(self.makers) + 2)
         for tensor in self.reads:
-            counts[tensor + 2] += 1  # two places on: NOBODY's come first, and the loop below moves each start to the end
+            counts[tensor + 2] += 1  # two places on, for the loop below moves each start on to its end
         starts = array("q", accumulate(counts))
         slots = array("q", bytes(8 * len(self.reads)))
         for slot, tensor in enumerate(self.reads):
@@ -117,8 +118,12 @@ def edges_of(nodes: Iterable[Node]) -> Edges:
             makers.append(index)
         first_result.append(len(makers))
     reads, first_slot = array("q"), array("q", [0])
-    number = tensors.get
     for node in nodes:
-        reads.extend([number(operand.lbn, NOBODY) for operand in node.inputs])
+        for operand in node.inputs:
+            tensor = tensors.get(operand.lbn)
+            if tensor is None:
+                tensor = tensors[operand.lbn] = len(makers)
+                makers.append(NOBODY)
+            reads.append(tensor)
         first_slot.append(len(reads))
     return Edges(tensors, makers, first_result, reads, first_slot)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from irflops.errors import Source, Span
 from irflops.ir.certainty import Certainty
-from irflops.ir.edges import Edges, edges_of
+from irflops.ir.edges import NOBODY, Edges, edges_of
 
 if TYPE_CHECKING:
     import networkx
@@ -342,7 +342,7 @@ class Graph:
     def producers(self) -> Mapping[str, Op]:
         """The operator that makes each lbn."""
         makers = self.edges.makers
-        return {lbn: self.ops[makers[tensor]] for lbn, tensor in self.edges.tensors.items()}
+        return {lbn: self.ops[makers[tensor]] for lbn, tensor in self.edges.tensors.items() if makers[tensor] != NOBODY}
 
     @cached_property
     def dag(self) -> networkx.MultiDiGraph:

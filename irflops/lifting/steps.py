@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from irflops.counting.cost import Cost, OpCost
 from irflops.counting.infer import operand_type, view
+from irflops.ir.edges import Edges
 from irflops.ir.graph import Graph, Op, Phase, Shape, TensorType
-from irflops.ir.order import run_order
 from irflops.ops.op_view import OpView
 
 HANDED_ON = frozenset({"repeat", "cast", "identity", "hierarchical_parallel_cast", "parallel_cast"})
@@ -111,17 +113,24 @@ class Step:
         return int(match[1]) if match else 0
 
 
+class _Readers(NamedTuple):
+    """What reads a tensor, by phase: the backward pass reads what the forward pass made, and is no part of the user's call."""
+
+    slots: Counter[Phase | None]
+    """How many operand slots."""
+    by_type: Mapping[tuple[Phase | None, str | None], Sequence[int]]
+    """Operators by phase and type, one that reads it twice once."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Net:
     """Who makes and who reads each tensor, by position of the operator."""
 
     ops: Sequence[Op]
     types: Mapping[str, TensorType]
-    makers: dict[str, int] = field(default_factory=dict)
-    readers: dict[tuple[str, Phase | None], list[int]] = field(default_factory=dict)
-    """By phase: the backward pass reads what the forward pass made, and is no part of the user's call."""
-    readers_by_type: dict[tuple[str, Phase | None, str | None], list[int]] = field(default_factory=dict)
-    """The same by type too, one that reads a tensor twice once."""
+    edges: Edges
+    known: dict[str, _Readers] = field(default_factory=dict)
+    """What reads a tensor, of those that were asked for."""
 
     def shape(self, lbn: str) -> Shape | None:
         found = self.types.get(lbn)
@@ -130,22 +139,34 @@ class _Net:
     def result(self, index: int) -> str:
         return self.ops[index].outputs[0].lbn if self.ops[index].outputs else ""
 
+    def readers(self, lbn: str) -> _Readers:
+        """What reads a tensor: worked out once, for each of thousands of readers may ask."""
+        found = self.known.get(lbn)
+        if found is None:
+            owners = [self.edges.owners[slot] for slot in self.edges.uses(lbn)]
+            by_type: dict[tuple[Phase | None, str | None], list[int]] = {}
+            for index in dict.fromkeys(owners):
+                by_type.setdefault((self.ops[index].phase, self.ops[index].type), []).append(index)
+            found = self.known[lbn] = _Readers(Counter(self.ops[index].phase for index in owners), by_type)
+        return found
+
     def reader(self, lbn: str, like: Op, *op_types: str) -> int | None:
         """The one operator of these types that reads a tensor in the phase and module of another, None where there is none or several."""
         found: set[int] = set()
+        by_type = self.readers(lbn).by_type
         for op_type in op_types:
-            found.update(self.readers_by_type.get((lbn, like.phase, op_type), ())[:2])
+            found.update(by_type.get((like.phase, op_type), ())[:2])
         index = found.pop() if len(found) == 1 else None
         return index if index is None or (self.ops[index].module == like.module and self.ops[index].outputs) else None
 
     def only_reader(self, lbn: str, like: Op, *op_types: str) -> int | None:
         """The same, where nothing else in that phase reads it."""
-        return self.reader(lbn, like, *op_types) if len(self.readers.get((lbn, like.phase), ())) == 1 else None
+        return self.reader(lbn, like, *op_types) if self.readers(lbn).slots[like.phase] == 1 else None
 
     def variable(self, lbn: str, through: frozenset[str] = HANDED_ON) -> Op | None:
         """The variable that a tensor is, straight or handed on."""
         for _ in range(16):
-            index = self.makers.get(lbn)
+            index = self.edges.maker(lbn)
             if index is None:
                 return None
             op = self.ops[index]
@@ -159,7 +180,7 @@ class _Net:
 
 def lift(graph: Graph, types: Mapping[str, TensorType], costs: Sequence[OpCost]) -> tuple[Step, ...]:
     """The steps of a graph in the order of the file, variables, inputs and outputs left out."""
-    net = _net(graph.ops, types)
+    net = _Net(graph.ops, types, graph.edges)
     batched = _descendants(graph)
     taken: set[int] = set()
     steps: list[Step] = []
@@ -179,21 +200,9 @@ def lift(graph: Graph, types: Mapping[str, TensorType], costs: Sequence[OpCost])
 
 def plain_steps(graph: Graph, types: Mapping[str, TensorType], costs: Sequence[OpCost]) -> tuple[Step, ...]:
     """Each operator as a step of its own, in the order in which a job has them."""
-    net = _net(graph.ops, types)
+    net = _Net(graph.ops, types, graph.edges)
     steps = [_single(net, index, op, op.type or "?", costs[index].cost) for index, op in enumerate(graph.ops) if op.type not in _SOURCES]
     return tuple(sorted(steps, key=lambda step: step.number))
-
-
-def _net(ops: Sequence[Op], types: Mapping[str, TensorType]) -> _Net:
-    net = _Net(ops, types)
-    for index, op in enumerate(ops):
-        net.makers.update((result.lbn, index) for result in op.outputs)
-        for operand in op.inputs:
-            net.readers.setdefault((operand.lbn, op.phase), []).append(index)
-            alike = net.readers_by_type.setdefault((operand.lbn, op.phase, op.type), [])
-            if not alike or alike[-1] != index:
-                alike.append(index)
-    return net
 
 
 def _unique(steps: Iterable[Step]) -> Iterator[Step]:
@@ -208,11 +217,10 @@ def _unique(steps: Iterable[Step]) -> Iterator[Step]:
 
 def _descendants(graph: Graph) -> bytearray:
     """By position, whether an operator depends on an input of the graph."""
-    maker = {result.lbn: index for index, op in enumerate(graph.ops) for result in op.outputs}
-    producers = [[maker[operand.lbn] for operand in op.inputs if operand.lbn in maker] for op in graph.ops]
     found = bytearray(len(graph.ops))
-    for index in run_order(producers):
-        found[index] = graph.ops[index].type == "input" or any(found[producer] for producer in producers[index])
+    fed_by = graph.edges.fed_by
+    for index in graph.edges.order:
+        found[index] = graph.ops[index].type == "input" or any(found[producer] for producer in fed_by[index])
     return found
 
 
@@ -221,7 +229,7 @@ def _single(net: _Net, index: int, op: Op, kind: str, cost: Cost) -> Step:
     x = operand_type(data, net.types).shape if data is not None else None
     y = net.shape(op.outputs[0].lbn) if op.outputs else None
     macs = cost.get("macs") if cost.is_known("macs") else None
-    maker = net.makers.get(data.lbn) if data is not None else None
+    maker = net.edges.maker(data.lbn) if data is not None else None
     made_by = net.ops[maker].type if maker is not None else None
     return Step(kind=kind, index=index, ops=(index,), op=op, types=net.types, x=x, y=y, macs=macs, made_by=made_by)
 
@@ -322,7 +330,7 @@ def _norm(net: _Net, index: int, op: Op) -> Step | None:
     scaled = follow(deviation, "broadcast_mul", "broadcast_div") if deviation else None
     if centred is None or scaled is None or centred not in {operand.lbn for operand in net.ops[ops[-1]].inputs}:
         return None
-    before = net.makers.get(x)
+    before = net.edges.maker(x)
     is_folded = before is not None and net.ops[before].type in RESHAPED and net.ops[before].module == op.module
     shape = net.shape(x)
     kind = "layer_norm"
@@ -349,7 +357,7 @@ def _affine(net: _Net, op: Op, last: str, ops: list[int], *, folded: bool) -> tu
             others = [operand.lbn for operand in found.inputs if operand.lbn != last]
             if len(others) != 1 or net.variable(others[0], through) is None:
                 break
-            maker = net.makers.get(others[0])
+            maker = net.edges.maker(others[0])
             if maker is not None and net.ops[maker].type in RESHAPED:
                 ops.append(maker)
             affine = True

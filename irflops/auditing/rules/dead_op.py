@@ -77,7 +77,7 @@ def _needed(facts: Facts) -> bytearray:
 def _spread(needed: bytearray, waiting: list[int], facts: Facts) -> None:
     """What an op needs is needed."""
     while waiting:
-        for producer in facts.fed_by[waiting.pop()]:
+        for producer in facts.graph.edges.fed_by[waiting.pop()]:
             if not needed[producer]:
                 needed[producer] = 1
                 waiting.append(producer)

@@ -51,7 +51,7 @@ def _made_inside(facts: Facts) -> bytearray:
     makes = bytearray(op.type in CONTRACTIONS or op.type in _TABLES for op in facts.graph.ops)
     made = bytearray(len(makes))
     for i in facts.order:
-        behind = facts.fed_by[i]
+        behind = facts.graph.edges.fed_by[i]
         if behind:
             made[i] = makes[behind[0]]
             makes[i] = makes[i] or any(makes[j] for j in behind)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from irflops.errors import GraphError, Source, Span, error_at, quoted
+from irflops.ir.edges import Edges, edges_of
 from irflops.ir.graph import Note, Op, Operand, VariableKind
-from irflops.ir.order import run_order
-from irflops.readers.meaning.draft import Draft, Links
+from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.phase import assign_phases
 from irflops.readers.meaning.resolve import resolve
 from irflops.readers.meaning.runs import assign_runs
@@ -59,24 +59,16 @@ def result_operand(lbn: str, blob: str, operand: Operand) -> Operand:
     return Operand(_arg_of(blob), _index_of(blob), lbn, operand.type, operand.nd_sbp)
 
 
-def link(drafts: list[Draft], source: Source) -> Links:
-    """Who feeds whom, and an order in which producers come before consumers.
+def link(drafts: list[Draft], source: Source) -> Edges:
+    """Who feeds whom, by the numbers of drafts.
 
     Errors: GraphError where two operators have one name, two results one lbn, or operators feed each other in a cycle; with both positions.
     """
     _refuse_doubles(drafts, source)
-    maker = {result.lbn: index for index, draft in enumerate(drafts) for result in draft.outputs}
-    links = Links([[] for _ in drafts], [[] for _ in drafts])
-    for index, draft in enumerate(drafts):
-        for operand in draft.inputs:
-            producer = maker.get(operand.lbn)
-            if producer is not None:
-                links.producers[index].append(producer)
-                links.consumers[producer].append(index)
-    links.order = run_order(links.producers)
-    if len(links.order) < len(drafts):
-        raise _cycle(drafts, links, source)
-    return links
+    edges = edges_of(drafts)
+    if len(edges.order) < len(drafts):
+        raise _cycle(drafts, edges, source)
+    return edges
 
 
 def _refuse_doubles(drafts: list[Draft], source: Source) -> None:
@@ -106,15 +98,15 @@ def _name_span(draft: Draft, source: Source) -> Span:
     return Span(start, start + 1) if at < 0 else Span(at, at + len(draft.name))
 
 
-def _cycle(drafts: list[Draft], links: Links, source: Source) -> Exception:
-    stuck = set(range(len(drafts))).difference(links.order)
+def _cycle(drafts: list[Draft], edges: Edges, source: Source) -> Exception:
+    stuck = set(range(len(drafts))).difference(edges.order)
     # Each stuck operator has a stuck producer: walking back from any of them runs into a cycle.
     at, seen = min(stuck), {}
     path: list[int] = []
     while at not in seen:
         seen[at] = len(path)
         path.append(at)
-        at = next(producer for producer in links.producers[at] if producer in stuck)
+        at = next(producer for producer in edges.fed_by[at] if producer in stuck)
     cycle = path[seen[at] :]
     first, second = drafts[cycle[0]], drafts[cycle[1 % len(cycle)]]
     places = f"lines {source.line(first.start)} and {source.line(second.start)}"
@@ -141,12 +133,12 @@ def complete(
     if unprinted:
         text = f"no operator line makes {', '.join(unprinted[:3])}{' and others' if len(unprinted) > 3 else ''}, which other lines read"
         notes.append(Note("unprinted-variable", f"{text}: taken from the parameters' own lines"))
-    links = link(drafts, source)
-    assign_kinds(drafts, links, declared)
-    if not assign_phases(drafts, links, training, seeds):
+    edges = link(drafts, source)
+    assign_kinds(drafts, edges, declared)
+    if not assign_phases(drafts, edges, training, seeds):
         text = "no gradient seed (a root ones_like of a scalar loss) was found: forward and backward cannot be told apart"
         notes.append(Note("no-seed", text))
-    known = assign_runs(drafts, links)
+    known = assign_runs(drafts, edges)
     times = max((draft.runs for draft in drafts), default=1)
     if times > 1:
         notes.append(Note("accumulation", f"gradients accumulate over {times} micro-batches: the figures are of a whole step"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from irflops.ir.graph import NO_ATTRS, Attrs, Location, Operand, Phase, Placement, VariableKind
 
@@ -35,15 +35,3 @@ class Draft:
     hidden: bool = False
     orders: tuple[tuple[str, ...], ...] = ()
     """Every order in which the operands may be named, where the form does not tell which; none where it does."""
-
-
-@dataclass(slots=True)
-class Links:
-    """Who feeds whom, as indices into the drafts; an operand used twice counts twice."""
-
-    producers: list[list[int]] = field(default_factory=list)
-    """By op, the op behind each operand, in operand order."""
-    consumers: list[list[int]] = field(default_factory=list)
-    """By op, the ops that use its results, in file order."""
-    order: list[int] = field(default_factory=list)
-    """All ops, producers before consumers, else in file order."""

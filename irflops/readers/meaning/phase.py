@@ -6,9 +6,10 @@ import re
 from collections.abc import Collection
 from functools import cache
 
+from irflops.ir.edges import Edges
 from irflops.ir.graph import Phase, VariableKind
 from irflops.ir.signatures import signature
-from irflops.readers.meaning.draft import Draft, Links
+from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.updates import is_update_name, state_suffix
 
 _OPTIMIZER_NAME = re.compile(
@@ -27,7 +28,7 @@ def is_update(op_type: str | None) -> bool:
     return found is not None and any(arg.name == "model" for arg in found.inputs)
 
 
-def assign_phases(drafts: list[Draft], links: Links, training: bool, declared_seeds: Collection[str] = ()) -> bool:
+def assign_phases(drafts: list[Draft], edges: Edges, training: bool, declared_seeds: Collection[str] = ()) -> bool:
     """Sets every draft's phase. Returns False where a training graph shows no seed, so that forward and backward cannot be told apart.
 
     The rules are those of the cost definitions ("Phases"), the first that matches: recompute, optimizer, system, backward, forward;
@@ -38,16 +39,16 @@ def assign_phases(drafts: list[Draft], links: Links, training: bool, declared_se
         draft.phase = _named_phase(draft)
     seed = _declared_seed(drafts, declared_seeds)
     if seed is None and training:
-        seed = _seed(drafts, links)
+        seed = _seed(drafts, edges)
     if training and seed is None:
         return False
     if seed is not None:
-        _mark_backward(drafts, links, seed)
-    _mark_unnumbered(drafts, links)
+        _mark_backward(drafts, edges, seed)
+    _mark_unnumbered(drafts, edges)
     for draft in drafts:
         if draft.phase is None and draft.type != "variable":
             draft.phase = Phase.FORWARD
-    _mark_variables(drafts, links)
+    _mark_variables(drafts, edges)
     return True
 
 
@@ -75,50 +76,50 @@ def _declared_seed(drafts: list[Draft], names: Collection[str]) -> int | None:
     return min((seed for seed in seeds if seed[0] is not None), default=(0, None))[1]
 
 
-def _seed(drafts: list[Draft], links: Links) -> int | None:
+def _seed(drafts: list[Draft], edges: Edges) -> int | None:
     """The first `ones_like-N` at the root that a loss feeds: where the backward pass begins.
 
     A loss has one element. One of shape [1, 1] may also be a prediction, whose ones_like is a label: that one leads on to a loss.
     """
-    seeds = _possible_seeds(drafts, links)
+    seeds = _possible_seeds(drafts, edges)
     leads = bytearray(len(drafts))
     if any(drafts[seed].inputs[0].type.shape for seed in seeds):
-        losses = {links.producers[seed][0] for seed in seeds}
-        for index in reversed(links.order):
-            leads[index] = any(consumer in losses or leads[consumer] for consumer in links.consumers[index])
+        losses = {edges.fed_by[seed][0] for seed in seeds}
+        for index in reversed(edges.order):
+            leads[index] = any(consumer in losses or leads[consumer] for consumer in edges.read_by[index])
     return next((seed for seed in seeds if not (drafts[seed].inputs[0].type.shape and leads[seed])), None)
 
 
-def _possible_seeds(drafts: list[Draft], links: Links) -> list[int]:
+def _possible_seeds(drafts: list[Draft], edges: Edges) -> list[int]:
     """Root ones_like operators of one element, in the order of their numbers."""
     seeds = []
     for index, draft in enumerate(drafts):
         if draft.number is None or not _SEED.match(draft.name) or len(draft.inputs) != 1:
             continue
         shape = draft.inputs[0].type.shape
-        fed = links.producers[index]
+        fed = edges.fed_by[index]
         if (shape is None or all(extent == 1 for extent in shape)) and fed and drafts[fed[0]].type != "variable":
             seeds.append((draft.number, index))
     return [index for _, index in sorted(seeds)]
 
 
-def _mark_backward(drafts: list[Draft], links: Links, seed: int) -> None:
+def _mark_backward(drafts: list[Draft], edges: Edges, seed: int) -> None:
     start = drafts[seed].number or 0
     drafts[seed].phase = Phase.BACKWARD
     reached = bytearray(len(drafts))
     reached[seed] = 1
-    for index in links.order:
+    for index in edges.order:
         if reached[index]:
-            for consumer in links.consumers[index]:
+            for consumer in edges.read_by[index]:
                 reached[consumer] = 1
     for index, draft in enumerate(drafts):
         if reached[index] and draft.phase is None and draft.number is not None and draft.number > start:
             draft.phase = Phase.BACKWARD
-    _mark_unnumbered(drafts, links)
+    _mark_unnumbered(drafts, edges)
     later = (Phase.BACKWARD, Phase.OPTIMIZER)
     serves = bytearray(len(drafts))  # whether an operator's results are for backward and optimizer alone
-    for index in reversed(links.order):
-        draft, consumers = drafts[index], links.consumers[index]
+    for index in reversed(edges.order):
+        draft, consumers = drafts[index], edges.read_by[index]
         for_later = bool(consumers) and all(serves[consumer] for consumer in consumers)
         if draft.phase is None and draft.number is not None and draft.number > start and for_later:
             draft.phase = Phase.BACKWARD
@@ -126,36 +127,36 @@ def _mark_backward(drafts: list[Draft], links: Links, seed: int) -> None:
         serves[index] = for_later if boxed else draft.phase in later
 
 
-def _mark_unnumbered(drafts: list[Draft], links: Links) -> None:
+def _mark_unnumbered(drafts: list[Draft], edges: Edges) -> None:
     """An operator without a number takes the phase of what it consumes, the latest where it consumes several."""
     latest = (Phase.OPTIMIZER, Phase.BACKWARD, Phase.RECOMPUTE)
-    for index in links.order:
+    for index in edges.order:
         draft = drafts[index]
         if draft.phase is not None or draft.number is not None or draft.type == "variable":
             continue
-        fed = {drafts[producer].phase for producer in links.producers[index]}
+        fed = {drafts[producer].phase for producer in edges.fed_by[index]}
         draft.phase = next((phase for phase in latest if phase in fed), None)
 
 
-def _real_consumers(drafts: list[Draft], links: Links, index: int) -> list[int]:
+def _real_consumers(drafts: list[Draft], edges: Edges, index: int) -> list[int]:
     """The operators that read a result, boxing identities looked through: no form but the printed one shows them."""
     found: list[int] = []
-    waiting = list(links.consumers[index])
+    waiting = list(edges.read_by[index])
     while waiting:
         consumer = waiting.pop()
         if _BOXING_NAME.search(drafts[consumer].name):
-            waiting += links.consumers[consumer]
+            waiting += edges.read_by[consumer]
         else:
             found.append(consumer)
     return found
 
 
-def _mark_variables(drafts: list[Draft], links: Links) -> None:
+def _mark_variables(drafts: list[Draft], edges: Edges) -> None:
     """A variable takes the phase of the consumer that was made first; one that nothing reads is forward."""
     for index, draft in enumerate(drafts):
         if draft.phase is not None:
             continue
-        consumers = _real_consumers(drafts, links, index)
+        consumers = _real_consumers(drafts, edges, index)
         if not consumers:
             draft.phase = Phase.FORWARD
             continue

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from irflops.ir.edges import Edges
 from irflops.ir.graph import VariableKind
-from irflops.readers.meaning.draft import Draft, Links
+from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.phase import is_update
 from irflops.readers.meaning.resolve import free_tensor_module
 from irflops.readers.meaning.updates import is_update_name, state_suffix
@@ -16,37 +17,37 @@ LOOKED_THROUGH = frozenset({"repeat", "cast", "identity", "hierarchical_parallel
 """Types that hand a variable on as it is, for the question what it is used as."""
 
 
-def assign_kinds(drafts: list[Draft], links: Links, declared: Mapping[str, VariableKind]) -> None:
+def assign_kinds(drafts: list[Draft], edges: Edges, declared: Mapping[str, VariableKind]) -> None:
     """Sets kind and kind_source of every variable; `declared` are the kinds that the form states, by variable name."""
-    weights = _weight_feeders(drafts, links)
+    weights = _weight_feeders(drafts, edges)
     for index, draft in enumerate(drafts):
         if draft.type != "variable":
             continue
         if draft.name in declared:
             draft.kind, draft.kind_source = declared[draft.name], "declared"
             continue
-        draft.kind, draft.kind_source = _inferred_kind(drafts, links, index, bool(weights[index])), "inferred"
+        draft.kind, draft.kind_source = _inferred_kind(drafts, edges, index, bool(weights[index])), "inferred"
         if draft.trainable and draft.kind is not VariableKind.OPTIMIZER_STATE and free_tensor_module(draft.name) is None:
             draft.kind, draft.kind_source = VariableKind.TRAINABLE, "declared"
 
 
-def _inferred_kind(drafts: list[Draft], links: Links, index: int, is_weight: bool) -> VariableKind:
+def _inferred_kind(drafts: list[Draft], edges: Edges, index: int, is_weight: bool) -> VariableKind:
     name = drafts[index].name
     if name.startswith("System-"):
         return VariableKind.OPTIMIZER_STATE
-    updated = any(is_update(drafts[c].type) or is_update_name(drafts[c].name) for c in links.consumers[index])
+    updated = any(is_update(drafts[c].type) or is_update_name(drafts[c].name) for c in edges.read_by[index])
     if state_suffix(name) and updated:
         return VariableKind.OPTIMIZER_STATE
     return VariableKind.FROZEN if is_weight else VariableKind.BUFFER
 
 
-def _weight_feeders(drafts: list[Draft], links: Links) -> bytearray:
+def _weight_feeders(drafts: list[Draft], edges: Edges) -> bytearray:
     """By op, whether a result of it is used as a weight, straight or through repeat, cast or a boxing identity."""
     weights = {operand.lbn for draft in drafts for operand in draft.inputs if _is_weight_slot(draft.type, operand.arg)}
     feeds = bytearray(len(drafts))
-    for index in reversed(links.order):
+    for index in reversed(edges.order):
         feeds[index] = any(result.lbn in weights for result in drafts[index].outputs) or any(
-            feeds[consumer] and drafts[consumer].type in LOOKED_THROUGH for consumer in links.consumers[index]
+            feeds[consumer] and drafts[consumer].type in LOOKED_THROUGH for consumer in edges.read_by[index]
         )
     return feeds
 
