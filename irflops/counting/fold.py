@@ -75,16 +75,12 @@ class Fold:
     unknown: tuple[Unknown, ...]
 
 
-def fold(ops: Sequence[Op], costs: Sequence[OpCost], tree: Tree, unsure: Doubt = NO_DOUBT) -> Fold:
+def fold(ops: Sequence[Op], costs: Sequence[OpCost], tree: Tree, unsure: Doubt) -> Fold:
     """Sums the costs of ops, given one run of each in their order; no sum is surer than `unsure` lets it be."""
-    phases = grouped([op.phase.value if op.phase else UNPHASED for op in ops], ops, costs)
-    types = grouped([op.type or UNTYPED for op in ops], ops, costs)
-    own = grouped([op.module for op in ops], ops, costs)
-    modules = _inclusive({path: group.cost for path, group in own.items()}, tree)
-    if unsure:
-        modules = {path: bounded(cost, unsure) for path, cost in modules.items()}
-        phases = {name: Group(group.count, bounded(group.cost, unsure)) for name, group in phases.items()}
-        types = {name: Group(group.count, bounded(group.cost, unsure)) for name, group in types.items()}
+    phases = grouped([op.phase.value if op.phase else UNPHASED for op in ops], ops, costs, unsure)
+    types = grouped([op.type or UNTYPED for op in ops], ops, costs, unsure)
+    own = grouped([op.module for op in ops], ops, costs, NO_DOUBT)
+    modules = {path: bounded(cost, unsure) for path, cost in _inclusive({path: group.cost for path, group in own.items()}, tree).items()}
     names = [phase.value for phase in Phase] + [UNPHASED] * (UNPHASED in phases)
     nothing = bounded(ZERO, unsure)
     return Fold(
@@ -96,10 +92,11 @@ def fold(ops: Sequence[Op], costs: Sequence[OpCost], tree: Tree, unsure: Doubt =
     )
 
 
-def grouped(keys: Iterable[K], ops: Sequence[Op], costs: Sequence[OpCost]) -> dict[K, Group]:
+def grouped(keys: Iterable[K], ops: Sequence[Op], costs: Sequence[OpCost], unsure: Doubt) -> dict[K, Group]:
     """Costs summed by key, keys in order of first appearance.
 
-    Equal costs are summed by multiplication: a graph of 100,000 ops has some hundred distinct ones.
+    Equal costs are summed by multiplication: a graph of 100,000 ops has some hundred distinct ones. They are told apart by identity, which
+    is safe since a `CostTable` gives equal operators the very same cost.
     """
     counts: dict[K, Counter[tuple[int, int]]] = {}
     by_id = {id(found): found.cost for found in costs}
@@ -109,7 +106,7 @@ def grouped(keys: Iterable[K], ops: Sequence[Op], costs: Sequence[OpCost]) -> di
             counter = counts[key] = Counter()
         counter[id(found), op.runs] += 1
     return {
-        key: Group(sum(counter.values()), _sum((by_id[number], runs, count) for (number, runs), count in counter.items()))
+        key: Group(sum(counter.values()), bounded(_sum((by_id[number], runs, count) for (number, runs), count in counter.items()), unsure))
         for key, counter in counts.items()
     }
 
@@ -142,6 +139,8 @@ def _inclusive(own: Mapping[str, Cost], tree: Tree) -> dict[str, Cost]:
 
 def bounded(cost: Cost, unsure: Doubt) -> Cost:
     """The same sums, as sure as they can be."""
+    if not unsure:
+        return cost
     some = sum(1 << i for i, figure in enumerate(cost.figures) if figure)
     missing = cost.missing | unsure.unread | unsure.missing & some
     return Cost(cost.figures, cost.params, cost.param_bytes, missing, cost.at_most | unsure.at_most & some)

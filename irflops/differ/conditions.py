@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from irflops.analysis.analysis import cost_row, flat
+from irflops.analysis.rows import cost_row, flat
 from irflops.counting.cost import COST_NAMES, Cost
 from irflops.differ.result import Diff
 from irflops.differ.sums import totals
@@ -38,7 +38,7 @@ class Condition:
         """Whether the diff is beyond the limit. Totals are what is known of them."""
         if self.cost == STRUCTURE:
             return bool(diff.edits)
-        old, new = totals(diff)[self.cost]
+        old, new = totals(diff.old, diff.new)[self.cost]
         limit = abs(old) * self.limit / 100 if self.relative else self.limit
         found: bool = _COMPARE[self.sign](new - old, limit)
         return found

@@ -6,10 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from irflops.analysis.analysis import Analysis, Row
-from irflops.counting.cost import Cost
-from irflops.differ import rows
+from irflops.analysis.analysis import Analysis
+from irflops.analysis.rows import Row, cost_row, flat
+from irflops.counting.cost import COST_NAMES, Cost
 from irflops.differ.edit import Consequence, Edit
+from irflops.differ.sums import Beside, modules, phases, totals, types
+from irflops.ir import plain
+from irflops.ir.graph import Module, Op
 
 SCHEMA = "irflops.diff/1"
 """Name and version of the JSON form; fields may be added within a version, never renamed or dropped."""
@@ -43,4 +46,53 @@ class Diff:
     def parts(self) -> Iterator[tuple[str, Any]]:
         """The members of the JSON object in order; long ones as iterators."""
         yield "schema", SCHEMA
-        yield from rows.members(self)
+        yield "old", _side_row(self.old)
+        yield "new", _side_row(self.new)
+        yield "edits", (self._edit_row(edit) for edit in self.edits)
+        yield "follows", flat(cost_row(self.follows))
+        yield "costs", {name: plain.change(old, new) for name, (old, new) in totals(self.old, self.new).items()}
+        yield "phases", {row.key: _beside_row(row) for row in phases(self.old, self.new)}
+        yield "by_type", ({"type": row.key, "count": plain.change(*row.count)} | _beside_row(row) for row in types(self.old, self.new))
+        yield "modules", (self._module_row(row) for row in modules(self.old, self.new, self.modules))
+        yield "not_compared", list(self.not_compared)
+
+    def _edit_row(self, edit: Edit) -> Row:
+        return {
+            "kind": edit.kind,
+            "old": _end_row(edit.old, self.old),
+            "new": _end_row(edit.new, self.new),
+            "detail": plain.finite(dict(edit.detail)),
+            "cost": {name: value for name, value in flat(cost_row(edit.cost)).items() if value},
+            "group": edit.group,
+        }
+
+    def _module_row(self, row: Beside) -> Row:
+        old = row.was if row.was in self.modules or row.key == "" else None
+        return {"path": plain.change(old, row.key if row.key or row.was == "" else None)} | _beside_row(row)
+
+
+def _side_row(analysis: Analysis) -> Row:
+    graph = analysis.graph
+    line = graph.source.line(graph.span.start) if graph.span is not None else None
+    return {
+        "path": graph.source.name,
+        "format": graph.format,
+        "line": line,
+        "graph": graph.name,
+        "class": graph.class_name,
+        "training": graph.training,
+        "certainty_by": {name: analysis.total.certainty(name).value for name in COST_NAMES},
+    }
+
+
+def _end_row(end: Op | Module | None, analysis: Analysis) -> Row | None:
+    if end is None:
+        return None
+    line = analysis.graph.source.line(end.span.start) if end.span is not None else None
+    if isinstance(end, Module):
+        return {"name": end.path, "type": end.class_name, "module": end.path, "line": line}
+    return {"name": end.name, "type": end.type, "module": end.module, "line": line}
+
+
+def _beside_row(row: Beside) -> Row:
+    return plain.change(flat(cost_row(row.old)), flat(cost_row(row.new)))

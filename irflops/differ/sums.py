@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from irflops.analysis.analysis import Row, cost_row, flat
+from irflops.analysis.analysis import Analysis
+from irflops.analysis.rows import Row, cost_row, flat
 from irflops.counting.cost import Cost
 from irflops.counting.fold import Group
 from irflops.differ.edit import Edit, difference
 from irflops.differ.waterfall import pattern
 from irflops.ir.graph import Module, Op
-
-if TYPE_CHECKING:
-    from irflops.differ.result import Diff
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,38 +36,37 @@ def is_changed(change: Cost) -> bool:
     return any(change.figures) or any(change.params) or any(change.param_bytes)
 
 
-def phases(diff: Diff) -> list[Beside]:
+def phases(old: Analysis, new: Analysis) -> list[Beside]:
     """Phases in the order of a step."""
-    old, new = diff.old.phases, diff.new.phases
-    return [Beside(name, name, old.get(name, Cost()), new.get(name, Cost())) for name in dict.fromkeys([*old, *new])]
+    names = dict.fromkeys([*old.phases, *new.phases])
+    return [Beside(name, name, old.phases.get(name, Cost()), new.phases.get(name, Cost())) for name in names]
 
 
-def types(diff: Diff) -> list[Beside]:
+def types(old: Analysis, new: Analysis) -> list[Beside]:
     """Op types, those with the greatest change of FLOPs first."""
-    old, new, none = diff.old.types, diff.new.types, Group(0, Cost())
-    found = [
-        Beside(name, name, old.get(name, none).cost, new.get(name, none).cost, (old.get(name, none).count, new.get(name, none).count))
-        for name in dict.fromkeys([*new, *old])
-    ]
+    found = []
+    for name in dict.fromkeys([*new.types, *old.types]):
+        before, after = (analysis.types.get(name, Group(0, Cost())) for analysis in (old, new))
+        found.append(Beside(name, name, before.cost, after.cost, (before.count, after.count)))
     return sorted(found, key=lambda row: -abs(row.change.get("flops")))
 
 
-def modules(diff: Diff) -> list[Beside]:
-    """Modules in the order of the new graph, each beside what it was in the old; those that went last."""
-    back = {other: path for path, other in diff.modules.items()}
+def modules(old: Analysis, new: Analysis, pairs: Mapping[str, str]) -> list[Beside]:
+    """Modules in the order of the new graph, each beside what it was in the old by the pairs of paths; those that went last."""
+    back = {other: path for path, other in pairs.items()}
     found = []
-    for module in diff.new.graph.modules:
+    for module in new.graph.modules:
         was = back.get(module.path)
-        old = diff.old.modules.get(was, Cost()) if was is not None else Cost()
-        found.append(Beside(module.path, was if was is not None else "", old, diff.new.modules.get(module.path, Cost())))
-    gone = [module.path for module in diff.old.graph.modules if module.path not in diff.modules]
-    return found + [Beside("", path, diff.old.modules.get(path, Cost()), Cost()) for path in gone]
+        before = old.modules.get(was, Cost()) if was is not None else Cost()
+        found.append(Beside(module.path, was if was is not None else "", before, new.modules.get(module.path, Cost())))
+    gone = [module.path for module in old.graph.modules if module.path not in pairs]
+    return found + [Beside("", path, old.modules.get(path, Cost()), Cost()) for path in gone]
 
 
-def totals(diff: Diff) -> dict[str, tuple[int, int]]:
+def totals(old: Analysis, new: Analysis) -> dict[str, tuple[int, int]]:
     """Every cost there is, by its flat name (`params.trainable`), before and after."""
-    old, new = (flat(cost_row(analysis.total)) for analysis in (diff.old, diff.new))
-    return {name: (old[name], new[name]) for name in new}
+    before, after = (flat(cost_row(analysis.total)) for analysis in (old, new))
+    return {name: (before[name], after[name]) for name in after}
 
 
 # Folding

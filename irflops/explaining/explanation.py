@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from irflops.analysis.analysis import Analysis, op_cost_row
+from irflops.analysis.analysis import Analysis
+from irflops.analysis.rows import op_cost_row
 from irflops.conventions.registry import CONVENTIONS, Answer, Convention, count
 from irflops.conventions.rows import plain
 from irflops.counting.cost import Cost, OpCost

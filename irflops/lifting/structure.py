@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from irflops.counting.cost import OpCost
+from irflops.counting.cost import Cost, OpCost
+from irflops.counting.fold import doubt, grouped
 from irflops.ir.graph import Graph, Phase, TensorType
 from irflops.lifting.calls import Call, module_calls
 from irflops.lifting.steps import Step, lift, plain_steps
+
+
+@dataclass(frozen=True, slots=True)
+class StepGroup:
+    """Steps of one kind: how many, of how many operators, and what they cost together."""
+
+    count: int
+    operators: int
+    cost: Cost
 
 
 @dataclass(frozen=True)
@@ -26,6 +37,15 @@ class Structure:
     def steps(self) -> tuple[Step, ...]:
         """The lifted steps, in the order of the file."""
         return lift(self.graph, self.types, self.costs)
+
+    @cached_property
+    def groups(self) -> Mapping[str, StepGroup]:
+        """Costs by kind of step, the one with most FLOPs first: several operators that are one call of the user's count together."""
+        kinds = {index: step.kind for step in self.steps for index in step.ops}
+        groups = grouped(kinds.values(), [self.graph.ops[i] for i in kinds], [self.costs[i] for i in kinds], doubt(self.graph))
+        counts = Counter(step.kind for step in self.steps)
+        order = sorted(groups, key=lambda kind: (-groups[kind].cost.get("flops"), -groups[kind].count, kind))
+        return {kind: StepGroup(counts[kind], groups[kind].count, groups[kind].cost) for kind in order}
 
     @cached_property
     def plain(self) -> tuple[Step, ...]:

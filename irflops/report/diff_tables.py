@@ -34,7 +34,7 @@ def figure(cost: Cost, name: str) -> int:
 
 def total_table(diff: Diff) -> Table:
     """A row per cost: before, after, and the change."""
-    sides = totals(diff)
+    sides = totals(diff.old, diff.new)
     rows = [name for name, (old, new) in sides.items() if old or new]
 
     def certainty(name: str, side: int) -> Certainty:
@@ -157,13 +157,13 @@ def _label(item: Folded) -> str:
 
 def phase_table(diff: Diff) -> Table:
     """Phases of a step side by side."""
-    rows = [row for row in phases(diff) if is_changed(row.change)]
+    rows = [row for row in phases(diff.old, diff.new) if is_changed(row.change)]
     return _side_table("phases", "Phases", "phase", rows, lambda row: row.key)
 
 
 def type_table(diff: Diff) -> Table:
     """Op types whose number or cost changed."""
-    rows = [row for row in types(diff) if is_changed(row.change) or row.count[0] != row.count[1]]
+    rows = [row for row in types(diff.old, diff.new) if is_changed(row.change) or row.count[0] != row.count[1]]
     table = _side_table("types", "Op types", "op type", rows, lambda row: row.key)
     counts = tuple(
         Column(name=f"count_{name}", title=name, get=lambda row, n=n: row.count[n])  # type: ignore[misc]  # a default binds the side
@@ -176,7 +176,7 @@ def type_table(diff: Diff) -> Table:
 
 def module_table(diff: Diff, *, full: bool) -> Table:
     """Modules whose costs changed, as many levels down as fit."""
-    rows = [row for row in modules(diff) if is_changed(row.change)]
+    rows = [row for row in modules(diff.old, diff.new, diff.modules) if is_changed(row.change)]
     tree = tree_of([module.path for module in diff.new.graph.modules])
     level = dict(tree.walk())
     if not full:

@@ -78,7 +78,7 @@ def _changes(diff: Diff) -> str:
 
 def write_github(diff: Diff, stream: TextIO, *, only: str | None = None, full: bool = False, failed: Sequence[str] = ()) -> None:
     """A comment for a pull request: one line that says it all, then tables, the long ones folded."""
-    sides = totals(diff)
+    sides = totals(diff.old, diff.new)
     figures = []
     for name, unit in _UNITS.items():
         old, new = sides[name]

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from itertools import chain, islice
 from typing import Any, TextIO
 
-from irflops.analysis.analysis import Analysis, cost_row
+from irflops.analysis.analysis import Analysis
+from irflops.analysis.rows import cost_row
 from irflops.counting.cost import Cost
 from irflops.errors import IrflopsError
 from irflops.ir import plain
