@@ -246,6 +246,15 @@ def test_phase_and_module_hold_for_the_whole_report() -> None:
     assert "selected     phase backward" in report
 
 
+@pytest.mark.parametrize("format_", ["table", "json", "csv"])
+def test_a_phase_that_the_graph_lacks_is_an_error(format_: str) -> None:
+    result = run("analyze", SMALL, "--phase", "backward", "--format", format_)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "error: no operator of this graph is in the phase backward" in result.stderr
+    assert "hint: its operators are in forward" in result.stderr
+
+
 def test_json_has_the_selection_alone() -> None:
     whole, part = (json.loads(run("analyze", TRAINING, *args, "--format", "json").stdout) for args in ([], ["--phase", "backward"]))
     jsonschema.validate(part, schema("analysis"), cls=jsonschema.Draft202012Validator)

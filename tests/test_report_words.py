@@ -73,7 +73,7 @@ def test_one_of_a_thing_is_singular(value: int, unit: str, text: str) -> None:
 
 def test_facts_of_a_small_graph_are_singular() -> None:
     analysis = analyze_graph(graph_of(relu("r", 1), modules=(Module("model", "ReLU", None),)))
-    told = dict(facts(analysis, analysis))
+    told = dict(facts(analysis))
     assert told["size"].endswith(" in 1 module")
     assert told["activations"] == "1 element, 4 bytes, a sum and no peak"
     assert told["compute"] == "0 MACs, 1 FLOP"
@@ -85,17 +85,17 @@ def test_facts_of_a_small_graph_are_singular() -> None:
 
 def test_operators_are_as_many_as_the_tables_have() -> None:
     analysis = fixture("mlp_train")
-    told = dict(facts(analysis, analysis))
+    told = dict(facts(analysis))
     printed = sum(op.span is not None for op in analysis.graph.ops)
     hidden = len(analysis.graph.ops) - printed
     assert hidden == 1
     assert told["size"].startswith(f"{printed} operators and 1 that the dump does not print, in 5 modules")
-    assert dict(facts(fixture("basic_block"), fixture("basic_block")))["size"].startswith("17 operators in 5 modules")
+    assert dict(facts(fixture("basic_block")))["size"].startswith("17 operators in 5 modules")
 
 
 def test_nothing_known_is_said_once() -> None:
     analysis = analyze_graph(replace(graph_of(), partial=True))
-    told = dict(facts(analysis, analysis))
+    told = dict(facts(analysis))
     assert [told[name] for name in ("compute", "traffic", "activations")] == ["unknown"] * 3
 
 

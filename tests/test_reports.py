@@ -17,13 +17,14 @@ import pytest
 from irflops import diff, load
 from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.analysis.select import matching_modules, select
-from irflops.counting.cost import Cost, OpCost
+from irflops.counting.cost import COSTS, Cost, OpCost
+from irflops.counting.ratio import Ratio
 from irflops.errors import IrflopsError, Source
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Attrs, DType, Graph, Module, Op, Operand, Phase, TensorType
 from irflops.ir.tree import tree_of
 from irflops.report.json_writer import write_json, write_members
-from irflops.report.numbers import Ratio, format_count, format_exact, format_ratio, format_share
+from irflops.report.numbers import format_count, format_exact, format_ratio, format_share
 from irflops.report.sections import BY, Wish, summary_report, table_by, whole_report
 from irflops.report.table import drawn
 from irflops.report.terminal import print_report, print_table
@@ -306,6 +307,78 @@ def test_module_selects_all_below() -> None:
     assert caught.value.hint == "did you mean 'model.layer1'?"
 
 
+def test_a_part_knows_what_it_is_a_part_of() -> None:
+    analysis = analysis_of(TRAINING)
+    part = select(select(analysis, phase=Phase.BACKWARD), module="model.0")
+    assert part.total == select(select(analysis, module="model.0"), phase="backward").total != analysis.phases["backward"]
+    assert part.whole is analysis
+    assert analysis.whole is analysis
+    assert part.selection is not None
+    assert (part.selection.phase, part.selection.module, part.selection.tops) == ("backward", "model.0", ("model.0",))
+    assert list(part.modules) == [row["path"] for row in part.rows("module")] == ["", "model.0"]
+    assert part.to_dict() == json.loads(text_of(lambda stream: write_json(part, stream)))
+
+
+def test_a_phase_that_the_graph_lacks_is_refused_in_plain_words() -> None:
+    with pytest.raises(IrflopsError, match="no operator of this graph is in the phase backward") as caught:
+        select(analysis_of("resnet18"), phase="backward")
+    assert caught.value.hint == "its operators are in forward and system"
+    with pytest.raises(IrflopsError, match="there is no phase 'backwards'") as caught:
+        select(analysis_of("resnet18"), phase="backwards")
+    assert caught.value.hint == "phases: forward, recompute, backward, optimizer, system"
+
+
+def test_a_phase_that_is_not_in_the_modules_that_are_meant_costs_nothing() -> None:
+    part = select(analysis_of(TRAINING), module="model.1", phase="optimizer")
+    assert part.graph.ops == ()
+    assert part.total == Cost()
+
+
+COST = Cost(
+    figures=(2, 5, 0, 30, 10, 0, 0),
+    params=(100, 20, 3, 4000),
+    param_bytes=(400, 80, 12, 16000),
+    missing=1 << 3,  # bytes_read
+    at_most=1 << 1,  # flops
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "certainty"),
+    [
+        ("macs", 2, "exact"),
+        ("flops", 5, "upper_bound"),
+        ("bytes_written", 10, "exact"),
+        ("bytes", 40, "lower_bound"),
+        ("params", 120, "exact"),
+        ("params.buffer", 3, "exact"),
+        ("params.optimizer_state", 4000, "exact"),
+        ("param_bytes", 480, "exact"),
+        ("param_bytes.frozen", 80, "exact"),
+    ],
+)
+def test_a_cost_is_had_by_every_name_that_columns_and_conditions_have(name: str, value: int, certainty: str) -> None:
+    assert COST.get(name) == value
+    assert COST.certainty(name) == Certainty(certainty)
+    assert COST.is_known(name) is (certainty in ("exact", "upper_bound"))
+
+
+def test_a_wrong_name_of_a_cost_lists_those_there_are() -> None:
+    for wrong in (COST.get, COST.certainty, COST.is_known):
+        with pytest.raises(IrflopsError, match="there is no cost 'declared_params'") as caught:
+            wrong("declared_params")
+        assert caught.value.hint is not None
+        assert set(caught.value.hint.removeprefix("costs: ").split(", ")) == set(COSTS)
+
+
+def test_quotients_of_costs() -> None:
+    total = COST + COST
+    assert COST.share("flops", total) == Ratio(5, 10)
+    assert COST.intensity == Ratio(5, 40, Certainty.UNBOUNDED)
+    assert Cost(figures=(2, 5, 0, 30, 10, 0, 0)).intensity == Ratio(5, 40, Certainty.EXACT)
+    assert [Ratio(part, 4).rounded for part in (0, 1, 2, 6, 7)] == [0, 0, 1, 2, 2]
+
+
 def test_partial_graph_stays_a_lower_bound_when_selected() -> None:
     graph = analysis_of(TRAINING).graph
     part = select(analyze_graph(replace(graph, partial=True)), phase="backward")
@@ -329,7 +402,7 @@ def test_depth_opens_as_much_as_a_screen_holds() -> None:
 
 
 def test_summary_alone_has_no_table() -> None:
-    report = summary_report(analysis_of(SMALL), Wish())
+    report = summary_report(analysis_of(SMALL))
     assert report.tables == ()
     assert dict(report.facts)["certainty"] == "exact"
 

@@ -9,15 +9,27 @@ from typing import Any
 
 from irflops.analysis import notebook, rows
 from irflops.analysis.rows import Row
-from irflops.counting.cost import Cost, CostTable, OpCost
+from irflops.counting.cost import ZERO, Cost, CostTable, OpCost
 from irflops.counting.fold import Group, Unknown, doubt, fold, grouped
 from irflops.counting.infer import Disagreement, Inference, infer
-from irflops.ir.graph import Graph, Location, Note, Op, VariableKind
+from irflops.ir.graph import Graph, Location, Note, Op, Phase, VariableKind
 from irflops.ir.tree import tree_of
 from irflops.lifting.structure import StepGroup, Structure
 
 SCHEMA = "irflops.analysis/1"
 """Name and version of the JSON form; fields may be added within a version, never renamed or dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which operators of a whole graph an analysis is of."""
+
+    whole: Analysis
+    phase: str | None
+    module: str | None
+    """The pattern that paths of modules match."""
+    tops: tuple[str, ...]
+    """The modules that match, none below another; where no pattern was given, the graph's `""`."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +47,22 @@ class Analysis:
     """Inclusive costs by module path; `""` is the graph and equals the total."""
     unknown: tuple[Unknown, ...]
     notes: tuple[Note, ...]
+    selection: Selection | None = None
+    """What this is a part of, None where it is of the whole graph."""
 
     def __repr__(self) -> str:
         figures = ", ".join(f"{name}={self.total.get(name)} {self.total.certainty(name)}" for name in ("macs", "flops"))
         return f"<Analysis of {self.graph.name}: {len(self.graph.ops)} ops, {figures}>"
+
+    @property
+    def whole(self) -> Analysis:
+        """The analysis of the whole graph."""
+        return self if self.selection is None else self.selection.whole
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether anything that a figure counts is unknown."""
+        return bool(self.unknown) or self.total.missing != 0
 
     @cached_property
     def declared_params(self) -> int | None:
@@ -105,8 +129,12 @@ class Analysis:
         yield "source", rows.source_row(graph)
         head = {"name": graph.name, "class": graph.class_name, "training": graph.training, "operators": self.shown_operators}
         yield "graph", head
+        nothing = {}
+        if self.selection is not None:
+            yield "selection", {"phase": self.selection.phase, "module": self.selection.module}
+            nothing = {phase.value: rows.cost_row(ZERO) for phase in Phase}
         yield "totals", rows.total_row(self.total, self.declared_params)
-        yield "phases", {phase: rows.cost_row(cost) for phase, cost in self.phases.items()}
+        yield "phases", nothing | {phase: rows.cost_row(cost) for phase, cost in self.phases.items()}
         yield "by_type", iter(rows.type_rows(self.types))
         yield "by_step", iter(rows.step_rows(self.steps))
         yield "modules", iter(rows.module_rows(graph, self.modules))

@@ -6,27 +6,30 @@ import difflib
 import re
 from dataclasses import replace
 
-from irflops.analysis.analysis import Analysis
+from irflops.analysis.analysis import Analysis, Selection
 from irflops.counting.fold import doubt, fold
-from irflops.errors import IrflopsError
+from irflops.errors import IrflopsError, quoted
+from irflops.ir.graph import Graph, Phase
 from irflops.ir.tree import nearest, tree_of
 
 
-def select(analysis: Analysis, *, phase: str | None = None, module: str | None = None) -> Analysis:
+def select(analysis: Analysis, *, phase: Phase | str | None = None, module: str | None = None) -> Analysis:
     """The same analysis of the operators in that phase and in modules that match a pattern, or below one that does.
 
-    `*` stands for any part of one level of a path, `**` for any number of levels. Errors: IrflopsError where no module matches.
+    `*` stands for any part of one level of a path, `**` for any number of levels. Errors: IrflopsError where no module matches, and where
+    no operator of the graph is in that phase.
     """
     if phase is None and module is None:
         return analysis
-    owners = None if module is None else set(matching_modules(analysis, module))
+    before = analysis.selection or Selection(analysis, None, None, ("",))
+    wanted = None if phase is None else _phase(analysis, phase)
+    tops = before.tops if module is None else tuple(matching_modules(analysis, module))
     tree = tree_of(analysis.modules)
-    inside = {path for top in owners for path, _ in tree.walk(top)} if owners is not None else None
+    inside = {path for top in tops for path, _ in tree.walk(top)}
     kept = [
         i
         for i, op in enumerate(analysis.graph.ops)
-        if (phase is None or (op.phase is not None and op.phase.value == phase))
-        and (inside is None or nearest(op.module, analysis.modules) in inside)
+        if wanted in (None, op.phase) and (module is None or nearest(op.module, analysis.modules) in inside)
     ]
     ops = tuple(analysis.graph.ops[i] for i in kept)
     costs = tuple(analysis.costs[i] for i in kept)
@@ -36,14 +39,40 @@ def select(analysis: Analysis, *, phase: str | None = None, module: str | None =
     return replace(
         analysis,
         inference=replace(analysis.inference, disagreements=disagreements),
-        graph=replace(analysis.graph, ops=ops),
+        graph=_narrowed(replace(analysis.graph, ops=ops), inside),
         costs=costs,
         total=sums.total,
-        phases={name: cost for name, cost in sums.phases.items() if phase in (None, name)},
+        phases={name: cost for name, cost in sums.phases.items() if wanted is None or name == wanted.value},
         types=sums.types,
-        modules=sums.modules,
+        modules={path: cost for path, cost in sums.modules.items() if path in inside or not path},
         unknown=sums.unknown,
+        selection=Selection(
+            before.whole, before.phase if wanted is None else wanted.value, before.module if module is None else module, tops
+        ),
     )
+
+
+def _phase(analysis: Analysis, phase: Phase | str) -> Phase:
+    known = {known.value: known for known in Phase}
+    wanted = phase if isinstance(phase, Phase) else known.get(phase)
+    if wanted is None:
+        raise IrflopsError(f"there is no phase {quoted(phase)}", hint=f"phases: {', '.join(known)}")
+    there = dict.fromkeys(op.phase for op in analysis.graph.ops)
+    if wanted not in there:
+        named = [known.value for known in Phase if known in there]
+        hint = f"its operators are in {' and '.join(named)}" if named else "it tells no operator's phase"
+        raise IrflopsError(f"no operator of this graph is in the phase {wanted.value}", path=analysis.graph.source.name, hint=hint)
+    return wanted
+
+
+def _narrowed(graph: Graph, inside: set[str]) -> Graph:
+    """The graph with those of its modules that are meant, and with itself."""
+    modules = [
+        module if module.path in inside else replace(module, parameters=())
+        for module in graph.modules
+        if module.path in inside or not module.path
+    ]
+    return replace(graph, modules=tuple(modules))
 
 
 def matching_modules(analysis: Analysis, pattern: str) -> list[str]:

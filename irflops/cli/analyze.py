@@ -10,6 +10,7 @@ from typing import TextIO
 import click
 
 from irflops.analysis.analysis import Analysis, analyze_graph
+from irflops.analysis.select import select
 from irflops.cli.exit_codes import BAD_INPUT, FINE, FOUND
 from irflops.cli.inputs import BATCH_OPTION, DTYPE_OPTION, shapes_of
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, expanded, names_of
@@ -19,8 +20,8 @@ from irflops.ir.graph import Phase
 from irflops.readers import load
 from irflops.report.json_writer import encoded, error_row, write_json
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
-from irflops.report.sections import BY, Wish, selected, summary_report, table_by, whole_report
-from irflops.report.summary import Model, is_uncertain, model_of, model_table, short_path
+from irflops.report.sections import BY, Wish, summary_report, table_by, whole_report
+from irflops.report.summary import Model, model_of, model_table, short_path
 from irflops.report.table import arranged
 from irflops.report.text import write_markdown_report
 from irflops.whatif import changed
@@ -108,7 +109,7 @@ def analyze(
     or its model.mlir alone; a capture.
     It may be compressed, and - is standard input. Several PATHs give a row a model.
     """
-    wish = Wish(depth=depth, top=top, sort=sort, phase=phase, module=module, columns=columns)
+    wish = Wish(depth=depth, top=top, sort=sort, columns=columns)
 
     def analyzed(path: str) -> Analysis:
         with sign_of_life(f"analyzing {short_path(path)}", quiet):
@@ -131,18 +132,17 @@ def analyze(
         if convention and format_ != "json":
             raise click.UsageError("--convention is for one PATH, or for --format json.")
         return _several(files, analyzed, wish, format_, without, output, strict, convention)
-    analysis = analyzed(files[0])
+    analysis = select(analyzed(files[0]), phase=phase, module=module)
     if sort or columns:
         by = by or "module"
     with sign_of_life(f"writing {short_path(output or 'the result')}", quiet or output is None), results_to(output) as stream:
         if format_ == "json":
-            selection = {"phase": phase, "module": module} if phase or module else None
-            write_json(selected(analysis, wish), stream, without, selection, _member(analysis, convention))
+            write_json(analysis, stream, without, _member(analysis, convention))
         elif convention is not None:
             _by_convention().write_by_convention(analysis, convention, by, wish, format_, stream)
         else:
             _write(analysis, by, wish, format_, stream)
-    return FOUND if strict and is_uncertain(analysis) else FINE
+    return FOUND if strict and analysis.whole.is_uncertain else FINE
 
 
 def _by_convention() -> ModuleType:
@@ -160,7 +160,7 @@ def _write(analysis: Analysis, by: str | None, wish: Wish, format_: str, stream:
     if format_ not in ("table", "markdown") or by not in (None, "summary") or wish.columns:
         write_table(table_by(analysis, by or "module", wish, whole=format_ == "csv"), format_, stream)
         return
-    report = whole_report(analysis, wish) if by is None else summary_report(analysis, wish)
+    report = whole_report(analysis, wish) if by is None else summary_report(analysis)
     if format_ == "markdown":
         write_markdown_report(report, stream)
         return
@@ -194,10 +194,10 @@ def _several(
                 if format_ == "json":
                     stream.write(encoded(error_row(error, path)) + "\n")
                 continue
-            uncertain |= is_uncertain(analysis)
+            uncertain |= analysis.is_uncertain
             models.append(model_of(path, analysis))
             if format_ == "json":
-                write_json(analysis, stream, without, more=_member(analysis, convention))
+                write_json(analysis, stream, without, _member(analysis, convention))
         if format_ == "json":
             stream.write("]\n")
         else:

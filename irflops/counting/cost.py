@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from operator import add
+from functools import reduce
+from operator import add, or_
+from typing import TypeVar
 
 from irflops.counting.infer import MISFIT, asked, is_count, misfit_text, operand_type, view
+from irflops.counting.ratio import Ratio
+from irflops.errors import IrflopsError, quoted
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Op, Phase, TensorType, VariableKind
 from irflops.ops import BY_TYPE
@@ -14,6 +18,8 @@ from irflops.ops.op_view import OpView
 from irflops.ops.rule import OpRule
 from irflops.ops.traffic import Traffic
 from irflops.ops.work import UNKNOWN_WORK, Unknowable, Work
+
+T = TypeVar("T")
 
 FIGURES = ("macs", "flops", "transcendentals", "bytes_read", "bytes_written", "activation_elements", "activation_bytes")
 """The scalar figures, in the order in which a `Cost` holds them."""
@@ -25,6 +31,21 @@ COST_NAMES = (*FIGURES, "params", "param_bytes")
 """Everything that has a certainty."""
 
 _BIT = {name: 1 << i for i, name in enumerate(COST_NAMES)}
+
+_HELD_IN_ORDER = (*FIGURES, *(f"{name}.{kind}" for name in ("params", "param_bytes") for kind in KINDS))
+_MODEL = (VariableKind.TRAINABLE.value, VariableKind.FROZEN.value)
+
+COSTS: dict[str, tuple[str, ...]] = {
+    **{name: (name,) for name in FIGURES},
+    "bytes": ("bytes_read", "bytes_written"),
+    "params": tuple(f"params.{kind}" for kind in _MODEL),
+    "param_bytes": tuple(f"param_bytes.{kind}" for kind in _MODEL),
+    **{name: (name,) for name in _HELD_IN_ORDER[len(FIGURES) :]},
+}
+"""Every name of a cost, and the figures of which it is the sum: `params` are those of the model, no buffers and no optimizer states."""
+
+_PLACES = {name: tuple(map(_HELD_IN_ORDER.index, parts)) for name, parts in COSTS.items()}
+_BITS = {name: reduce(or_, (_BIT[part.partition(".")[0]] for part in parts)) for name, parts in COSTS.items()}
 ALL_MISSING = (1 << len(COST_NAMES)) - 1
 ALL_FIGURES = (1 << len(FIGURES)) - 1
 _NO_FIGURES = (0,) * len(FIGURES)
@@ -66,16 +87,30 @@ class Cost:
         return Cost(tuple(f * times for f in self.figures), self.params, self.param_bytes, self.missing, self.at_most)
 
     def get(self, name: str) -> int:
-        """A scalar figure: the sum of what is known."""
-        return self.figures[FIGURES.index(name)]
+        """A cost by any name of COSTS: the sum of what is known. Errors: IrflopsError where there is none of that name."""
+        places = _named(_PLACES, name)
+        if places[0] < len(self.figures) and len(places) == 1:
+            return self.figures[places[0]]
+        values = (*self.figures, *self.params, *self.param_bytes)
+        return sum(values[place] for place in places)
 
     def is_known(self, name: str) -> bool:
-        """Whether nothing that counts towards a figure is unknown."""
-        return not self.missing & _BIT[name]
+        """Whether nothing that counts towards a cost is unknown. Errors: IrflopsError where there is none of that name."""
+        return not self.missing & _named(_BITS, name)
 
     def certainty(self, name: str) -> Certainty:
-        """How sure a figure is."""
-        return self._certainty(_BIT[name])
+        """How sure a cost is, by any name of COSTS. Errors: IrflopsError where there is none of that name."""
+        return self._certainty(_named(_BITS, name))
+
+    def share(self, name: str, total: Cost) -> Ratio:
+        """The part of a total that this is."""
+        return Ratio(self.get(name), total.get(name))
+
+    @property
+    def intensity(self) -> Ratio:
+        """Arithmetic intensity: FLOPs over bytes read and written."""
+        sure = self.certainty("flops") | self.certainty("bytes")
+        return Ratio(self.get("flops"), self.get("bytes"), sure.of_quotient)
 
     @property
     def worst(self) -> Certainty:
@@ -89,6 +124,13 @@ class Cost:
 
 
 ZERO = Cost()
+
+
+def _named(table: Mapping[str, T], name: str) -> T:
+    try:
+        return table[name]
+    except KeyError:
+        raise IrflopsError(f"there is no cost {quoted(name)}", hint=f"costs: {', '.join(COSTS)}") from None
 
 
 @dataclass(frozen=True, slots=True)

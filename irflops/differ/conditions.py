@@ -5,14 +5,11 @@ from __future__ import annotations
 import difflib
 import operator
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from irflops.analysis.rows import cost_row, flat
-from irflops.counting.cost import COST_NAMES, Cost
+from irflops.counting.cost import COSTS
 from irflops.differ.result import Diff
-from irflops.differ.sums import totals
 from irflops.errors import IrflopsError
 from irflops.ir.certainty import Certainty
 
@@ -38,7 +35,7 @@ class Condition:
         """Whether the diff is beyond the limit. Totals are what is known of them."""
         if self.cost == STRUCTURE:
             return bool(diff.edits)
-        old, new = totals(diff.old, diff.new)[self.cost]
+        old, new = (analysis.total.get(self.cost) for analysis in (diff.old, diff.new))
         limit = abs(old) * self.limit / 100 if self.relative else self.limit
         found: bool = _COMPARE[self.sign](new - old, limit)
         return found
@@ -47,8 +44,7 @@ class Condition:
         """Whether both totals are exact."""
         if self.cost == STRUCTURE:
             return True
-        name = self.cost.partition(".")[0]
-        return name not in COST_NAMES or all(analysis.total.certainty(name) is Certainty.EXACT for analysis in (diff.old, diff.new))
+        return all(analysis.total.certainty(self.cost) is Certainty.EXACT for analysis in (diff.old, diff.new))
 
 
 def condition(text: str) -> Condition:
@@ -58,9 +54,8 @@ def condition(text: str) -> Condition:
     match = _CONDITION.fullmatch(text)
     if match is None:
         raise IrflopsError(f"{text!r} is no condition", hint="write macs>+1%, flops>+1e9, params.trainable>0 or structure")
-    known: Mapping[str, object] = flat(cost_row(Cost()))
-    if match[1] not in known:
-        near = difflib.get_close_matches(match[1], known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"costs: {', '.join(known)}"
+    if match[1] not in COSTS:
+        near = difflib.get_close_matches(match[1], COSTS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"costs: {', '.join(COSTS)}"
         raise IrflopsError(f"there is no cost {match[1]!r}", hint=hint)
     return Condition(text.strip(), match[1], match[2], Fraction(match[3]), bool(match[4]))

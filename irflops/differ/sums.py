@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 from irflops.analysis.analysis import Analysis
 from irflops.analysis.rows import Row, cost_row, flat
@@ -104,18 +106,16 @@ def _folded(groups: Sequence[Sequence[Edit]]) -> Folded:
     edits = tuple(edit for group in groups for edit in group)
     ends = [group[0].new or group[0].old for group in groups]
     names = tuple(dict.fromkeys(end.name.rpartition(".")[2] for end in ends if isinstance(end, Op)))
-    return Folded(edits, len(groups[0]), common_place([_path(edit) for edit in edits]), names, _sum(edits))
+    return Folded(edits, len(groups[0]), common_place([_path(edit) for edit in edits]), names, summed(edit.cost for edit in edits))
 
 
 def _told(edit: Edit) -> Row:
     return {name: value for name, value in edit.detail.items() if name not in ("reads", "feeds")}
 
 
-def _sum(edits: Sequence[Edit]) -> Cost:
-    total = Cost()
-    for edit in edits:
-        total += edit.cost
-    return total
+def summed(costs: Iterable[Cost]) -> Cost:
+    """Changes together."""
+    return reduce(add, costs, Cost())
 
 
 def _path(edit: Edit) -> str:

@@ -43,3 +43,8 @@ class Certainty(str, enum.Enum):
     def is_at_most(self) -> bool:
         """Whether the true figure is surely no more than the one that is told."""
         return self in (Certainty.EXACT, Certainty.UPPER_BOUND)
+
+    @property
+    def of_quotient(self) -> Certainty:
+        """How sure a quotient is, where this is the certainty of both of its figures together: what bounds them does not bound it."""
+        return self if self in (Certainty.EXACT, Certainty.ESTIMATE) else Certainty.UNBOUNDED

@@ -12,8 +12,9 @@ from irflops.conventions.compare import Comparison, Reason
 from irflops.conventions.registry import Answer
 from irflops.conventions.rows import module_rows, type_rows
 from irflops.conventions.torchstat_table import LayerRow
+from irflops.counting.ratio import Ratio
 from irflops.ir.tree import tree_of
-from irflops.report.numbers import Figure, Ratio, format_exact
+from irflops.report.numbers import Figure, format_exact
 from irflops.report.sections import Report
 from irflops.report.summary import headline
 from irflops.report.table import Column, Table, printable

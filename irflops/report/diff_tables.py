@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from irflops.counting.cost import FIGURES, KINDS, Cost
+from irflops.counting.cost import Cost
 from irflops.differ import Diff
-from irflops.differ.sums import Beside, Folded, common_place, folded, is_changed, modules, phases, totals, types
+from irflops.differ.sums import Beside, Folded, common_place, folded, is_changed, modules, phases, summed, totals, types
 from irflops.ir.certainty import Certainty
 from irflops.ir.tree import tree_of
 from irflops.report.diff_words import relative, signed, signed_scaled, words
@@ -26,9 +26,7 @@ _COLUMNS = (("macs", "MACs"), ("flops", "FLOPs"), ("params", ""), ("bytes", "byt
 def figure(cost: Cost, name: str) -> int:
     """A figure of a cost; `params` are those of all kinds but the optimizer's, `bytes` what is read and written."""
     if name == "params":
-        return sum(cost.params[KINDS.index(kind)] for kind in ("trainable", "frozen", "buffer"))
-    if name == "bytes":
-        return cost.get("bytes_read") + cost.get("bytes_written")
+        return cost.get("params") + cost.get("params.buffer")
     return cost.get(name)
 
 
@@ -38,8 +36,7 @@ def total_table(diff: Diff) -> Table:
     rows = [name for name, (old, new) in sides.items() if old or new]
 
     def certainty(name: str, side: int) -> Certainty:
-        total = (diff.old, diff.new)[side].total
-        return total.certainty(name.partition(".")[0]) if _is_known(name) else Certainty.EXACT
+        return (diff.old, diff.new)[side].total.certainty(name)
 
     def unit(name: str) -> str:
         return "bytes" if name.startswith("param_bytes") else _UNITS.get(name, "")
@@ -56,10 +53,6 @@ def total_table(diff: Diff) -> Table:
         _number("relative", "", lambda name: relative(*sides[name])),
     )
     return Table(name="totals", title="Totals", columns=columns, items=rows, people=tuple(column.name for column in columns))
-
-
-def _is_known(name: str) -> bool:
-    return name.partition(".")[0] in (*FIGURES, "params", "param_bytes")
 
 
 def edit_table(diff: Diff, *, full: bool) -> Table:
@@ -112,10 +105,7 @@ def waterfall_table(diff: Diff, *, full: bool) -> Table | None:
     shown, rest = (groups, []) if full else (groups[: ROWS // 2], groups[ROWS // 2 :])
     steps = [_Step(_label(item), item.cost) for item in shown]
     if rest:
-        more = Cost()
-        for item in rest:
-            more += item.cost
-        steps.append(_Step(f"{len(rest)} smaller changes", more))
+        steps.append(_Step(f"{len(rest)} smaller changes", summed(item.cost for item in rest)))
     if is_changed(diff.follows):
         steps.append(_Step("what follows from these", diff.follows))
     items = [_Step("old", diff.old.total, is_total=True), *steps, _Step("new", diff.new.total, is_total=True)]

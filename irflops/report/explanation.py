@@ -5,20 +5,17 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 
+from irflops.counting.ratio import Ratio
 from irflops.explaining.explanation import Explanation, Tensor
 from irflops.ir.graph import AttrValue
-from irflops.report.numbers import Ratio, format_count, format_exact, format_share
+from irflops.report.numbers import format_count, format_exact, format_share
+from irflops.report.summary import reason
 from irflops.report.table import Column, Table, printable
 
 _WIDTH = 100
 _LABEL = 13
 _UNITS = {"macs": "MACs", "flops": "FLOPs", "transcendentals": "transcendentals", "bytes_read": "bytes", "bytes_written": "bytes"}
 _WORDS = {"macs": "MACs", "flops": "FLOPs", "transcendentals": "transcend.", "bytes_read": "read", "bytes_written": "written"}
-_REASONS = {
-    "no_rule": "irflops has no rule for the type",
-    "missing_shape": "a shape is not known",
-    "missing_attribute": "the dump does not tell an attribute",
-}
 
 
 def explanation_text(found: Explanation) -> str:
@@ -65,7 +62,7 @@ def _costs(found: Explanation) -> Iterable[str]:
     cost, total = found.cost, found.analysis.total
     for name, unit in _UNITS.items():
         if not cost.is_known(name):
-            yield f" {_WORDS[name]:<{_LABEL}}unknown: {_REASONS.get(found.found.reason or '', found.found.reason)}"
+            yield f" {_WORDS[name]:<{_LABEL}}unknown: {reason(found.found.reason or '')}"
             continue
         value = cost.get(name)
         share = format_share(Ratio(value, total.get(name)))

@@ -13,11 +13,8 @@ from itertools import chain, islice
 from typing import Any, TextIO
 
 from irflops.analysis.analysis import Analysis
-from irflops.analysis.rows import cost_row
-from irflops.counting.cost import Cost
 from irflops.errors import IrflopsError
 from irflops.ir import plain
-from irflops.ir.graph import Phase
 
 _BLOCK = 256
 """Rows that go to the stream in one piece."""
@@ -29,15 +26,14 @@ def write_json(
     analysis: Analysis,
     stream: TextIO,
     without: Iterable[str] = (),
-    selection: Mapping[str, str | None] | None = None,
     more: Mapping[str, object] | None = None,
 ) -> None:
     """Writes the object of contract `irflops.analysis/1`; `without` names members to leave out.
 
-    `selection` says by which phase and modules the analysis was selected, if it was. `more` are members that were asked for, at the end.
+    `more` are members that were asked for, at the end.
     """
     left_out = frozenset(without)
-    members = chain(_members(analysis, selection), (more or {}).items())
+    members = chain(analysis.parts(), (more or {}).items())
     write_members(((name, value) for name, value in members if name not in left_out), stream)
 
 
@@ -53,17 +49,6 @@ def write_members(members: Iterable[tuple[str, Any]], stream: TextIO) -> None:
             write(encoded(value))
         lead = ",\n"
     write("}\n" if lead != "{" else "{}\n")
-
-
-def _members(analysis: Analysis, selection: Mapping[str, str | None] | None) -> Iterator[tuple[str, Any]]:
-    """The members in order. Of a selection too every phase is there, those that were not selected with nothing in them."""
-    for name, value in analysis.parts():
-        if selection is not None and name == "phases":
-            yield name, {phase.value: cost_row(Cost()) for phase in Phase} | value
-            continue
-        yield name, value
-        if selection is not None and name == "graph":
-            yield "selection", dict(selection)
 
 
 def error_row(error: IrflopsError, path: str) -> dict[str, Any]:

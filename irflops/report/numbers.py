@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from irflops.counting.ratio import Ratio
 from irflops.ir.certainty import Certainty
 
 UNKNOWN = "unknown"
@@ -33,15 +34,6 @@ class Figure:
     """A count as tables hold it: its value, None where nothing is known, and how sure it is."""
 
     value: int | None
-    certainty: Certainty = Certainty.EXACT
-
-
-@dataclass(frozen=True, slots=True)
-class Ratio:
-    """A part of a whole, or work per byte. The whole may be 0, and then there is no ratio."""
-
-    part: int
-    whole: int
     certainty: Certainty = Certainty.EXACT
 
 
@@ -108,11 +100,6 @@ def format_ratio(ratio: Ratio, unit: str) -> str:
     if tenths >= 10_000:
         return format_count((tenths + 5) // 10, unit, ratio.certainty)
     return f"{SIGNS[ratio.certainty]}{tenths // 10}.{tenths % 10} {unit}"
-
-
-def quotient_certainty(part: Certainty, whole: Certainty) -> Certainty:
-    """How sure a quotient is: what bounds its parts does not bound it."""
-    return Certainty.EXACT if part | whole is Certainty.EXACT else Certainty.UNBOUNDED
 
 
 def decimal_ratio(ratio: Ratio) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from irflops.analysis.analysis import Analysis
-from irflops.analysis.select import matching_modules, select
 from irflops.errors import IrflopsError
-from irflops.ir.tree import tree_of
 from irflops.report.summary import facts, headline, model_of, model_table
 from irflops.report.table import Table, arranged, printable
 from irflops.report.tables import (
@@ -39,15 +37,7 @@ class Wish:
     depth: int | None = None
     top: int | None = None
     sort: str | None = None
-    phase: str | None = None
-    module: str | None = None
     columns: Sequence[str] = ()
-
-    @property
-    def selection(self) -> str:
-        """The operators that are meant, in words."""
-        parts = [f"phase {self.phase}" if self.phase else "", f"modules {self.module}" if self.module else ""]
-        return ", ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,26 +50,24 @@ class Report:
     notes: Sequence[str] = ()
 
 
-def summary_report(analysis: Analysis, wish: Wish) -> Report:
+def summary_report(analysis: Analysis) -> Report:
     """What the graph is and costs, without a table."""
-    part = select(analysis, phase=wish.phase, module=wish.module)
-    return Report(headline=headline(analysis), facts=facts(analysis, part, wish.selection), notes=_notes(analysis))
+    return Report(headline=headline(analysis), facts=facts(analysis), notes=_notes(analysis))
 
 
 def whole_report(analysis: Analysis, wish: Wish) -> Report:
     """Summary, phases of a training step, module tree, heaviest operators, op types, and what is unknown or disagrees."""
-    part = select(analysis, phase=wish.phase, module=wish.module)
     tables = [
-        phase_table(part),
-        module_table(part, wish.depth, wish.module),
-        arranged(op_table(part), top=wish.top or HEAVIEST),
-        arranged(type_table(part), top=wish.top or TOP),
-        arranged(unknown_table(part), top=wish.top or TOP),
-        arranged(disagreement_table(part), top=wish.top or TOP),
+        phase_table(analysis),
+        module_table(analysis, wish.depth),
+        arranged(op_table(analysis), top=wish.top or HEAVIEST),
+        arranged(type_table(analysis), top=wish.top or TOP),
+        arranged(unknown_table(analysis), top=wish.top or TOP),
+        arranged(disagreement_table(analysis), top=wish.top or TOP),
     ]
     return Report(
         headline=headline(analysis),
-        facts=facts(analysis, part, wish.selection),
+        facts=facts(analysis),
         tables=[table for table in tables if len(table.items) > (1 if table.name == "phase" else 0)],
         notes=_notes(analysis),
     )
@@ -87,40 +75,24 @@ def whole_report(analysis: Analysis, wish: Wish) -> Report:
 
 def table_by(analysis: Analysis, by: str, wish: Wish, *, whole: bool = False) -> Table:
     """The table that `--by` names; with `whole`, nothing is cut off that the user did not ask to be cut off."""
-    part = select(analysis, phase=wish.phase, module=wish.module)
     top = wish.top
     if by == "summary":
-        table = model_table([model_of(analysis.graph.source.name, analysis, part)])
+        table = model_table([model_of(analysis.graph.source.name, analysis)])
     elif by == "module":
-        table = module_table(part, 1 << 30 if whole and wish.depth is None else wish.depth, wish.module)
+        table = module_table(analysis, 1 << 30 if whole and wish.depth is None else wish.depth)
     elif by == "op":
-        table, top = op_table(part), top or (None if whole else TOP)
+        table, top = op_table(analysis), top or (None if whole else TOP)
     elif by == "type":
-        table, top = type_table(part), top or (None if whole else TOP)
+        table, top = type_table(analysis), top or (None if whole else TOP)
     elif by == "step":
-        table, top = step_table(part), top or (None if whole else TOP)
+        table, top = step_table(analysis), top or (None if whole else TOP)
     elif by == "phase":
-        table = phase_table(part)
+        table = phase_table(analysis)
     elif by == "location":
-        table, top = location_table(part), top or (None if whole else TOP)
+        table, top = location_table(analysis), top or (None if whole else TOP)
     else:
         raise IrflopsError(f"there is no table by {by!r}", hint=f"--by takes {', '.join(BY)}")
     return arranged(table, sort=wish.sort, top=top, columns=wish.columns)
-
-
-def selected(analysis: Analysis, wish: Wish) -> Analysis:
-    """The operators that are meant, and of the modules those that are, with the graph itself: what JSON has of a selection."""
-    part = select(analysis, phase=wish.phase, module=wish.module)
-    if wish.module is None:
-        return part
-    tree = tree_of(analysis.modules)
-    inside = {path for top in matching_modules(analysis, wish.module) for path, _ in tree.walk(top)}
-    modules = [
-        module if module.path in inside else replace(module, parameters=())
-        for module in part.graph.modules
-        if module.path in inside or not module.path
-    ]
-    return replace(part, graph=replace(part.graph, modules=tuple(modules)))
 
 
 def _notes(analysis: Analysis) -> list[str]:

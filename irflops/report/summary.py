@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from irflops.analysis.analysis import Analysis
+from irflops.analysis.analysis import Analysis, Selection
 from irflops.counting.cost import KINDS, Cost
+from irflops.counting.ratio import Ratio
 from irflops.errors import IrflopsError
 from irflops.ir.certainty import Certainty
-from irflops.report.numbers import UNKNOWN, Ratio, format_count, format_exact, format_ratio, format_things
+from irflops.report.numbers import UNKNOWN, format_count, format_exact, format_ratio, format_things
 from irflops.report.table import Column, Table, printable
-from irflops.report.tables import cost_columns, flops_per_byte
+from irflops.report.tables import cost_columns
 
 _FORMATS = {
     "repr": "printed graph",
@@ -44,18 +45,16 @@ class Model:
     cost: Cost | None = None
 
 
-def model_of(path: str, analysis: Analysis, part: Analysis | None = None) -> Model:
-    """What one row needs of an analysis, so that the graph itself can go. `part` is the selection that costs are of, if there is one."""
-    part = part or analysis
-    graph = analysis.graph
+def model_of(path: str, analysis: Analysis) -> Model:
+    """What one row needs of an analysis, so that the graph itself can go."""
     return Model(
         path,
-        graph=graph.name,
-        training=graph.training,
-        operators=_printed(part),
-        batch=analysis.batch,
-        declared_params=analysis.declared_params if part is analysis else None,
-        cost=part.total,
+        graph=analysis.graph.name,
+        training=analysis.graph.training,
+        operators=analysis.shown_operators,
+        batch=analysis.whole.batch,
+        declared_params=analysis.declared_params if analysis.selection is None else None,
+        cost=analysis.total,
     )
 
 
@@ -100,36 +99,40 @@ def headline(analysis: Analysis) -> str:
     return f"{printable(name or 'a graph without a name')}, {'training' if graph.training else 'inference'}"
 
 
-def facts(analysis: Analysis, part: Analysis, selection: str = "") -> list[tuple[str, str]]:
-    """Labels and texts of the summary. `part` is the selection that costs are of, the analysis itself where nothing is selected."""
-    graph, cost = analysis.graph, part.total
+def facts(analysis: Analysis) -> list[tuple[str, str]]:
+    """Labels and texts of the summary. Of a selection, what the graph is as a whole and what the selection costs."""
+    whole, cost = analysis.whole, analysis.total
+    graph = whole.graph
     line = f":{graph.source.line(graph.span.start)}" if graph.span is not None else ""
     form = _FORMATS.get(graph.format, graph.format)
     version = f" of OneFlow {graph.version_guess}" if graph.version_guess else ""
-    batch = "" if analysis.batch is None else f", batch {analysis.batch:,}"
+    batch = "" if whole.batch is None else f", batch {whole.batch:,}"
     found = [
         ("read from", f"{printable(graph.source.name)}{line}"),
         ("format", f"{form}{version}"),
-        ("size", f"{_operators(analysis, ',')} in {format_things(len(graph.modules) - 1, 'module')}{batch}"),
+        ("size", f"{_operators(whole, ',')} in {format_things(len(graph.modules) - 1, 'module')}{batch}"),
     ]
-    if selection:
-        found.append(("selected", f"{printable(selection)}: {_operators(part)}"))
+    if analysis.selection is not None:
+        found.append(("selected", f"{printable(_words(analysis.selection))}: {_operators(analysis)}"))
     found.append(("compute", _known([_count(cost, "macs", "MACs"), _count(cost, "flops", "FLOPs"), *_special(cost)])))
-    if analysis.batch:
-        per_sample = Ratio(cost.get("macs"), analysis.batch)
-        macs = format_count((2 * per_sample.part + per_sample.whole) // (2 * per_sample.whole), "MACs", cost.certainty("macs"))
-        found.append(("per sample", macs))
+    if whole.batch:
+        found.append(("per sample", format_count(Ratio(cost.get("macs"), whole.batch).rounded, "MACs", cost.certainty("macs"))))
     found += [(label, text) for label, text in zip(["parameters", "", "", ""], _variables(cost), strict=False)]
-    if analysis.declared_params is not None and part is analysis and analysis.declared_params != _params(cost):
+    if analysis.selection is None and analysis.declared_params not in (None, cost.get("params")):
         found.append(("", f"{format_exact(analysis.declared_params)} declared by the modules' own lines"))
     traffic = [_count(cost, name, "bytes") for name in ("bytes_read", "bytes_written")]
     found.append(("traffic", _known(traffic, "{} read, {} written, without fusion")))
-    found.append(("intensity", format_ratio(flops_per_byte(cost), "FLOP/byte")))
+    found.append(("intensity", format_ratio(cost.intensity, "FLOP/byte")))
     elements = cost.get("activation_elements")
     held = [format_exact(elements, cost.certainty("activation_elements")), _count(cost, "activation_bytes", "bytes")]
     found.append(("activations", _known(held, f"{{}} element{'s' if elements != 1 else ''}, {{}}, a sum and no peak")))
-    found.append(("certainty", certainty(part)))
+    found.append(("certainty", certainty(analysis)))
     return found
+
+
+def _words(selection: Selection) -> str:
+    parts = [f"phase {selection.phase}" if selection.phase else "", f"modules {selection.module}" if selection.module else ""]
+    return ", ".join(part for part in parts if part)
 
 
 def certainty(analysis: Analysis) -> str:
@@ -155,11 +158,6 @@ def certainty(analysis: Analysis) -> str:
     return f"{words}: {', '.join(why)}" if why else words
 
 
-def is_uncertain(analysis: Analysis) -> bool:
-    """Whether anything that a figure counts is unknown."""
-    return bool(analysis.unknown) or analysis.total.missing != 0
-
-
 def reason(name: str) -> str:
     """Why a count is unknown, in words."""
     return _REASONS.get(name, name)
@@ -170,13 +168,9 @@ def short_path(path: str) -> str:
     return posixpath.basename(path.replace("\\", "/")) or path
 
 
-def _printed(analysis: Analysis) -> int:
-    return analysis.shown_operators
-
-
 def _operators(analysis: Analysis, end: str = "") -> str:
     """The operators in words. The dump does not print all that tables have: it shows some by what others read alone."""
-    printed = _printed(analysis)
+    printed = analysis.shown_operators
     hidden = len(analysis.graph.ops) - printed
     more = f" and {hidden:,} that the dump does not print{end}" if hidden else ""
     return format_things(printed, "operator") + more
@@ -202,10 +196,6 @@ def _special(cost: Cost) -> list[str]:
     certainty = cost.certainty("transcendentals")
     count = cost.get("transcendentals")
     return [f"{format_count(count, 'transcendentals', certainty)}"] if count else []
-
-
-def _params(cost: Cost) -> int:
-    return cost.params[KINDS.index("trainable")] + cost.params[KINDS.index("frozen")]
 
 
 def _variables(cost: Cost) -> list[str]:

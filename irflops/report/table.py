@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from irflops.counting.ratio import Ratio
 from irflops.errors import IrflopsError
 from irflops.report.numbers import (
     Figure,
-    Ratio,
     common_scale,
     decimal_ratio,
     format_count,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from irflops.analysis.analysis import Analysis
-from irflops.analysis.select import matching_modules
-from irflops.counting.cost import FIGURES, KINDS, Cost
+from irflops.counting.cost import KINDS, Cost
+from irflops.counting.ratio import Ratio
 from irflops.ir.graph import AttrValue, Location, Operand
 from irflops.ir.tree import tree_of
-from irflops.report.numbers import Figure, Ratio, quotient_certainty
+from irflops.report.numbers import Figure
 from irflops.report.table import Column, Table
 
 _WORK = ("macs", "flops", "flops_share")
@@ -54,17 +54,16 @@ def op_table(analysis: Analysis) -> Table:
         _text("kind_source", "kind by", lambda i: ops[i].kind_source),
         _text("reason", "unknown for", lambda i: costs[i].reason),
     )
-    flops = FIGURES.index("flops")
-    order = sorted(range(len(ops)), key=lambda i: (-costs[i].cost.figures[flops] * ops[i].runs, i))
+    order = sorted(range(len(ops)), key=lambda i: (-costs[i].cost.get("flops") * ops[i].runs, i))
     people = ("name", "type", *(["phase"] if analysis.graph.training else []), *_WORK, "bytes", "line")
     return Table(name="op", title="Heaviest operators", columns=columns, items=order, people=people)
 
 
-def module_table(analysis: Analysis, depth: int | None = None, pattern: str | None = None) -> Table:
+def module_table(analysis: Analysis, depth: int | None = None) -> Table:
     """A row per module with the costs of all below it, in the order of the tree, `depth` levels down or as many as fit on a screen."""
     tree = tree_of(analysis.modules)
     modules = {module.path: module for module in analysis.graph.modules}
-    tops = [""] if pattern is None else matching_modules(analysis, pattern)
+    tops = ("",) if analysis.selection is None else analysis.selection.tops
     levels = [[*tree.walk(top)] for top in tops]
     if depth is None:
         depth = _depth_that_fits([level for walk in levels for _, level in walk])
@@ -183,77 +182,39 @@ def cost_columns(cost: Callable[[Any], Cost | None], total: Cost | None = None, 
     """
 
     def figure(name: str) -> Callable[[Any], Figure | None]:
-        index = FIGURES.index(name)
-
         def get(item: Any) -> Figure | None:
             found = cost(item)
             if found is None:
                 return None
             if single and not found.is_known(name):
                 return Figure(None)
-            return Figure(found.figures[index], found.certainty(name))
+            return Figure(found.get(name), found.certainty(name))
 
         return get
 
-    def share(name: str) -> Callable[[Any], Ratio | None]:
-        index = FIGURES.index(name)
-        whole = total.figures[index] if total is not None else 0
-
-        def get(item: Any) -> Ratio | None:
-            found = cost(item)
-            return None if found is None else Ratio(found.figures[index], whole)
-
-        return get
-
-    def variables(name: str, kinds: Sequence[str]) -> Callable[[Any], Figure | None]:
-        indices = [KINDS.index(kind) for kind in kinds]
-
-        def get(item: Any) -> Figure | None:
-            found = cost(item)
-            if found is None:
-                return None
-            counts = found.params if name == "params" else found.param_bytes
-            return Figure(sum(counts[i] for i in indices), found.certainty(name))
-
-        return get
-
-    def moved(item: Any) -> Figure | None:
-        found = cost(item)
-        if found is None:
-            return None
-        read, written = (figure(name)(item) or Figure(None) for name in ("bytes_read", "bytes_written"))
-        if read.value is None or written.value is None:
-            return Figure(None)
-        return Figure(read.value + written.value, read.certainty | written.certainty)
+    def share(name: str, whole: Cost) -> Callable[[Any], Ratio | None]:
+        return lambda item: None if (found := cost(item)) is None else found.share(name, whole)
 
     def intensity(item: Any) -> Ratio | None:
-        found = cost(item)
-        return None if found is None else flops_per_byte(found)
+        return None if (found := cost(item)) is None else found.intensity
 
     columns = [
         column
         for name, (title, unit) in _UNITS.items()
         for column in (
             Column(name=name, title=title, get=figure(name), unit=unit),
-            *([_share(name, share(name))] if name in ("macs", "flops") and total is not None else []),
+            *([_share(name, share(name, total))] if name in ("macs", "flops") and total is not None else []),
         )
     ]
     columns += [
-        Column(name="bytes", title="moved", get=moved, unit="bytes", exported=False),
+        Column(name="bytes", title="moved", get=figure("bytes"), unit="bytes", exported=False),
         Column(name="intensity", title="intensity", get=intensity, unit="FLOP/byte", exported=False),
-        Column(name="params", title="params", get=variables("params", ("trainable", "frozen")), exported=False),
-        *(Column(name=f"params.{kind}", title=_words(kind), get=variables("params", (kind,))) for kind in KINDS),
-        *(Column(name=f"param_bytes.{kind}", title=_words(kind), get=variables("param_bytes", (kind,)), unit="bytes") for kind in KINDS),
+        Column(name="params", title="params", get=figure("params"), exported=False),
+        *(Column(name=f"params.{kind}", title=_words(kind), get=figure(f"params.{kind}")) for kind in KINDS),
+        *(Column(name=f"param_bytes.{kind}", title=_words(kind), get=figure(f"param_bytes.{kind}"), unit="bytes") for kind in KINDS),
         _text("certainty", "certainty", lambda item: None if (found := cost(item)) is None else found.worst.value),
     ]
     return tuple(columns)
-
-
-def flops_per_byte(cost: Cost) -> Ratio:
-    """Arithmetic intensity: FLOPs over bytes read and written."""
-    moved = cost.get("bytes_read") + cost.get("bytes_written")
-    sure = cost.certainty("bytes_read") | cost.certainty("bytes_written")
-    return Ratio(cost.get("flops"), moved, quotient_certainty(cost.certainty("flops"), sure))
 
 
 def _share(name: str, get: Callable[[Any], Ratio | None]) -> Column:

@@ -12,7 +12,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from irflops.report.numbers import UNKNOWN, Ratio
+from irflops.counting.ratio import Ratio
+from irflops.report.numbers import UNKNOWN
 from irflops.report.sections import Report
 from irflops.report.table import Drawn, Table, drawn, printable
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from operator import or_
 
 from irflops.auditing.facts import Facts
 from irflops.auditing.finding import Confidence, Measure, Severity
 from irflops.auditing.patterns import module_regex
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, one_of, whole_number
-from irflops.counting.cost import COST_NAMES, FIGURES, KINDS, Cost
+from irflops.counting.cost import COST_NAMES, COSTS, KINDS, Cost
 from irflops.counting.fold import UNTYPED
 from irflops.errors import quoted
 from irflops.ir.graph import VariableKind
@@ -18,15 +20,8 @@ from irflops.ir.signatures import op_types
 from irflops.ops import BY_TYPE
 from irflops.readers.job.job_schema import system_op_types
 
-_COSTS: dict[str, tuple[tuple[str, ...], Callable[[Cost], int]]] = {
-    **{name: ((name,), lambda cost, name=name: cost.get(name)) for name in FIGURES},  # type: ignore[misc]  # the default binds the name
-    "bytes": (("bytes_read", "bytes_written"), lambda cost: cost.get("bytes_read") + cost.get("bytes_written")),
-    "params": (("params",), lambda cost: sum(cost.params)),
-    "param_bytes": (("param_bytes",), lambda cost: sum(cost.param_bytes)),
-    **{f"params.{kind}": (("params",), lambda cost, at=at: cost.params[at]) for at, kind in enumerate(KINDS)},  # type: ignore[misc]  # the same
-    **{f"param_bytes.{kind}": (("param_bytes",), lambda cost, at=at: cost.param_bytes[at]) for at, kind in enumerate(KINDS)},  # type: ignore[misc]  # the same
-}
-"""By name in a budget: the figures whose certainty decides, and the value."""
+_COSTS: Mapping[str, tuple[str, ...]] = COSTS | {name: tuple(f"{name}.{kind}" for kind in KINDS) for name in ("params", "param_bytes")}
+"""By name in a budget, the figures that it is the sum of: of variables those of every kind, an optimizer's states too."""
 
 _STATED = frozenset(f"{cost}.{kind}" for cost in ("params", "param_bytes") for kind in KINDS if kind != VariableKind.OPTIMIZER_STATE.value)
 """Budgets that a forward job tells in full: it lacks the optimizer and its states."""
@@ -82,10 +77,9 @@ def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
 
 def _judge(cost: Cost, limits: Mapping[str, int], what: str, module: str, subject: str, *, whole: bool) -> Iterator[Outcome]:
     for name, limit in limits.items():
-        figures, get = _COSTS[name]
-        value = get(cost)
-        below = all(cost.certainty(figure).is_at_least for figure in figures)
-        above = (whole or name in _STATED) and all(cost.certainty(figure).is_at_most for figure in figures)
+        value = sum(map(cost.get, _COSTS[name]))
+        sure = reduce(or_, map(cost.certainty, _COSTS[name]))
+        below, above = sure.is_at_least, (whole or name in _STATED) and sure.is_at_most
         measured, allowed = Measure(name, value), Measure(name, limit)
         if value > limit and (below or above):
             certainty = Confidence.PROVEN if below else Confidence.LIKELY
