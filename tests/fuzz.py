@@ -14,6 +14,8 @@ import atheris
 from counts import check_counts
 
 with atheris.instrument_imports(include=["irflops"]):
+    from both_ways import read_both_ways
+
     import irflops
     from irflops.errors import IrflopsError
 
@@ -78,9 +80,10 @@ def edited(data: bytes) -> bytes:
 
 
 def read(data: bytes) -> None:
-    """Anything but a result whose figures are counts, or an `IrflopsError`, is a crash."""
+    """Anything but a result whose figures are counts, or an `IrflopsError`, is a crash; so is another result where Lark alone reads."""
     text = edited(data)
     for partial in (False, True):
+        read_both_ways(text, partial=partial)
         try:
             check_counts(irflops.analyze(irflops.loads(text, partial=partial)))
         except IrflopsError as error:

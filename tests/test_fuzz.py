@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from both_ways import read_both_ways
 from counts import check_counts
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -79,7 +80,8 @@ EDITS = (drop, repeat, swap, prefix)
 
 
 def read(data: str | bytes, *, partial: bool = False) -> Graph | None:
-    """The graph, or None after an error that is fit to be shown."""
+    """The graph, or None after an error that is fit to be shown. By remembered arrangements and by Lark alone it is the same."""
+    read_both_ways(data, partial=partial)
     try:
         graph = irflops.loads(data, partial=partial)
         analysis = irflops.analyze(graph)

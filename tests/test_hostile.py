@@ -86,6 +86,7 @@ ATTACKS: dict[str, Callable[[int], str | bytes]] = {
     "nested paths": lambda n: dump(*(op(f"{'p.' * i}p-relu-{i}") for i in range(int(n**0.5)))),
     "a chain": lambda n: dump(*(op(f"a-relu-{i}", f"a-relu-{i - 1}/y_0:({TYPE})" if i else f"w/out:({TYPE})") for i in range(n // 250))),
     "one producer of all": lambda n: dump(*(op(f"a-relu-{i}") for i in range(n // 250))),
+    "words for operands": lambda n: dump(op(operands="a " * (n // 2))),
     "many operands": lambda n: dump(op("a-add_n-0", ", ".join([f"w/out:({TYPE})"] * (n // 62)))),
     "hidden sources": lambda n: dump(op("a-add_n-0", ", ".join(f"h{i}/out:({TYPE})" for i in range(n // 66)))),
     "hidden results of one": lambda n: dump(op("a-add_n-0", ", ".join(f"h/out_{i}:({TYPE})" for i in range(n // 66)))),

@@ -129,7 +129,7 @@ class _Reader:
         elif kind == log.CONFIG:
             self.training = self.statements.config(text)
         else:
-            self.header = self.statements.level(text)
+            self.header = self.statements.level(text)[0] or ""
 
     def _open(self, level: Level, text: str) -> None:
         if len(self.levels) >= MAX_DEPTH:

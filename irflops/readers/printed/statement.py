@@ -6,14 +6,16 @@ Tensor types, placements, locations and module texts repeat all over a dump, so 
 from __future__ import annotations
 
 import re
-from types import EllipsisType
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import lark
 
 from irflops.ir.graph import Location, NdSbp, Placement, TensorType
-from irflops.readers.printed.values import MAX_DEPTH, Call, Name, check_depth, dtype_of, nd_sbp_of, placement_of, shape_of
-from irflops.readers.text.grammars import parser
+from irflops.readers.printed.expressions import program_of, run
+from irflops.readers.printed.plans import Number, Slots, line_plan, op_plan
+from irflops.readers.printed.values import MAX_DEPTH, Call, check_depth, dtype_of, nd_sbp_of, placement_of, shape_of
+from irflops.readers.text.arrangements import Arrangements, Piece, Tree
 from irflops.readers.text.syntax import SyntaxProblem, explain
 
 T = TypeVar("T")
@@ -80,112 +82,6 @@ class TensorLine(NamedTuple):
     placement: Placement | None
 
 
-class _ToRecords(lark.Transformer[lark.Token, Any]):
-    """Builds values while Lark parses: no tree is made. It keeps no state, so one parser serves all dumps."""
-
-    def operator(self, parts: list[Any]) -> tuple[str, Any, Any, list[lark.Token]]:
-        head, inputs, _arrow, outputs, *rest = parts
-        return head[head.index(":") + 1 : -1].strip(), inputs, outputs, rest
-
-    def args(self, parts: list[Any]) -> list[Any]:
-        return parts
-
-    def no_args(self, _parts: list[Any]) -> tuple[()]:
-        return ()
-
-    def elided(self, _parts: list[Any]) -> None:
-        return None
-
-    def several(self, parts: list[Any]) -> list[lark.Token]:
-        return [part for part in parts if part is not None]
-
-    def _token(self, parts: list[lark.Token]) -> lark.Token:
-        return parts[0]
-
-    typed = untyped = placement = location = other_part = _token
-
-    def graph(self, parts: list[lark.Token]) -> str:
-        return str(parts[0])[1:].strip().removeprefix("GRAPH").lstrip(" :")
-
-    def module(self, parts: list[lark.Token]) -> tuple[str | None, str]:
-        head, text = (str(part) for part in parts)
-        path = head[1:].strip().removeprefix("MODULE").strip()
-        return (path[1:-1].strip() if path else None), text
-
-    def graph_module(self, parts: list[lark.Token]) -> str:
-        return str(parts[1]).rpartition("(")[0]
-
-    def tensor_line(self, parts: list[lark.Token]) -> tuple[str | None, lark.Token]:
-        head, text = parts
-        name = head.partition("(")[2].partition(":")[2].strip().removesuffix(":")
-        return name or None, text
-
-    def config(self, parts: list[lark.Token]) -> str:
-        return str(parts[1])
-
-    def arguments(self, parts: list[Any]) -> Call:
-        return _call("", parts)
-
-    def call(self, parts: list[Any]) -> Any:
-        return parts[0]
-
-    def invoke(self, parts: list[Any]) -> Call:
-        return _call(parts[0], parts[1:])
-
-    def keyword(self, parts: list[Any]) -> tuple[str, Any]:
-        return _Keyword((str(parts[0]), parts[1]))
-
-    def name(self, parts: list[lark.Token]) -> Name:
-        return Name("".join(parts[0].split()))
-
-    def angle(self, parts: list[Any]) -> Name:
-        return Name(parts[0])
-
-    def integer(self, parts: list[Any]) -> int:
-        return int(parts[0])
-
-    def number(self, parts: list[Any]) -> float:
-        return float(parts[0])
-
-    def string(self, parts: list[Any]) -> str:
-        return str(parts[0])[1:-1]
-
-    def ellipsis(self, _parts: list[Any]) -> EllipsisType:
-        return ...
-
-    def tuple_value(self, parts: list[Any]) -> tuple[Any, ...]:
-        return tuple(part for part in parts if part is not None)
-
-    def list_value(self, parts: list[Any]) -> list[Any]:
-        return [part for part in parts if part is not None]
-
-    def dictionary(self, parts: list[Any]) -> dict[Any, Any]:
-        return dict(part for part in parts if part is not None)
-
-    def pair(self, parts: list[Any]) -> tuple[Any, Any]:
-        key, value = parts
-        return str(key) if isinstance(key, (str, int, float)) else None, value
-
-    def frames(self, parts: list[lark.Token | None]) -> tuple[Location, ...]:
-        found = (_FRAME.search(part) for part in parts if part is not None and part.type == "FRAME")
-        return tuple(Location(match["file"], int(match["line"]), match["function"]) for match in found if match is not None)
-
-
-class _Keyword(tuple[str, Any]):
-    __slots__ = ()
-
-
-def _call(name: str, parts: list[Any]) -> Call:
-    return Call(
-        str(name),
-        tuple(part for part in parts if not isinstance(part, _Keyword) and part is not None),
-        {key: value for part in parts if isinstance(part, _Keyword) for key, value in [part]},
-    )
-
-
-_RECORDS = _ToRecords()
-
-
 class Statements:
     """Parses the statements of one dump, and remembers the texts that it has parsed.
 
@@ -197,7 +93,7 @@ class Statements:
         self._texts_left = MAX_TEXTS + size // BYTES_PER_TEXT
         self._values_left = MAX_VALUES + size // BYTES_PER_VALUE
         self._tensors_left = MAX_TENSORS + size // BYTES_PER_TENSOR
-        self._lark = parser("graph_repr", _RECORDS)
+        self._arrangements = {start: Arrangements("graph_repr", start, plan) for start, plan in _PLANS.items()}
         self.untyped = False  # whether an operator line has shown a tensor without a type
         self._types: dict[str, tuple[TensorType, NdSbp | None]] = {}
         self._values: dict[str, tuple[TensorType | None, bool, Placement | None]] = {}
@@ -205,7 +101,8 @@ class Statements:
         self._frames: dict[str, tuple[Location, ...]] = {}
         self._shared: dict[Any, Any] = {}
 
-    def _parse(self, text: str, start: str) -> Any:
+    def _read(self, text: str, start: str) -> tuple[Any, list[Piece]]:
+        """The plan of a text's arrangement, and the text's pieces."""
         if text.count("(") + text.count("[") + text.count("{") > MAX_DEPTH:
             check_depth(text)
         # Parsing takes time and memory by the token: what has far more of them than a graph is refused before, not after.
@@ -218,9 +115,12 @@ class Statements:
         self._texts_left -= 1
         self._values_left -= values
         try:
-            return self._lark.parse(text, start=start)
+            return self._arrangements[start].read(text)
         except lark.UnexpectedInput as error:
             raise self._narrowed(explain(error, text), text) from None
+
+    def _value(self, text: str, start: str) -> Any:
+        return run(*self._read(text, start))
 
     def _narrowed(self, problem: SyntaxProblem, text: str) -> SyntaxProblem:
         """Where a tensor's type does not read, the place within it: to the operator rule a type is one token."""
@@ -229,7 +129,7 @@ class Statements:
             return problem
         try:
             with _Shifted(match.end()):
-                self._parse(text[match.end() :], "arguments")
+                self._value(text[match.end() :], "arguments")
         except SyntaxProblem as within:
             if not text.startswith(")", within.start):
                 return SyntaxProblem(within.start, within.end, within.message, problem.hint)
@@ -242,77 +142,86 @@ class Statements:
 
     def operator(self, text: str) -> RawOp:
         """An operator line."""
-        name, inputs, outputs, rest = self._parse(text, "operator")
+        plan, pieces = self._read(text, "operator")
+        head = pieces[plan.head][0]
         placement: Placement | None = None
+        for number in plan.placements:
+            placement = self._placement(pieces[number])
         frames: tuple[Location, ...] = ()
-        others: list[str] = []
-        for part in rest:
-            if part.type == "PLACEMENT":
-                placement = self._placement(part)
-            elif part.type == "LOCATION":
-                frames = self._located(part)
-            else:
-                others.append(part.lstrip(", "))
-        return RawOp(name, self._args(inputs), self._args(outputs), placement, frames, tuple(others))
+        for number in plan.locations:
+            frames = self._located(pieces[number][0])
+        others = tuple(pieces[number][0].lstrip(", ") for number in plan.others)
+        inputs, outputs = self._args(plan.inputs, pieces), self._args(plan.outputs, pieces)
+        return RawOp(head[head.index(":") + 1 : -1].strip(), inputs, outputs, placement, frames, others)
 
-    def _args(self, parts: Any) -> tuple[RawArg, ...] | None:
-        if parts is None:
+    def _args(self, slots: Slots | None, pieces: list[Piece]) -> tuple[RawArg, ...] | None:
+        if slots is None:
             return None
-        self._tensors_left -= sum(len(part) if type(part) is list else 1 for part in parts)
+        self._tensors_left -= sum([1 if isinstance(slot, int) else len(slot) for slot in slots])
         if self._tensors_left < 0:
             raise SyntaxProblem(0, 1, "more tensors than a graph of this size can have")
-        return tuple(tuple(map(self._tensor, part)) if type(part) is list else self._tensor(part) for part in parts)
+        tensor = self._tensor
+        return tuple([tensor(pieces[slot]) if isinstance(slot, int) else tuple([tensor(pieces[n]) for n in slot]) for slot in slots])
 
-    def _tensor(self, token: lark.Token) -> RawTensor:
-        if token.type != "TYPED_LBN":
+    def _tensor(self, piece: Piece) -> RawTensor:
+        text = piece[0]
+        at = text.find("sbp=(")
+        if at < 0:
             self.untyped = True
-            return RawTensor(self.interned(str(token)), TensorType(), None, False)
-        at = token.index("sbp=(")
-        head = token[:at].rstrip()
+            return RawTensor(self.interned(text), TensorType(), None, False)
+        head = text[:at].rstrip()
         bare = head[-1] != "("
-        type_, nd_sbp = self.tensor_type((token[at:] if bare else token[:-1][at:]).rstrip(), (token.start_pos or 0) + at)
+        type_, nd_sbp = self.tensor_type((text[at:] if bare else text[at:-1]).rstrip(), piece.start() + at)
         return RawTensor(self.interned(head.rstrip("( \t\n").removesuffix(":").rstrip()), type_, nd_sbp, bare)
 
-    def level(self, text: str) -> Any:
-        """A GRAPH line's name, a MODULE line's path and text, or a GraphModule line's path."""
-        return self._parse(text, "level")
+    def level(self, text: str) -> tuple[str | None, str | None]:
+        """Name and text of a line that opens a level: a GRAPH line's has no text, a GraphModule's no name."""
+        (rule, numbers), pieces = self._read(text, "level")
+        head, *texts = (pieces[number][0] for number in numbers)
+        if rule == "graph":
+            return head[1:].strip().removeprefix("GRAPH").lstrip(" :"), None
+        if rule == "graph_module":
+            return None, texts[0]
+        path = head[1:].strip().removeprefix("MODULE").strip()
+        return (path[1:-1].strip() if path else None), texts[0]
 
     def config(self, text: str) -> bool:
         """Whether a CONFIG line says that the graph trains."""
-        return "training=True" in self._parse(text, "config").replace(" ", "")
+        plan, pieces = self._read(text, "config")
+        return "training=True" in pieces[plan.pieces[1]][0].replace(" ", "")
 
     def tensor_line(self, text: str) -> TensorLine:
         """An INPUT, OUTPUT, PARAMETER or BUFFER line."""
-        name, value = self._parse(text, "tensor_line")
-        type_, trainable, placement = self._tensor_value(value)
-        return TensorLine(name, type_, trainable, placement)
+        (_rule, (head, value)), pieces = self._read(text, "tensor_line")
+        name = pieces[head][0].partition("(")[2].partition(":")[2].strip().removesuffix(":")
+        return TensorLine(name or None, *self._tensor_value(pieces[value]))
 
     def value(self, text: str) -> Any:
         """A Python expression: numbers, strings, names, calls, tuples, lists."""
-        return self._parse(text, "call")
+        return self._value(text, "call")
 
     def tensor_type(self, text: str, offset: int) -> tuple[TensorType, NdSbp | None]:
         """`sbp=(S(0), B), size=(8, 16), dtype=(oneflow.float32)`; `offset` is where it stands in its statement."""
         found = self._types.get(text)
         if found is None:
             with _Shifted(offset):
-                call: Call = self._parse(text, "arguments")
+                call: Call = self._value(text, "arguments")
                 shape = shape_of(call.kwargs.get("size", ()), text)
                 dtype = dtype_of(call.kwargs.get("dtype"))
                 type_ = self.interned(TensorType(shape, dtype))
                 found = self._types[text] = type_, self.interned(nd_sbp_of(call.kwargs.get("sbp")))
         return found
 
-    def _tensor_value(self, token: lark.Token) -> tuple[TensorType | None, bool, Placement | None]:
+    def _tensor_value(self, piece: Piece) -> tuple[TensorType | None, bool, Placement | None]:
         """`tensor(..., size=(64,), dtype=oneflow.float32)`, or `<class 'int'>`."""
-        text = str(token)
+        text = piece[0]
         found = self._values.get(text)
         if found is None:
             if text.lstrip().startswith("<"):
                 found = None, False, None
             else:
-                with _Shifted(token.start_pos or 0):
-                    found = self._tensor_fields(self._parse(text, "call"), text)
+                with _Shifted(piece.start()):
+                    found = self._tensor_fields(self._value(text, "call"), text)
             self._values[text] = found
         return found
 
@@ -327,29 +236,43 @@ class Statements:
         placement = fields.get("placement")
         return type_, trainable, placement_of(placement) if isinstance(placement, Call) else None
 
-    def _placement(self, token: lark.Token) -> Placement | None:
+    def _placement(self, piece: Piece) -> Placement | None:
         """`placement=(oneflow.placement(type="cpu", ranks=[0]))`, None where it says `None`."""
-        at = token.index("placement=") + len("placement=")
-        text = token[at:]
+        at = piece[0].index("placement=") + len("placement=")
+        text = piece[0][at:]
         if text not in self._placements:
-            with _Shifted((token.start_pos or 0) + at):
-                value = self._parse(text, "call")
+            with _Shifted(piece.start() + at):
+                value = self._value(text, "call")
                 while isinstance(value, tuple) and len(value) == 1:
                     (value,) = value
                 self._placements[text] = self.interned(placement_of(value)) if isinstance(value, Call) else None
         return self._placements[text]
 
-    def _located(self, token: lark.Token) -> tuple[Location, ...]:
-        return self.frames(token[token.index("location=(") + len("location=(") : -1])
+    def _located(self, text: str) -> tuple[Location, ...]:
+        return self.frames(text[text.index("location=(") + len("location=(") : -1])
 
     def frames(self, text: str) -> tuple[Location, ...]:
         """Python frames, outermost first; none where the text reads in no known way, for it is only extra."""
         if text not in self._frames:
             try:
-                self._frames[text] = self._parse(text, "frames")
+                plan, pieces = self._read(text, "frames")
+                found = (_FRAME.search(pieces[number][0]) for number in plan.pieces)
+                self._frames[text] = tuple(Location(match["file"], int(match["line"]), match["function"]) for match in found if match)
             except SyntaxProblem:
                 self._frames[text] = ()
         return self._frames[text]
+
+
+_PLANS: dict[str, Callable[[Tree, Number], Any]] = {
+    "operator": op_plan,
+    "level": line_plan,
+    "tensor_line": line_plan,
+    "config": line_plan,
+    "frames": line_plan,
+    "arguments": program_of,
+    "call": program_of,
+}
+"""What is remembered of a statement's arrangement, by the grammar's start rules."""
 
 
 class _Shifted:

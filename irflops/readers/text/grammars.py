@@ -72,3 +72,20 @@ def parser(name: str, transformer: Any = None) -> lark.Lark:
         return compile_grammar(name, transformer=transformer)
     load: Callable[..., lark.Lark] = lark.Lark._load_from_dict  # noqa: SLF001 - Lark's stand-alone parsers call it, nothing public does
     return load(tables.DATA, tables.MEMO, transformer=transformer)
+
+
+def terminals(name: str, start: str) -> list[TerminalDef]:
+    """The terminals that texts of a start rule may have, and those ignored everywhere, in the order in which Lark tries them."""
+    compiled = parser(name)
+    found, rules = set(compiled.lexer_conf.ignore), {start}
+    waiting = [start]
+    while waiting:
+        origin = waiting.pop()
+        for rule in compiled.rules:
+            for symbol in rule.expansion if rule.origin.name == origin else ():
+                if symbol.is_term:
+                    found.add(symbol.name)
+                elif symbol.name not in rules:
+                    rules.add(symbol.name)
+                    waiting.append(symbol.name)
+    return [terminal for terminal in compiled.parser.lexer.root_lexer.terminals if terminal.name in found]
