@@ -5,17 +5,54 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 
 from irflops.counting.infer import infer
 from irflops.errors import IrflopsError, quoted
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Attrs, AttrValue, DType, Graph, Module, ModuleCall, Note, Op, Operand, Shape, TensorType, VariableKind
 from irflops.whatif.alternatives import recast
+from irflops.whatif.plan import Plan, planned
+from irflops.whatif.refusals import OTHER_FORM, OTHER_SIZE
 from irflops.whatif.request import Asked, Inputs, asked, dtype_of, text
-from irflops.whatif.worlds import OTHER_FORM, OTHER_SIZE, Outcome, carried
+from irflops.whatif.worlds import UNCHANGED, Outcome, carried
 
 LISTED = 3
 """Operators that a note names."""
+
+
+class WhatIf:
+    """A graph whose what-ifs are asked for: what they share is worked out once."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    @cached_property
+    def types(self) -> Mapping[str, TensorType]:
+        """The captured type of every tensor, by lbn."""
+        return infer(self.graph).types
+
+    @cached_property
+    def plan(self) -> Plan:
+        """How to carry other shapes through the graph."""
+        return planned(self.graph, self.types)
+
+    def changed(self, *, batch: int | None = None, inputs: Inputs | None = None, dtype: str | DType | None = None) -> Graph:
+        """As the function of this name."""
+        graph, types = self.graph, self.types
+        wanted = asked(graph, types, batch, inputs) if batch is not None or inputs is not None else ()
+        outcome = carried(self.plan, wanted) if wanted else UNCHANGED
+        swap = _swap(types, dtype)
+        kept = {result.lbn for op in graph.ops if op.kind is VariableKind.OPTIMIZER_STATE for result in op.outputs}
+        after = {lbn: _after(lbn, type_, outcome.shapes, {} if lbn in kept else swap) for lbn, type_ in types.items()}
+        means = _means(graph, types, after)
+        return replace(
+            graph,
+            ops=tuple(_op(op, after, outcome, swap) for op in graph.ops),
+            modules=tuple(_module(module, swap, whole=not wanted) for module in graph.modules),
+            notes=(*graph.notes, *_notes(graph, wanted, outcome, swap, means)),
+            doubt=_doubt(graph, outcome, means),
+        )
 
 
 def changed(graph: Graph, *, batch: int | None = None, inputs: Inputs | None = None, dtype: str | DType | None = None) -> Graph:
@@ -28,20 +65,7 @@ def changed(graph: Graph, *, batch: int | None = None, inputs: Inputs | None = N
     """
     if batch is None and inputs is None and dtype is None:
         return graph
-    types = dict(infer(graph).types)
-    wanted = asked(graph, types, batch, inputs) if batch is not None or inputs is not None else ()
-    outcome = carried(graph, types, wanted) if wanted else Outcome({}, {}, {}, ())
-    swap = _swap(types, dtype)
-    kept = {result.lbn for op in graph.ops if op.kind is VariableKind.OPTIMIZER_STATE for result in op.outputs}
-    after = {lbn: _after(lbn, type_, outcome.shapes, {} if lbn in kept else swap) for lbn, type_ in types.items()}
-    means = _means(graph, types, after)
-    return replace(
-        graph,
-        ops=tuple(_op(op, after, outcome, swap) for op in graph.ops),
-        modules=tuple(_module(module, swap, whole=not wanted) for module in graph.modules),
-        notes=(*graph.notes, *_notes(graph, wanted, outcome, swap, means)),
-        doubt=_doubt(graph, outcome, means),
-    )
+    return WhatIf(graph).changed(batch=batch, inputs=inputs, dtype=dtype)
 
 
 def _swap(types: Mapping[str, TensorType], dtype: str | DType | None) -> dict[DType, DType]:
@@ -146,4 +170,4 @@ def _notes(graph: Graph, wanted: tuple[Asked, ...], outcome: Outcome, swap: Mapp
     return notes
 
 
-__all__ = ["Asked", "Inputs", "changed", "text"]
+__all__ = ["Asked", "Inputs", "WhatIf", "changed", "text"]

@@ -14,7 +14,7 @@ from irflops.ops.rule import Changes, OpRule
 from irflops.ops.work import MissingAttribute, Unknowable
 
 MOST_READINGS = 20_000
-"""Sets of attributes of one operator that are tried."""
+"""Sets of attributes of one operator that are tried, for those that it lacks and, with each, for those that hold sizes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class Answer:
     misfit: str | None = None
     missing: str | None = None
     """The attribute without which nothing can be told."""
+    tried: int = 1
+    """Sets of attributes that were tried for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +119,13 @@ def _collected(
 ) -> Answer:
     found: dict[tuple[Shape | None, ...], Alternative] = {}
     misfit = None
+    tried = len(readings)
     for reading in readings:
         old, new = (_under(view, {**reading, **view.attrs}) for view in (captured, changed))
         for sizes in rule.resized(old, new, changes) if rule.resized is not None else ({},):
+            tried += 1
+            if tried > 2 * MOST_READINGS:
+                raise MissingAttribute(next(iter({**reading, **sizes})))
             try:
                 shapes = _shapes(op, asked(rule, _under(new, {**new.attrs, **sizes})))
             except MISFIT as error:
@@ -131,7 +137,7 @@ def _collected(
     if not found and misfit is None:
         results = [type_ for arg in captured.output_args for type_ in captured.outputs(arg)]
         misfit = f"{captured.type}: it has the sizes of {_texts(results)} baked in, which do not scale along in one way"
-    return Answer(tuple(found.values()), misfit=misfit)
+    return Answer(tuple(found.values()), misfit=misfit, tried=tried)
 
 
 def _readings(rule: OpRule, captured: OpView, changed: OpView, op: Op, results: Sequence[TensorType]) -> Iterator[Mapping[str, AttrValue]]:

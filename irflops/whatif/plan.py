@@ -1,0 +1,80 @@
+"""What a what-if needs to know of a graph whatever is asked for: its tensors, the order to go in, and which operators cut one tensor up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from irflops.ir.graph import Graph, Op, Operand, Shape, TensorType
+from irflops.ops import BY_TYPE
+from irflops.ops.resize import CUTS
+from irflops.whatif.loops import loop_axes
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Operators that can be the steps of an unrolled loop, and the axes that these go along."""
+
+    steps: int
+    axes: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A graph, ready to have other shapes carried through it."""
+
+    graph: Graph
+    types: Mapping[str, TensorType]
+    """The captured types, by lbn."""
+    order: Sequence[Op]
+    """Producers before consumers; what does not depend on the inputs as late as it can be, so that its readings are settled soon."""
+    pieces: Mapping[str, Sequence[Op]]
+    """The operators that cut the same tensor, by the name of the last of them."""
+    loops: Mapping[str, Loop]
+    """By operator the loop that it can be a step of."""
+
+    def captured(self, operand: Operand) -> TensorType:
+        """The type of a tensor as the file states it, or as it was inferred."""
+        stated, made = operand.type, self.types.get(operand.lbn, operand.type)
+        return TensorType(made.shape if made.shape is not None else stated.shape, made.dtype or stated.dtype)
+
+    def shapes(self, op: Op) -> dict[str, Shape | None]:
+        """The captured shapes of an operator's results, by lbn."""
+        return {result.lbn: self.captured(result).shape for result in op.outputs}
+
+
+def planned(graph: Graph, types: Mapping[str, TensorType]) -> Plan:
+    """The plan of a graph whose types are these."""
+    order = _order(graph)
+    groups: dict[str, list[Op]] = {}
+    for op in order:
+        rule = BY_TYPE.get(op.type or "")
+        if rule is not None and rule.resized in CUTS and len(op.inputs) == len(op.outputs) == 1:
+            groups.setdefault(op.inputs[0].lbn, []).append(op)
+    plan = Plan(graph, types, order, {group[-1].name: group for group in groups.values()}, loops := {})
+    for group in groups.values():
+        whole = plan.captured(group[0].inputs[0]).shape
+        parts = [plan.captured(op.outputs[0]).shape for op in group]
+        for op, axes in zip(group, loop_axes(group, whole, parts), strict=True):
+            if axes:
+                loops[op.name] = Loop(len(group), axes)
+    return plan
+
+
+def _order(graph: Graph) -> list[Op]:
+    ops, producers, order = graph.ops, graph.edges.fed_by, graph.edges.order
+    reached: set[int] = set()
+    for index in order:
+        if ops[index].type == "input" or not reached.isdisjoint(producers[index]):
+            reached.add(index)
+    late: dict[int, None] = {}
+    for index in [*(index for index in order if index in reached), *order]:
+        waiting = [index]
+        while waiting:
+            at = waiting[-1]
+            before = [] if at in late else [producer for producer in producers[at] if producer not in late]
+            if before:
+                waiting += reversed(before)
+            else:
+                late[waiting.pop()] = None
+    return [ops[index] for index in late]
