@@ -10,16 +10,27 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from typing import TypeVar
 
 from irflops.ir.graph import AttrValue
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Changes, Resized
 from irflops.ops.shapes import normal_axis
+from irflops.ops.work import Unknowable
 
 Ints = tuple[int, ...]
 
-MOST_COMBINATIONS = 4096
-"""Combinations of extents of one attribute that are tried; an attribute with more is left as it is."""
+MOST_COMBINATIONS = 1024
+"""Combinations of what several extents may become that are tried; with more, nothing is known of the result."""
+
+T = TypeVar("T")
+
+
+def _combined(what: str, options: Sequence[Sequence[T]]) -> Iterator[tuple[T, ...]]:
+    """One of each, in all combinations. Unknowable where they are too many."""
+    if math.prod(map(len, options)) > MOST_COMBINATIONS:
+        raise Unknowable(what)
+    return itertools.product(*options)
 
 
 def reshaped(attr: str, operand: str) -> Resized:
@@ -55,15 +66,17 @@ def reshape_targets(before: Ints, after: Ints, target: Ints, changes: Changes) -
         return [target]
     if len(before) != len(after) or 0 in before or 0 in target:
         return [target] if math.prod(after) == math.prod(target) else []
-    moved = [axis for axis, extent in enumerate(before) if extent != after[axis]]
+    if math.prod(before) != math.prod(target):
+        return []
+    places = [_places(before, after, target, axis, changes) for axis, extent in enumerate(before) if extent != after[axis]]
     found: dict[Ints, None] = {}
-    for factors in itertools.product(*(_places(before, after, target, axis, changes) for axis in moved)):
-        extents = [Fraction(extent) for extent in target]
-        for by_axis in factors:
-            for axis, factor in by_axis.items():
-                extents[axis] *= factor
-        if all(extent.denominator == 1 for extent in extents) and math.prod(extents) == math.prod(after):
-            found[tuple(map(int, extents))] = None
+    for chosen in _combined("shape", places):
+        factors: dict[int, Fraction] = {}
+        for axis, factor in (pair for by_axis in chosen for pair in by_axis.items()):
+            factors[axis] = factors.get(axis, Fraction(1)) * factor
+        extents = {axis: factor * target[axis] for axis, factor in factors.items()}
+        if all(extent.denominator == 1 for extent in extents.values()):
+            found[tuple(int(extents.get(axis, extent)) for axis, extent in enumerate(target))] = None
     return list(found)
 
 
@@ -122,12 +135,11 @@ def _known_changes(target: Ints, shared: Sequence[int], ratio: Fraction, pairs: 
     """Every way in which extents that changed elsewhere make the elements fit."""
     options = [[Fraction(1), *sorted(Fraction(new, old) for old, new in pairs if old == target[k] != 0)] for k in shared]
     if math.prod(map(len, options)) > MOST_COMBINATIONS:
-        return []
-    return [
-        {k: factor for k, factor in zip(shared, factors, strict=True) if factor != 1}
-        for factors in itertools.product(*options)
-        if math.prod(factors) == ratio
-    ]
+        raise Unknowable("shape")
+    ways: list[tuple[dict[int, Fraction], Fraction]] = [({}, Fraction(1))]
+    for k, factors in zip(shared, options, strict=True):
+        ways = [({**way, k: factor} if factor != 1 else way, made * factor) for way, made in ways for factor in factors]
+    return [way for way, made in ways if made == ratio]
 
 
 def expanded(old: OpView, new: OpView, changes: Changes) -> Iterator[Mapping[str, AttrValue]]:
@@ -145,8 +157,8 @@ def expanded(old: OpView, new: OpView, changes: Changes) -> Iterator[Mapping[str
         elif have != got and have == extent:
             options.append([got])
         else:
-            options.append(_kept_or_changed(extent, changes))
-    yield from ({attr: value} for value in itertools.product(*options))
+            options.append([kept for kept in _kept_or_changed(extent, changes) if got in (1, kept)])
+    yield from ({attr: value} for value in _combined(attr, options))
 
 
 def _kept_or_changed(extent: int, changes: Changes) -> list[int]:
@@ -168,11 +180,10 @@ def baked(*attrs: str) -> Resized:
             value = old.attrs[name]
             if isinstance(value, tuple):
                 each = [_kept_or_changed(extent, changes) for extent in old.ints(name)]
-                combinations = itertools.product(*each) if math.prod(map(len, each)) <= MOST_COMBINATIONS else (value,)
-                options.append(list(combinations))
+                options.append(list(_combined(name, each)))
             else:
                 options.append(list(_kept_or_changed(old.integer(name), changes)))
-        yield from (dict(zip(names, chosen, strict=True)) for chosen in itertools.product(*options))
+        yield from (dict(zip(names, chosen, strict=True)) for chosen in _combined(", ".join(names), options))
 
     return values
 
@@ -188,7 +199,7 @@ def like_operand(attr: str, operand: str) -> Resized:
             at = axis - lead
             follows = at >= 0 and before[at] == extent
             options.append([after[at]] if follows else _kept_or_changed(extent, changes))
-        yield from ({attr: value} for value in itertools.product(*options))
+        yield from ({attr: value} for value in _combined(attr, options))
 
     return values
 
@@ -232,7 +243,7 @@ def sliced_from(operand: str) -> Resized:
             cuts(was, now, first, last, by) if was != now else [(first, last)]
             for was, now, first, last, by in zip(before, after, start, stop, step, strict=True)
         ]
-        for chosen in itertools.product(*each):
+        for chosen in _combined("start", each):
             yield {"start": tuple(first for first, _ in chosen), "stop": tuple(last for _, last in chosen)}
 
     return values
