@@ -290,6 +290,6 @@ def _parted(before: Sequence[Shape | None], after: Sequence[Shape | None], resul
 
 def _differ(operands: Operands) -> bool:
     """Whether two operands were of one shape and no longer are; of an update in place, which takes no others."""
-    became: dict[Shape, Shape | None] = {}
-    pairs = zip(operands.before, operands.after, strict=True)
-    return any(was.shape and became.setdefault(was.shape, now.shape) != now.shape for was, now in pairs)
+    became: dict[Shape, Shape] = {}
+    pairs = ((was.shape, now.shape) for was, now in zip(operands.before, operands.after, strict=True))
+    return any(was and now is not None and became.setdefault(was, now) != now for was, now in pairs)
