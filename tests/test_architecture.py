@@ -15,6 +15,7 @@ import pytest
 
 import irflops
 from irflops import ops
+from irflops.cli import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = Path(irflops.__file__).parent
@@ -24,6 +25,9 @@ LINES_AT_MOST = 400
 IMPORTS_INSIDE_FUNCTIONS = {
     ("__init__.py", "irflops.differ"): "start-up time: most programs compare nothing",
     ("cli/__init__.py", "importlib"): "start-up time: metadata, which --version alone asks",
+    **{("cli/__init__.py", f"irflops.cli.{command}"): "start-up time: each command only where it runs" for command in COMMANDS},
+    ("cli/analyze.py", "irflops.cli.by_convention"): "start-up time: the tables of ten tools, which --convention alone asks",
+    ("cli/analyze.py", "irflops.conventions.registry"): "the same",
     ("cli/analyze.py", "irflops.report.terminal"): "start-up time: rich, which only what a person reads needs",
     ("cli/diff.py", "irflops.report.terminal"): "the same",
     ("auditing/__init__.py", "irflops.auditing.engine"): "start-up time: the rules, which only an audit needs",
@@ -68,6 +72,22 @@ def _imports_inside_functions(path: Path) -> Iterator[str]:
 def test_imports_inside_functions_have_a_reason() -> None:
     found = {(_module_id(path), name) for path in MODULES for name in _imports_inside_functions(path)}
     assert sorted(found) == sorted(IMPORTS_INSIDE_FUNCTIONS)
+
+
+IMPORTED_BY_NAME = {("readers/text/grammars.py", "irflops._tables.")}
+"""Modules of ours that no import statement names, out of the linter's sight: tables that building the wheel generates."""
+
+
+def test_no_import_of_ours_hides_from_the_linter() -> None:
+    found = {
+        (_module_id(path), text)
+        for path in MODULES
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith(("import_module", "__import__"))
+        for part in ast.walk(call)
+        if isinstance(part, ast.Constant) and isinstance(text := part.value, str) and text.startswith("irflops")
+    }
+    assert found == IMPORTED_BY_NAME
 
 
 OPS = sorted(module.name for module in pkgutil.iter_modules(ops.__path__))

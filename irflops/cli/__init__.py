@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -30,7 +29,7 @@ COMMANDS = (
     "scale",
     "schema",
 )
-"""In the order of the help. Each is the function of that name in the file of that name."""
+"""In the order of the help. Each is the function of that name in the file of that name, which `_command` imports."""
 
 
 class Program(click.Group):
@@ -46,11 +45,67 @@ class Program(click.Group):
         return [*COMMANDS, *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Imports the one command that runs, since the others may need what is slow to import."""
-        if cmd_name not in COMMANDS:
-            return super().get_command(ctx, cmd_name)
-        command: click.Command = getattr(importlib.import_module(f"irflops.cli.{cmd_name}"), cmd_name)
-        return command
+        """The one command that runs."""
+        return _command(cmd_name) or super().get_command(ctx, cmd_name)
+
+
+def _command(name: str) -> click.Command | None:
+    """A command by its name. It is imported here, for start-up time: the others may need what is slow to import."""
+    match name:
+        case "analyze":
+            from irflops.cli.analyze import analyze
+
+            return analyze
+        case "audit":
+            from irflops.cli.audit import audit
+
+            return audit
+        case "capture":
+            from irflops.cli.capture import capture
+
+            return capture
+        case "compare":
+            from irflops.cli.compare import compare
+
+            return compare
+        case "conventions":
+            from irflops.cli.conventions import conventions
+
+            return conventions
+        case "diff":
+            from irflops.cli.diff import diff
+
+            return diff
+        case "explain":
+            from irflops.cli.explain import explain
+
+            return explain
+        case "formats":
+            from irflops.cli.formats import formats
+
+            return formats
+        case "lines":
+            from irflops.cli.lines import lines
+
+            return lines
+        case "ops":
+            from irflops.cli.ops import ops
+
+            return ops
+        case "rules":
+            from irflops.cli.rules import rules
+
+            return rules
+        case "scale":
+            from irflops.cli.scale import scale
+
+            return scale
+        case "schema":
+            from irflops.cli.schema import schema
+
+            return schema
+        case _:
+            return None
 
 
 def _exit_code(run: Callable[[], int | None]) -> int:

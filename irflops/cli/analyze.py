@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
-from types import ModuleType
 from typing import TextIO
 
 import click
@@ -121,7 +119,9 @@ def analyze(
     if without and format_ != "json":
         raise click.UsageError("--without is for --format json.")
     if convention is not None:
-        _by_convention().convention_called(convention)
+        from irflops.conventions.registry import convention_called  # here for start-up time: the tables of ten tools, which few ask for
+
+        convention_called(convention)
         if phase or module:
             raise click.UsageError("--convention counts a graph whole: without --phase and --module.")
     files = expanded(paths)
@@ -139,20 +139,21 @@ def analyze(
         if format_ == "json":
             write_json(analysis, stream, without, _member(analysis, convention))
         elif convention is not None:
-            _by_convention().write_by_convention(analysis, convention, by, wish, format_, stream)
+            from irflops.cli.by_convention import write_by_convention  # here for start-up time: the same
+
+            write_by_convention(analysis, convention, by, wish, format_, stream)
         else:
             _write(analysis, by, wish, format_, stream)
     return FOUND if strict and analysis.whole.is_uncertain else FINE
 
 
-def _by_convention() -> ModuleType:
-    """What `--convention` needs, imported for it alone: the tables of ten tools."""
-    return importlib.import_module("irflops.cli.by_convention")
-
-
 def _member(analysis: Analysis, convention: str | None) -> dict[str, object]:
     """What the JSON of an analysis gains by a convention."""
-    return {} if convention is None else _by_convention().json_member(analysis, convention)
+    if convention is None:
+        return {}
+    from irflops.cli.by_convention import json_member  # here for start-up time: the tables of ten tools, which few ask for
+
+    return json_member(analysis, convention)
 
 
 def _write(analysis: Analysis, by: str | None, wish: Wish, format_: str, stream: TextIO) -> None:
