@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import zip_longest
 from typing import Any
 
 from irflops.errors import GraphSyntaxError, IrflopsError, NotAGraphError, Source, Span, error_at, quoted
@@ -165,9 +166,10 @@ class _Job:
         modules = self._modules(drafts, name)
         self._type_operands(drafts)
         notes: list[Note] = []
-        seeds = {lbn.partition("/")[0] for lbn in config.get("train_conf", {}).get("loss_grad_lbn", ())}
+        trained = config.get("train_conf", {})
+        losses = tuple(zip_longest(trained.get("loss_lbn", ()), trained.get("loss_grad_lbn", ()), fillvalue=""))
         notes += self._dangling(drafts)
-        complete(drafts, self.source, training, {}, notes, seeds)
+        complete(drafts, self.source, training, {}, notes, losses)
         notes += self._oddities(config)
         return Graph(
             name=name,
@@ -197,6 +199,7 @@ class _Job:
         draft = Draft(
             name, op_type, inputs, outputs, placement=self.placements.get(name), number=resolved.number, recompute=resolved.recompute
         )
+        draft.gradient = resolved.gradient
         draft.candidates = resolved.types if op_type is None else ()
         draft.elided = kind is None
         draft.module = named_module(name, op_type, resolved)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 
 from irflops.errors import GraphError, Source, Span, error_at, quoted
 from irflops.ir.edges import Edges, edges_of
@@ -122,12 +122,12 @@ def complete(
     training: bool,
     declared: Mapping[str, VariableKind],
     notes: list[Note],
-    seeds: Collection[str] = (),
+    losses: Iterable[tuple[str, str]] = (),
 ) -> None:
     """Links the drafts and sets their kinds, phases and runs.
 
-    `seeds` names the operators that begin the backward pass, where the form says so. Appends hidden sources to `drafts`, and to `notes`
-    what cannot be told.
+    `losses` are the lbns of losses and their gradients, where the form says them. Appends hidden sources to `drafts`, and to `notes` what
+    cannot be told.
     """
     unprinted = add_hidden_sources(drafts, declared)
     if unprinted:
@@ -135,8 +135,12 @@ def complete(
         notes.append(Note("unprinted-variable", f"{text}: taken from the parameters' own lines"))
     edges = link(drafts, source)
     assign_kinds(drafts, edges, declared)
-    if not assign_phases(drafts, edges, training, seeds):
-        text = "no gradient seed (a root ones_like of a scalar loss) was found: forward and backward cannot be told apart"
+    seed = assign_phases(drafts, edges, training, losses)
+    if seed is not None and seed.guessed:
+        text = "the loss was given a gradient of its own: the backward pass is what updates need and the graph's outputs do not"
+        notes.append(Note("given-gradient", text))
+    if any(draft.phase is None for draft in drafts):
+        text = "no gradient of a loss (a ones_like of it) was found: forward and backward cannot be told apart"
         notes.append(Note("no-seed", text))
     known = assign_runs(drafts, edges)
     times = max((draft.runs for draft in drafts), default=1)

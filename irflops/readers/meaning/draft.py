@@ -25,6 +25,8 @@ class Draft:
     candidates: tuple[str, ...] = ()
     number: int | None = None
     recompute: bool = False
+    gradient: bool = False
+    """Whether its name is that of a gradient operator, as in OneFlow 0.8.0."""
     trainable: bool | None = None
     """What the form says of a variable by itself, None where it says nothing."""
     kind: VariableKind | None = None

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Iterable
 from functools import cache
 
 from irflops.ir.edges import Edges
 from irflops.ir.graph import Phase, VariableKind
 from irflops.ir.signatures import signature
 from irflops.readers.meaning.draft import Draft
+from irflops.readers.meaning.seed import Seed, find_seed
 from irflops.readers.meaning.updates import is_update_name, state_suffix
 
 _OPTIMIZER_NAME = re.compile(
-    r"^Sys(?:tem)?-(?:Train-)?(?:ClipGradient|DynamicLossScale|DiffScale|RegularizeGradient)"
-    r"|_scale_initial_diff$|(?:adam|lamb)_bias_correction_factor[12]$"
+    r"^Sys(?:tem)?-(?:Train-)?(?:ClipGradient|DynamicLossScale|(?:Model)?DiffScale|RegularizeGradient)"
+    r"|_scale_initial_diff$|_grad_Scale$|(?:adam|lamb)_bias_correction_factor[12]$"
 )
 _BOXING_NAME = re.compile(r"^Sys(?:tem)?-.*Boxing")
 _SYSTEM_NAME = re.compile(r"^System-Train-|^System-ZeRO-ParallelCast-|^Sys(?:tem)?-.*Boxing")
-_SEED = re.compile(r"^ones_like-\d+$")
 
 
 @cache
@@ -28,28 +28,29 @@ def is_update(op_type: str | None) -> bool:
     return found is not None and any(arg.name == "model" for arg in found.inputs)
 
 
-def assign_phases(drafts: list[Draft], edges: Edges, training: bool, declared_seeds: Collection[str] = ()) -> bool:
-    """Sets every draft's phase. Returns False where a training graph shows no seed, so that forward and backward cannot be told apart.
+def assign_phases(drafts: list[Draft], edges: Edges, training: bool, losses: Iterable[tuple[str, str]] = ()) -> Seed | None:
+    """Sets every draft's phase. Returns where the backward pass begins; None where a graph shows none.
 
     The rules are those of the cost definitions ("Phases"), the first that matches: recompute, optimizer, system, backward, forward;
-    variables follow their first consumer, and operators without a number follow what they consume.
+    variables follow the first operator that they serve, and operators without a number follow what they consume. A training graph that
+    shows no beginning keeps its operators without a phase: forward and backward cannot be told apart. `losses` are the lbns of losses and
+    their gradients, where the form says them.
     """
-    training = training or any(_updates(draft) or (draft.type or "").endswith("_grad") for draft in drafts)
     for draft in drafts:
         draft.phase = _named_phase(draft)
-    seed = _declared_seed(drafts, declared_seeds)
-    if seed is None and training:
-        seed = _seed(drafts, edges)
-    if training and seed is None:
-        return False
+    updates = [index for index, draft in enumerate(drafts) if _updates(draft)]
+    late = updates or [index for index, draft in enumerate(drafts) if (draft.type or "").endswith("_grad")]
+    seed = find_seed(drafts, edges, late, losses) if training or late else None
     if seed is not None:
         _mark_backward(drafts, edges, seed)
+    elif training or late:
+        return None
     _mark_unnumbered(drafts, edges)
     for draft in drafts:
         if draft.phase is None and draft.type != "variable":
             draft.phase = Phase.FORWARD
     _mark_variables(drafts, edges)
-    return True
+    return seed
 
 
 def _named_phase(draft: Draft) -> Phase | None:
@@ -62,7 +63,7 @@ def _named_phase(draft: Draft) -> Phase | None:
         return Phase.OPTIMIZER if draft.kind is VariableKind.OPTIMIZER_STATE and state_suffix(draft.name) else None
     if draft.type in ("input", "output", "learning_rate_schedule") or _SYSTEM_NAME.search(draft.name):
         return Phase.SYSTEM
-    return None
+    return Phase.BACKWARD if draft.gradient else None
 
 
 def _updates(draft: Draft) -> bool:
@@ -70,58 +71,31 @@ def _updates(draft: Draft) -> bool:
     return is_update(draft.type) or (draft.type is None and not draft.outputs and is_update_name(draft.name))
 
 
-def _declared_seed(drafts: list[Draft], names: Collection[str]) -> int | None:
-    """The first root ones_like among the operators that the form names as gradients of a loss."""
-    seeds = [(draft.number, index) for index, draft in enumerate(drafts) if draft.name in names and _SEED.match(draft.name)]
-    return min((seed for seed in seeds if seed[0] is not None), default=(0, None))[1]
-
-
-def _seed(drafts: list[Draft], edges: Edges) -> int | None:
-    """The first `ones_like-N` at the root that a loss feeds: where the backward pass begins.
-
-    A loss has one element. One of shape [1, 1] may also be a prediction, whose ones_like is a label: that one leads on to a loss.
-    """
-    seeds = _possible_seeds(drafts, edges)
-    leads = bytearray(len(drafts))
-    if any(drafts[seed].inputs[0].type.shape for seed in seeds):
-        losses = {edges.fed_by[seed][0] for seed in seeds}
-        for index in reversed(edges.order):
-            leads[index] = any(consumer in losses or leads[consumer] for consumer in edges.read_by[index])
-    return next((seed for seed in seeds if not (drafts[seed].inputs[0].type.shape and leads[seed])), None)
-
-
-def _possible_seeds(drafts: list[Draft], edges: Edges) -> list[int]:
-    """Root ones_like operators of one element, in the order of their numbers."""
-    seeds = []
-    for index, draft in enumerate(drafts):
-        if draft.number is None or not _SEED.match(draft.name) or len(draft.inputs) != 1:
-            continue
-        shape = draft.inputs[0].type.shape
-        fed = edges.fed_by[index]
-        if (shape is None or all(extent == 1 for extent in shape)) and fed and drafts[fed[0]].type != "variable":
-            seeds.append((draft.number, index))
-    return [index for _, index in sorted(seeds)]
-
-
-def _mark_backward(drafts: list[Draft], edges: Edges, seed: int) -> None:
-    start = drafts[seed].number or 0
-    drafts[seed].phase = Phase.BACKWARD
+def _mark_backward(drafts: list[Draft], edges: Edges, seed: Seed) -> None:
     reached = bytearray(len(drafts))
-    reached[seed] = 1
+    for index in seed.origins:
+        reached[index] = 1
+        drafts[index].phase = drafts[index].phase or Phase.BACKWARD
     for index in edges.order:
         if reached[index]:
             for consumer in edges.read_by[index]:
                 reached[consumer] = 1
     for index, draft in enumerate(drafts):
-        if reached[index] and draft.phase is None and draft.number is not None and draft.number > start:
+        if reached[index] and draft.phase is None and draft.number is not None and draft.number > seed.after:
             draft.phase = Phase.BACKWARD
     _mark_unnumbered(drafts, edges)
+    if not seed.named:
+        _mark_servants(drafts, edges, seed.after)
+
+
+def _mark_servants(drafts: list[Draft], edges: Edges, after: int) -> None:
+    """Marks what is numbered after the beginning and feeds only the backward pass and the optimizer, such as a transpose of a weight."""
     later = (Phase.BACKWARD, Phase.OPTIMIZER)
     serves = bytearray(len(drafts))  # whether an operator's results are for backward and optimizer alone
     for index in reversed(edges.order):
         draft, consumers = drafts[index], edges.read_by[index]
         for_later = bool(consumers) and all(serves[consumer] for consumer in consumers)
-        if draft.phase is None and draft.number is not None and draft.number > start and for_later:
+        if draft.phase is None and draft.number is not None and draft.number > after and for_later:
             draft.phase = Phase.BACKWARD
         boxed = draft.phase is Phase.SYSTEM and _BOXING_NAME.search(draft.name) is not None
         serves[index] = for_later if boxed else draft.phase in later

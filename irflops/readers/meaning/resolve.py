@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-RECOMPUTE_PREFIXES = ("Sys-Checkpointing-Fake-Fw-Op_", "OneFlow-System-Checkpointing-")
+from irflops.readers.meaning.gradients import PREFIX as GRADIENT_PREFIX
+from irflops.readers.meaning.gradients import gradient_of_any, gradient_parts, readings
+
+RECOMPUTE_PREFIXES = ("Sys-Checkpointing-Fake-Fw-Op_", "OneFlow-System-Checkpointing-Fake-Fw-Op_", "OneFlow-System-Checkpointing-")
 
 _PREFIXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("System-Train-LearningRate-Scheduler", ("learning_rate_schedule",)),
@@ -46,8 +49,14 @@ _PREFIXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("System-DynamicLossScale-ParallelCast-", ("hierarchical_parallel_cast",)),
     ("System-CastToTick-", ("cast_to_tick",)),
     ("Sys-GradAcc-RepeatTick-DeviceTick-", ("device_tick",)),
+    ("System-GradientAccumulation-InputUnpack-", ("unpack",)),
+    ("System-GradientAccumulation-VariableRepeat-", ("repeat",)),
+    ("System-GradientAccumulation-OutputPack-", ("pack",)),
+    ("System-GradientAccumulation-RepeatTick-DeviceTick-", ("device_tick",)),
+    ("System-GradientAccumulation-RepeatTick-Repeat-", ("repeat",)),
     ("System-Pipeline-Buffer-Op_", ("identity_buffer",)),
     ("Sys-DiffScale-ScalarDiv-", ("scalar_div_by_tensor",)),
+    ("System-ModelDiffScale-ScalarDiv_", ("scalar_div_by_tensor",)),
     ("Sys-Checkpointing-Identity", ("identity",)),
     ("Sys-Boxing-", ("identity",)),
     ("System-Boxing-", ("identity",)),
@@ -60,7 +69,6 @@ _SUFFIXES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"_constant_like_loss_scale$"), "constant_like"),
     (re.compile(r"_loss_scale-repeat$"), "repeat"),
     (re.compile(r"[-_]cast_(?:f2h|h2f)(?:-\d+)?$"), "cast"),
-    (re.compile(r"_clone_grad_.*$"), "add_n"),
     (re.compile(r"_ssp_variable_proxy$"), "ssp_variable_proxy"),
     (re.compile(r"^System-Train-TrainStep-ScalarAdd$"), "scalar_add"),
     (re.compile(r"^System-Train-TrainStep-AssignIfNot$"), "assign_if_not"),
@@ -87,6 +95,10 @@ class Resolved(NamedTuple):
     number: int | None
     """The graph's counter when the operator was made."""
     recompute: bool = False
+    gradient: bool = False
+    """Whether the name is that of a gradient operator of OneFlow 0.8.0."""
+    args: tuple[str, ...] = ()
+    """The operands in printed order where the name tells another than the type does, else none."""
 
 
 def resolve(name: str, operands: int) -> Resolved:
@@ -100,11 +112,15 @@ def resolve(name: str, operands: int) -> Resolved:
 def _resolved(name: str, operands: int) -> Resolved:
     number = _NUMBER.search(name)
     count = int(number[1]) if number and len(number[1]) < 19 else None
+    if number is None or name.startswith(GRADIENT_PREFIX):
+        gradient = _gradient(name, operands)
+        if gradient is not None:
+            return gradient
     types = _own_types(name, operands)
     if types:
         return Resolved(types, None, count)
     user = _USER.match(name)
-    if user is not None and not name.startswith(("System-", "Sys-")):
+    if user is not None and not name.startswith(("System-", "Sys-", "OneFlow-System-")):
         return Resolved((user["type"],), user["path"] or "", count)
     interface = _INTERFACE.match(name)
     if interface is not None:
@@ -112,9 +128,23 @@ def _resolved(name: str, operands: int) -> Resolved:
     return Resolved((), None, count)
 
 
+def _gradient(name: str, operands: int) -> Resolved | None:
+    """Reads the name of a gradient operator of OneFlow 0.8.0, None for other names."""
+    alike = gradient_of_any(name)
+    if alike is not None:
+        return Resolved((alike,), None, None, gradient=True)
+    for forward, suffix in gradient_parts(name):
+        made = _resolved(forward, 0)
+        found = readings(made.types, suffix, operands)
+        if found:
+            types = tuple(dict.fromkeys([reading.op_type for reading in found]))
+            return Resolved(types, made.path, None, gradient=True, args=found[0].args if len(found) == 1 else ())
+    return None
+
+
 def _own_types(name: str, operands: int) -> tuple[str, ...]:
     """Op types of an operator that a pass of OneFlow's made."""
-    if name.startswith("Sys-DiffScale-ScalarMul-"):
+    if name.startswith(("Sys-DiffScale-ScalarMul-", "System-ModelDiffScale-ScalarMul")):
         return ("scalar_mul_by_tensor" if operands == 2 else "scalar_mul",)
     if name.startswith("System-Train-DynamicLossScale-") and name.endswith("-CountNotFinite"):
         return ("identity" if operands else "constant",)

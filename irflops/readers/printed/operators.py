@@ -37,7 +37,8 @@ def draft_of(raw: RawOp, *, old: bool = False) -> Draft:
         update = read_update(raw.name, tuple(_op_name(arg) for arg in inputs))
         op_type, names = update if update is not None else (None, None)
     elif types:  # one type, or several that take the same operands
-        orders = (_SYSTEM_ARGS[types[0]],) if types[0] in _SYSTEM_ARGS else operand_orders(types[0], _shapes(inputs), old=old)
+        own = resolved.args or _SYSTEM_ARGS.get(types[0])
+        orders = (own,) if own else operand_orders(types[0], _shapes(inputs), old=old)
         names = orders[0] if orders else None
     unnamed = names is None or len(names) != len(inputs)
     if names is None or unnamed:
@@ -51,6 +52,7 @@ def draft_of(raw: RawOp, *, old: bool = False) -> Draft:
         candidates=types,
         number=resolved.number,
         recompute=resolved.recompute,
+        gradient=resolved.gradient,
         elided=(unnamed and bool(inputs)) or (raw.inputs is None and op_type not in _NEEDS_NO_OPERANDS),
         orders=orders if len(orders) > 1 else (),
     )
