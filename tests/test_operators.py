@@ -67,6 +67,54 @@ def test_a_name_tells_type_and_module(name: str, op_type: str | None, module: st
     assert (op.type, op.module) == (op_type, module)
 
 
+_ADD_RELU = "y_0 8,3,4,4|reserve_space_0 12|mean_0 3|inv_variance_0 3"
+
+
+@pytest.mark.parametrize(
+    ("name", "operands", "results", "op_type"),
+    [
+        ("m-conv2d-9-mlir-gen-1", "8,3,4,4 6,3,1,1", "out_0 8,6,4,4", "conv2d"),
+        ("m-normalization-1-mlir-gen-4", "8,3,4,4 6,3,1,1 6", "out_0 8,6,4,4", "conv2d"),
+        ("m-normalization-1-mlir-gen-4", "8,3,4,4 3 3 3 3", _ADD_RELU, "normalization_add_relu"),
+        ("m-broadcast_mul-1-mlir-gen-2", "8,16 1", "y_0 8,16", "scalar_mul_by_tensor"),
+        ("m-broadcast_mul-1-mlir-gen-2", "8,16 32,16 32", "y_0 8,16|matmul_wx_0 8,32", "fused_glu"),
+        ("m-dropout-3-mlir-gen-7", "8,16", "out_0 8,16", "random_mask_like"),
+        ("m-dropout-3-mlir-gen-7", "8,16 16 8,16", "out_0 8,16", "fused_bias_add_mask_scale"),
+        ("m-gelu-3-mlir-gen-7", "8,16 16", "out_0 8,16", "fused_bias_add_gelu"),
+        ("m-batch_matmul-3-mlir-gen-7", "2,8,16 2,8,16 2,8,16", "out_0 2,8,16", "fused_multi_head_attention_inference"),
+        ("m-tril-3-mlir-gen-7", "8,16", "out_0 8,16", "fused_scale_tril"),
+        ("m-gelu_of_ours-3-mlir-gen-7", "8,16", "out_0 8,16", None),
+        ("m-group_norm-5_with_activation", "2,6,4 6 6", "y_0 2,6,4|mean_0 2,3|inv_variance_0 2,3", "group_norm"),
+        ("grouped_matmul_m-fused_matmul_bias-0", "", "", "grouped_matmul_bias"),
+        ("System-NCCL-Logical-(Send)2(Recv)-7", "8,16", "out_0 8,16", "_nccl_logical_send_recv"),
+        ("System-NCCL-Logical-P2B-7", "8,16", "out_0 8,16", "_nccl_logical_all_reduce"),
+    ],
+)
+def test_what_a_pass_put_in_the_place_of_another_operator(name: str, operands: str, results: str, op_type: str | None) -> None:
+    """Named after what it replaces; operands and results decide what it is."""
+    inputs = tuple(f"o{i}/out {size}" for i, size in enumerate(operands.split()))
+    op = op_of(name, inputs, tuple(filter(None, results.split("|"))))
+    assert (op.type, op.module) == (op_type, "m")
+
+
+def test_a_group_norm_with_its_silu_is_counted_with_it() -> None:
+    """2 x 6 x 4 elements: with silu one multiplication and one exponential more each than without, and a division and an addition."""
+    results = ("y_0 2,6,4", "mean_0 2,3", "inv_variance_0 2,3")
+    plain, fused = (
+        op_of(name, ("x/out 2,6,4", "g/out 6", "b/out 6"), results) for name in ("m-group_norm-5", "m-group_norm-5_with_activation")
+    )
+    assert (plain.attrs.get("activation"), fused.attrs.get("activation")) == (None, "silu")
+    assert CostTable({}).cost(fused).cost.get("flops") > CostTable({}).cost(plain).cost.get("flops")
+
+
+def test_the_extreme_of_a_group_is_of_one_stage_where_it_has_one_result() -> None:
+    """`reduce_max_global_stage` gives a mask too; a maximum and a minimum cost the same."""
+    name = "System-ClipGradient-GlobalNorm-GroupReduceXimum-9"
+    one, two = op_of(name, ("x/out 8",), ("output_tensor_0 1",)), op_of(name, ("x/out 8", "count/out 8"), ("out_0 1", "mask_0 8"))
+    assert one.type_candidates == ("reduce_max", "reduce_min")
+    assert two.type_candidates == ("reduce_max_global_stage", "reduce_min_global_stage")
+
+
 @pytest.mark.parametrize(
     ("op_type", "operands"),
     [
@@ -156,9 +204,10 @@ def test_operands_of_0_8_0_stand_in_the_order_of_its_gradients(op_type: str, ope
 def test_what_the_orders_leave_open_is_known_where_all_agree() -> None:
     """Of `skip_layer_norm(x, a, b)` the two may be gamma, beta or a bias: each is one operation an element, whichever they are."""
     op = op_of("m-skip_layer_norm-3", ("x/out 8,16", "a/out 16", "b/out 16"), ("y_0 8,16", "mean_0 8", "inv_variance_0 8"))
-    assert op.orders == (("x", "gamma", "beta"), ("x", "gamma", "bias"), ("x", "beta", "bias"))
+    names = [[operand.arg for operand in operands] for operands in op.readings]
+    assert names == [["x", "gamma", "beta"], ["x", "gamma", "bias"], ["x", "beta", "bias"]]
     found = CostTable({}).cost(op)
-    assert found == CostTable({}).cost(replace(op, orders=()))
+    assert found == CostTable({}).cost(replace(op, readings=()))
     assert found.cost.missing == 0
 
 

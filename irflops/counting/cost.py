@@ -163,7 +163,7 @@ class CostTable:
             holds,
             op.kind,
             op.elided,
-            op.orders,
+            op.readings,
         )
         found = self._known.get(key)
         if found is None:
@@ -172,21 +172,15 @@ class CostTable:
 
 
 def _op_cost(op: Op, types: Mapping[str, TensorType], holds: bool) -> OpCost:
-    if op.type is not None and not op.orders:
+    if op.type is not None and not op.readings:
         return _typed_cost(op, op.type, types, holds)
-    readings = [_renamed(op, order) for order in op.orders] or [op]
+    readings = [replace(op, inputs=operands, readings=()) for operands in op.readings] or [op]
     op_types = (op.type,) if op.type is not None else op.type_candidates
     return _agreed([_typed_cost(reading, op_type, types, holds).cost for reading in readings for op_type in op_types], holds=holds)
 
 
-def _renamed(op: Op, order: tuple[str, ...]) -> Op:
-    """The op with its operands named in another order."""
-    names = dict(zip(op.orders[0], order, strict=True))
-    return replace(op, inputs=tuple(replace(operand, arg=names[operand.arg]) for operand in op.inputs), orders=())
-
-
 def _agreed(candidates: list[Cost], *, holds: bool) -> OpCost:
-    """The cost of an op that may be one of several types: a figure is known where all of them have the same."""
+    """The cost of an op that may be of several types, or have several sets of operands: a figure is known where all have the same."""
     if not candidates:
         return OpCost(Cost(missing=_COUNTED | _MOVED | (_HELD if holds else 0)), "missing_attribute")
     missing = at_most = 0

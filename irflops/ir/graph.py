@@ -250,8 +250,8 @@ class Op:
     """Whether the dump leaves its operands out (`...`) and nothing tells them."""
     hidden: bool = False
     """Whether the dump has it nowhere: it is known from what reads it alone."""
-    orders: tuple[tuple[str, ...], ...] = ()
-    """Every order in which its operands may be named, where the form does not tell which; `inputs` have the first one's names."""
+    readings: tuple[tuple[Operand, ...], ...] = ()
+    """Every set of operands that it may have, where the form does not tell which; `inputs` is the first of them."""
 
 
 @dataclass(frozen=True, slots=True)

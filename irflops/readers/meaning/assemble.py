@@ -9,7 +9,7 @@ from irflops.ir.edges import Edges, edges_of
 from irflops.ir.graph import Note, Op, Operand, VariableKind
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.phase import assign_phases
-from irflops.readers.meaning.resolve import resolve
+from irflops.readers.meaning.resolve import is_folded_variable, resolve
 from irflops.readers.meaning.runs import assign_runs
 from irflops.readers.meaning.variables import assign_kinds
 
@@ -133,6 +133,10 @@ def complete(
     if unprinted:
         text = f"no operator line makes {', '.join(unprinted[:3])}{' and others' if len(unprinted) > 3 else ''}, which other lines read"
         notes.append(Note("unprinted-variable", f"{text}: taken from the parameters' own lines"))
+    folded = sum(draft.hidden and is_folded_variable(draft.name) for draft in drafts)
+    if folded:
+        text = f"{folded} variables that OneFlow folded out of others stand on no line: their shapes are those that other lines read"
+        notes.append(Note("folded-variable", text))
     edges = link(drafts, source)
     assign_kinds(drafts, edges, declared)
     seed = assign_phases(drafts, edges, training, losses)
@@ -171,5 +175,5 @@ def freeze(draft: Draft) -> Op:
         draft.kind_source,
         draft.elided,
         draft.hidden,
-        draft.orders,
+        draft.readings,
     )

@@ -27,6 +27,7 @@ class Draft:
     recompute: bool = False
     gradient: bool = False
     """Whether its name is that of a gradient operator, as in OneFlow 0.8.0."""
+    rewritten: bool = False
     trainable: bool | None = None
     """What the form says of a variable by itself, None where it says nothing."""
     kind: VariableKind | None = None
@@ -35,5 +36,5 @@ class Draft:
     runs: int = 1
     elided: bool = False
     hidden: bool = False
-    orders: tuple[tuple[str, ...], ...] = ()
-    """Every order in which the operands may be named, where the form does not tell which; none where it does."""
+    readings: tuple[tuple[Operand, ...], ...] = ()
+    """Every set of operands that it may have, `inputs` first, where the form does not tell which; none where it does."""

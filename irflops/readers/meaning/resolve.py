@@ -58,6 +58,20 @@ _PREFIXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Sys-DiffScale-ScalarDiv-", ("scalar_div_by_tensor",)),
     ("System-ModelDiffScale-ScalarDiv_", ("scalar_div_by_tensor",)),
     ("Sys-Checkpointing-Identity", ("identity",)),
+    ("System-NCCL-Logical-P2B-", ("_nccl_logical_all_reduce",)),
+    ("System-NCCL-Logical-P2S-", ("_nccl_logical_reduce_scatter", "_nccl_logical_reduce_scatter_noncontinuous")),
+    ("System-NCCL-Logical-S2B-", ("_nccl_logical_all_gather", "_nccl_logical_all_gather_noncontinuous")),
+    ("System-NCCL-Logical-S2S-", ("_nccl_logical_s2s",)),
+    ("System-NCCL-Logical-(Send)2(Recv)-", ("_nccl_logical_send_recv",)),
+    ("System-NCCL-Logical-(*P)2(*B)-", ("_nccl_logical_2D_same_dim0_all_reduce",)),
+    ("System-NCCL-Logical-(*S0)2(*B)-", ("_nccl_logical_2D_same_dim0_all_gather",)),
+    ("System-NCCL-Logical-(*S1)2(*B)-", ("_nccl_logical_2D_same_dim0_all_gather_noncontinuous",)),
+    ("System-NCCL-Logical-(*S)2(*S)-", ("_nccl_logical_2D_same_dim0_all2all",)),
+    ("System-NCCL-Logical-(P*)2(B*)-", ("_nccl_logical_2D_same_dim1_all_reduce",)),
+    ("Sys-NCCL-fusion-", ("_nccl_logical_fusion",)),
+    ("Sys-LogicalChainSink-CastToTick-", ("cast_to_tick",)),
+    ("Sys-LogicalChainSinkConsumer-CastToTick-", ("cast_to_tick",)),
+    ("Sys-LastNcclChainSink-CastToTick-", ("cast_to_tick",)),
     ("Sys-Boxing-", ("identity",)),
     ("System-Boxing-", ("identity",)),
 )
@@ -80,6 +94,25 @@ _SUFFIXES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"^System-Train-DynamicLossScale-.*-Schedule$"), "dynamic_loss_scale_schedule"),
 )
 
+_REPLACED: dict[str, tuple[str, ...]] = {
+    "conv2d": ("conv2d",),
+    "dropout": ("random_mask_like", "fused_bias_add_mask_scale"),
+    "gelu": ("fused_bias_add_gelu",),
+    "normalization": ("conv2d", "normalization_add_relu"),
+    "broadcast_mul": ("scalar_mul_by_tensor", "fused_glu"),
+    "batch_matmul": ("fused_multi_head_attention_inference",),
+    "tril": ("fused_scale_tril",),
+    "scalar_mul": ("fused_scale_tril",),
+}
+"""By the type of an operator that an MLIR pass replaced, what may stand there under its name (`CopyUserOpAttrs` in oneflow/ir/lib/OneFlow
+of 0.9.0 and 1.0.0)."""
+
+_FOLDED = re.compile(r"^variable_\d+$")
+_REWRITTEN = re.compile(r"^(.*-\d+)-mlir-gen-\d+$", re.DOTALL)
+_ACTIVATED = "_with_activation"
+_GROUPED = "grouped_matmul_"
+_GROUPED_TYPES = frozenset({"matmul", "broadcast_matmul", "fused_matmul_bias"})
+
 _USER = re.compile(r"^(?:(?P<path>.*)-)?(?P<type>[A-Za-z][A-Za-z0-9_]*)-(?P<number>\d+)$", re.DOTALL)
 _NUMBER = re.compile(r"-(\d+)$")
 _INTERFACE = re.compile(r"^_.+_(input|output)\.\d[\w.]*$|^_.+-(input|output)_\d+$", re.DOTALL)
@@ -99,6 +132,8 @@ class Resolved(NamedTuple):
     """Whether the name is that of a gradient operator of OneFlow 0.8.0."""
     args: tuple[str, ...] = ()
     """The operands in printed order where the name tells another than the type does, else none."""
+    rewritten: bool = False
+    """Whether an MLIR pass made it in another one's place: what the module tells of that one need not hold."""
 
 
 def resolve(name: str, operands: int) -> Resolved:
@@ -119,6 +154,11 @@ def _resolved(name: str, operands: int) -> Resolved:
     types = _own_types(name, operands)
     if types:
         return Resolved(types, None, count)
+    if is_folded_variable(name):
+        return Resolved(("variable",), "", None)
+    rewritten = _rewritten(name)
+    if rewritten is not None:
+        return rewritten
     user = _USER.match(name)
     if user is not None and not name.startswith(("System-", "Sys-", "OneFlow-System-")):
         return Resolved((user["type"],), user["path"] or "", count)
@@ -142,6 +182,29 @@ def _gradient(name: str, operands: int) -> Resolved | None:
     return None
 
 
+def _rewritten(name: str) -> Resolved | None:
+    """What the name of an operator tells that an MLIR pass made, None for other names; types that it leaves open are told by operands."""
+    replaced = _REWRITTEN.match(name)
+    if replaced is not None:
+        found = _USER.match(replaced[1])
+        types = _REPLACED.get(found["type"], ()) if found is not None else ()
+        return Resolved(types, (found["path"] or "") if found is not None else None, None, rewritten=True)
+    if name.endswith(_ACTIVATED):
+        found = _USER.match(name[: -len(_ACTIVATED)])
+        if found is not None and found["type"] == "group_norm":
+            return Resolved(("group_norm",), found["path"] or "", None)
+    if name.startswith(_GROUPED):
+        found = _USER.match(name[len(_GROUPED) :])
+        if found is not None and found["type"] in _GROUPED_TYPES:
+            return Resolved(("grouped_matmul_bias",), found["path"] or "", None, rewritten=True)
+    return None
+
+
+def has_activation(name: str) -> bool:
+    """Whether an operator is a group norm to which a pass gave the silu behind it."""
+    return name.endswith(_ACTIVATED)
+
+
 def _own_types(name: str, operands: int) -> tuple[str, ...]:
     """Op types of an operator that a pass of OneFlow's made."""
     if name.startswith(("Sys-DiffScale-ScalarMul-", "System-ModelDiffScale-ScalarMul")):
@@ -155,6 +218,11 @@ def _own_types(name: str, operands: int) -> tuple[str, ...]:
         if suffix.search(name):
             return (op_type,)
     return ()
+
+
+def is_folded_variable(name: str) -> bool:
+    """Whether a variable was folded out of others by a pass of OneFlow's: `variable_12` stands in no module and on no line of a print."""
+    return _FOLDED.match(name) is not None
 
 
 def free_tensor_module(variable: str) -> str | None:

@@ -8,7 +8,7 @@ from irflops.ir.edges import Edges
 from irflops.ir.graph import VariableKind
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.phase import is_update
-from irflops.readers.meaning.resolve import free_tensor_module
+from irflops.readers.meaning.resolve import free_tensor_module, is_folded_variable
 from irflops.readers.meaning.updates import is_update_name, state_suffix
 
 _WEIGHT_ARGS = frozenset({"weight", "bias", "gamma", "beta"})
@@ -38,6 +38,8 @@ def _inferred_kind(drafts: list[Draft], edges: Edges, index: int, is_weight: boo
     updated = any(is_update(drafts[c].type) or is_update_name(drafts[c].name) for c in edges.read_by[index])
     if state_suffix(name) and updated:
         return VariableKind.OPTIMIZER_STATE
+    if drafts[index].hidden and is_folded_variable(name):
+        return VariableKind.TRAINABLE  # as jobs say of those that OneFlow folded out of others, which no line of a print declares
     return VariableKind.FROZEN if is_weight else VariableKind.BUFFER
 
 

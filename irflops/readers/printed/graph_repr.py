@@ -6,11 +6,12 @@ from collections import Counter
 from dataclasses import replace
 
 from irflops.errors import GraphSyntaxError, Source, Span, error_at
-from irflops.ir.graph import Graph, Note, Operand, Parameter, Placement, TensorType, VariableKind
+from irflops.ir.graph import Attrs, Graph, Note, Operand, Parameter, Placement, TensorType, VariableKind
 from irflops.readers.meaning.assemble import complete, freeze, result_operand
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.updates import LOOKS_LIKE_LARS
 from irflops.readers.printed import log
+from irflops.readers.printed.fused_add import find_fused_terms
 from irflops.readers.printed.module_text import ModuleTexts
 from irflops.readers.printed.module_tree import Level, frozen_modules, name_lost_modules, tensors_of
 from irflops.readers.printed.operators import UNPLACED, draft_of, user_frame
@@ -173,6 +174,7 @@ class _Reader:
         if self.statements.untyped:
             self._type_operands()
         self._tell_likes()
+        find_fused_terms(self.drafts, self.notes)
         declared = {p.name: p.kind for level in self.modules for p in level.parameters}
         name, _, class_name = self.header.partition(":")
         complete(self.drafts, self.source, self.training, declared, self.notes)
@@ -209,10 +211,10 @@ class _Reader:
         shared = self.statements.interned
         for draft in self.drafts:
             text = texts.get(draft.module)
-            if text is not None and draft.type is not None and draft.type != "variable":
+            if text is not None and draft.type not in (None, "variable") and not draft.rewritten:
                 attrs = self.module_texts.attrs(text, draft)
                 if attrs is not None:
-                    draft.attrs = shared(attrs)
+                    draft.attrs = shared(Attrs({**attrs, **draft.attrs}) if draft.attrs else attrs)
 
     def _mend_first_placement(self) -> None:
         """0.9.0 prints another operator's placement on the first line: a declared one is right, or a consumer's whose mesh fits its sbp."""

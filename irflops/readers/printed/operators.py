@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from irflops.ir.graph import Location, Operand, Shape
-from irflops.ir.signatures import operand_orders
+from irflops.ir.graph import NO_ATTRS, Attrs, Location, Operand, Shape
+from irflops.ir.signatures import operand_orders, signature
 from irflops.readers.meaning.assemble import result_operand
 from irflops.readers.meaning.draft import Draft
-from irflops.readers.meaning.resolve import Resolved, free_tensor_module, resolve
+from irflops.readers.meaning.resolve import Resolved, free_tensor_module, has_activation, resolve
 from irflops.readers.meaning.updates import is_update_name, read_update
 from irflops.readers.printed.statement import RawArg, RawOp, RawTensor
 
@@ -22,6 +22,8 @@ UNPLACED = "?"
 _SYSTEM_ARGS = {"output": ("in",), "identity": ("in",), "learning_rate_schedule": ("train_step",)}
 """Operand names of the system operators, for which OneFlow's definitions have none."""
 
+_SILU = Attrs({"activation": "silu"})
+
 _LIBRARY = re.compile(r"[/\\](?:site-packages|dist-packages)[/\\]|[/\\]lib[/\\]python\d|[/\\]python[/\\]oneflow[/\\]")
 
 
@@ -29,7 +31,7 @@ def draft_of(raw: RawOp, *, old: bool = False) -> Draft:
     """The draft of an operator line: type, arguments by name, and the module that its name claims; `old` is a line of OneFlow 0.8.0."""
     inputs, outputs = raw.inputs or (), raw.outputs or ()
     resolved = resolve(raw.name, len(inputs))
-    types = _structural_type(raw) or resolved.types
+    types = _structural_type(raw) or _fitting(resolved.types, raw)
     op_type = types[0] if len(types) == 1 else None
     names: tuple[str, ...] | None = None
     orders: tuple[tuple[str, ...], ...] = ()
@@ -53,11 +55,28 @@ def draft_of(raw: RawOp, *, old: bool = False) -> Draft:
         number=resolved.number,
         recompute=resolved.recompute,
         gradient=resolved.gradient,
+        attrs=_SILU if has_activation(raw.name) else NO_ATTRS,
+        rewritten=resolved.rewritten,
         elided=(unnamed and bool(inputs)) or (raw.inputs is None and op_type not in _NEEDS_NO_OPERANDS),
-        orders=orders if len(orders) > 1 else (),
+        readings=tuple(tuple(_operands(order, inputs)) for order in orders) if len(orders) > 1 else (),
     )
     draft.module = named_module(raw.name, op_type, resolved)
     return draft
+
+
+def _fitting(types: tuple[str, ...], raw: RawOp) -> tuple[str, ...]:
+    """Of several types that a name allows, those that have as many operands and results of these names; all where none has."""
+    if len(types) < 2 or raw.inputs is None or not raw.outputs:
+        return types
+    results = {operand.arg for operand in _results(raw.name, raw.outputs)}
+    return tuple(op_type for op_type in types if _takes(op_type, raw.inputs, results)) or types
+
+
+def _takes(op_type: str, inputs: tuple[RawArg, ...], results: set[str]) -> bool:
+    found = signature(op_type)
+    if found is None or not operand_orders(op_type, _shapes(inputs)):
+        return False
+    return {arg.name for arg in found.outputs if not arg.optional} <= results <= {arg.name for arg in found.outputs}
 
 
 def named_module(name: str, op_type: str | None, resolved: Resolved) -> str:

@@ -1,0 +1,77 @@
+"""Graphs of libai and onediff, with their own switches on: what a print says and what the job of the same graph says never contradict."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import irflops
+from irflops import Analysis
+from irflops.counting.cost import FIGURES
+from irflops.ir.graph import Op
+
+REAL = Path(__file__).resolve().parents[1] / "fixtures" / "real"
+NAMES = sorted(path.name.removesuffix(".repr.txt.gz") for path in REAL.glob("*.repr.txt.gz"))
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def pair(request: pytest.FixtureRequest) -> tuple[Analysis, Analysis]:
+    """Print and job of one graph."""
+    printed, job = (irflops.analyze(REAL / f"{request.param}.{form}.gz") for form in ("repr.txt", "job.pb"))
+    return printed, job
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_two_exact_figures_are_equal_and_a_bound_holds(figure: str, pair: tuple[Analysis, Analysis]) -> None:
+    printed, job = (analysis.total for analysis in pair)
+    assert job.is_known(figure)
+    if printed.is_known(figure):
+        assert printed.get(figure) == job.get(figure)
+    else:
+        assert printed.get(figure) < job.get(figure)
+
+
+def test_macs_and_params_are_known(pair: tuple[Analysis, Analysis]) -> None:
+    printed, job = pair
+    assert printed.total.is_known("macs")
+    assert (printed.total.params, printed.total.param_bytes) == (job.total.params, job.total.param_bytes)
+
+
+def test_the_diff_of_both_forms_is_empty(pair: tuple[Analysis, Analysis]) -> None:
+    assert irflops.diff(*pair).edits == ()
+
+
+def test_types_and_operands_are_the_jobs(pair: tuple[Analysis, Analysis]) -> None:
+    printed, job = (analysis.graph.by_name for analysis in pair)
+    assert {name: _told(op) for name, op in printed.items() if not op.hidden} == {
+        name: _told(job[name]) for name, op in printed.items() if not op.hidden
+    }
+    assert printed.keys() == job.keys()
+
+
+def _told(op: Op) -> tuple[str | None, list[tuple[str, str]]]:
+    return op.type, [(operand.arg, operand.lbn) for operand in op.inputs if operand.arg != "_add_to_output"]
+
+
+def terms(op: Op) -> bool:
+    return any(operand.arg == "_add_to_output" for operand in op.inputs)
+
+
+@pytest.mark.parametrize(("name", "adding", "in_doubt"), [("libai_gpt_eval", 4, 4), ("libai_t5_eval", 10, 10), ("libai_vit_train", 6, 17)])
+def test_an_operator_that_adds_a_term_no_print_shows_is_in_doubt(name: str, adding: int, in_doubt: int) -> None:
+    """Every operator of the job with an `_add_to_output` has two readings in the print; a note says how many."""
+    job, printed = (irflops.load(REAL / f"{name}.{form}.gz") for form in ("job.pb", "repr.txt"))
+    hidden = {op.name for op in job.ops if terms(op)}
+    doubtful = {op.name for op in printed.ops if op.readings}
+    assert (len(hidden), len(doubtful), hidden - doubtful) == (adding, in_doubt, set())
+    assert [note.text.partition(" ")[0] for note in printed.notes if note.code == "fused-add"] == [str(in_doubt)]
+
+
+def test_a_variable_that_passes_folded_is_a_parameter() -> None:
+    """onediff folds batch norms into convolutions: 11,511,784 elements, of which a print declares the linear layer's 513,000 alone."""
+    analysis = irflops.analyze(REAL / "onediff_resnet18.repr.txt.gz")
+    folded = [op for op in analysis.graph.ops if re.fullmatch(r"variable_\d+", op.name)]
+    assert (len(folded), sum(analysis.total.params), analysis.total.is_known("params")) == (34, 11_511_784, True)
+    assert [note.code for note in analysis.graph.notes] == ["folded-variable"]
