@@ -8,22 +8,30 @@ False
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING
 
 from irflops.analysis.analysis import Analysis, analyze_graph
+from irflops.analysis.select import select_part
 from irflops.auditing import audit_analysis
 from irflops.capturing.write import write_capture
-from irflops.errors import IrflopsError
-from irflops.ir.graph import Graph
+from irflops.counting.cost import Cost
+from irflops.errors import ChoiceError, GraphError, GraphSyntaxError, IrflopsError, NotAGraphError
+from irflops.ir.certainty import Certainty
+from irflops.ir.graph import Graph, Phase
 from irflops.readers import load, load_live, loads
 from irflops.whatif import Inputs, changed
 
 if TYPE_CHECKING:
-    from irflops.auditing.finding import Audit
+    from collections.abc import Iterable, Sequence
+
+    from irflops.analysis.scale import Scaling, Template
+    from irflops.auditing.finding import Audit, Finding
     from irflops.auditing.settings import Settings
-    from irflops.differ import Diff
+    from irflops.conventions.compare import Comparison
+    from irflops.differ.edit import Edit
+    from irflops.differ.result import Diff
+    from irflops.explaining.explanation import Explanation
 
 __version__ = "0.1.0"
 
@@ -45,7 +53,7 @@ def analyze(
     return analyze_graph(changed(_graph(graph, name, partial), batch=batch, inputs=inputs, dtype=dtype))
 
 
-def _graph(graph: object, name: str | int | None, partial: bool) -> Graph:
+def _graph(graph: object, name: str | int | None = None, partial: bool = False) -> Graph:
     if isinstance(graph, Graph):
         return graph
     if isinstance(graph, str) and ("\n" in graph or "(GRAPH" in graph):
@@ -59,10 +67,22 @@ def _graph(graph: object, name: str | int | None, partial: bool) -> Graph:
     return load_live(graph)
 
 
-def audit(graph: Analysis | Graph | str | PathLike[str] | object, settings: Settings | None = None) -> Audit:
-    """What the audit rules find in an analysis, or in whatever `analyze` takes. Errors: IrflopsError."""
-    # The name is the package's too: `from irflops.audit.finding import ...` goes on working, since the package is imported above.
-    return audit_analysis(graph if isinstance(graph, Analysis) else analyze(graph), settings)
+def _analysis(graph: object) -> Analysis:
+    return graph if isinstance(graph, Analysis) else analyze(graph)
+
+
+def select(graph: object, *, phase: Phase | str | None = None, module: str | None = None) -> Analysis:
+    """The part of an analysis that is in a phase of the step, and in the modules that match a pattern or below one that does.
+
+    `graph` is an `Analysis`, or what `analyze` takes. `*` stands for any part of one level of a module's path, `**` for any number of
+    levels. Errors: IrflopsError where no module matches, and where no operator of the graph is in that phase.
+    """
+    return select_part(_analysis(graph), phase=phase, module=module)
+
+
+def audit(graph: object, settings: Settings | None = None) -> Audit:
+    """What the audit rules find in an `Analysis`, or in what `analyze` takes. Errors: IrflopsError."""
+    return audit_analysis(_analysis(graph), settings)
 
 
 def diff(old: object, new: object, *, ignore: Iterable[str] = ()) -> Diff:
@@ -73,7 +93,41 @@ def diff(old: object, new: object, *, ignore: Iterable[str] = ()) -> Diff:
     """
     from irflops.differ import diff_analyses  # here for start-up time: most programs compare nothing
 
-    return diff_analyses(*(side if isinstance(side, Analysis) else analyze(side) for side in (old, new)), ignore=ignore)
+    return diff_analyses(_analysis(old), _analysis(new), ignore=ignore)
+
+
+def compare(graph: object, conventions: Iterable[str] = ()) -> tuple[Comparison, ...]:
+    """What other counters would print for an `Analysis`, or for what `analyze` takes, and why it is not irflops' figure, to the unit.
+
+    `conventions` are names as `irflops conventions` lists them, all of them unless some are given. Errors: IrflopsError.
+    """
+    from irflops.conventions.compare import compare_analysis  # here for start-up time: the tables of ten tools
+    from irflops.conventions.registry import CONVENTIONS, convention_called  # the same
+
+    wanted = tuple(map(convention_called, conventions)) or CONVENTIONS
+    return compare_analysis(_analysis(graph), wanted)
+
+
+def explain(graph: object, op: str) -> Explanation:
+    """All that is known of one operator of an `Analysis`, or of what `analyze` takes.
+
+    `op` is its name, a part that no other name has, or `line:N`, a line of the file. Errors: IrflopsError with the nearest names.
+    """
+    from irflops.explaining.explanation import explain_op, find_op  # here for start-up time: the tables of ten tools
+
+    analysis = _analysis(graph)
+    return explain_op(analysis, find_op(analysis, op))
+
+
+def scale(graph: object, inputs: Template | None = None, *, symbol: str = "N") -> Scaling:
+    """The totals of an `Analysis`, or of what `analyze` takes, as polynomials of the batch, or of an extent of the inputs.
+
+    `inputs` is a shape, or shapes by name, with None for each extent that varies: `(1, 3, None, None)`. Errors: IrflopsError where the
+    graph cannot take other sizes.
+    """
+    from irflops.analysis.scale import scaling  # here for start-up time: most programs analyze one size
+
+    return scaling(graph.graph if isinstance(graph, Analysis) else _graph(graph), inputs, symbol)
 
 
 def capture(graph: object, path: str | PathLike[str], *, inputs: Sequence[object] | None = None) -> None:
@@ -85,4 +139,81 @@ def capture(graph: object, path: str | PathLike[str], *, inputs: Sequence[object
     write_capture(graph, path, inputs, __version__)
 
 
-__all__ = ["Analysis", "Graph", "IrflopsError", "__version__", "analyze", "audit", "capture", "diff", "load", "loads"]
+__all__ = [
+    "Analysis",
+    "Audit",
+    "Certainty",
+    "ChoiceError",
+    "Comparison",
+    "Cost",
+    "Diff",
+    "Edit",
+    "Explanation",
+    "Finding",
+    "Graph",
+    "GraphError",
+    "GraphSyntaxError",
+    "IrflopsError",
+    "NotAGraphError",
+    "Phase",
+    "Scaling",
+    "Settings",
+    "__version__",
+    "analyze",
+    "audit",
+    "capture",
+    "compare",
+    "diff",
+    "explain",
+    "load",
+    "loads",
+    "scale",
+    "select",
+]
+
+
+def _imported_when_asked(name: str) -> object:
+    """What most programs do not name: for start-up time it is imported where one does."""
+    match name:
+        case "Audit":
+            from irflops.auditing.finding import Audit
+
+            return Audit
+        case "Finding":
+            from irflops.auditing.finding import Finding
+
+            return Finding
+        case "Comparison":
+            from irflops.conventions.compare import Comparison
+
+            return Comparison
+        case "Diff":
+            from irflops.differ.result import Diff
+
+            return Diff
+        case "Edit":
+            from irflops.differ.edit import Edit
+
+            return Edit
+        case "Explanation":
+            from irflops.explaining.explanation import Explanation
+
+            return Explanation
+        case "Scaling":
+            from irflops.analysis.scale import Scaling
+
+            return Scaling
+        case "Settings":
+            from irflops.auditing.settings import Settings
+
+            return Settings
+        case _:
+            raise AttributeError(f"module 'irflops' has no attribute {name!r}")
+
+
+if not TYPE_CHECKING:  # a checker sees the imports above, and a name that is not there is an error
+    __getattr__ = _imported_when_asked
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -23,7 +23,15 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "_tables" not in path
 LINES_AT_MOST = 400
 
 IMPORTS_INSIDE_FUNCTIONS = {
+    ("__init__.py", "irflops.analysis.scale"): "start-up time: most programs analyze one size",
+    ("__init__.py", "irflops.auditing.finding"): "start-up time: most programs audit nothing",
+    ("__init__.py", "irflops.auditing.settings"): "the same",
+    ("__init__.py", "irflops.conventions.compare"): "start-up time: the tables of ten tools",
+    ("__init__.py", "irflops.conventions.registry"): "the same",
     ("__init__.py", "irflops.differ"): "start-up time: most programs compare nothing",
+    ("__init__.py", "irflops.differ.edit"): "the same",
+    ("__init__.py", "irflops.differ.result"): "the same",
+    ("__init__.py", "irflops.explaining.explanation"): "start-up time: the tables of ten tools",
     ("cli/__init__.py", "importlib"): "start-up time: metadata, which --version alone asks",
     **{("cli/__init__.py", f"irflops.cli.{command}"): "start-up time: each command only where it runs" for command in COMMANDS},
     ("cli/analyze.py", "irflops.cli.by_convention"): "start-up time: the tables of ten tools, which --convention alone asks",

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 import irflops
 from irflops.cli import cli
-from irflops.conventions.compare import between, compare
+from irflops.conventions.compare import between, compare_analysis
 from irflops.conventions.registry import BY_NAME, CONVENTIONS, count
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,7 +38,7 @@ def run(*args: object) -> Result:
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_count_and_reasons_make_the_figure(name: str) -> None:
-    for found in compare(analysis(name)):
+    for found in compare_analysis(analysis(name)):
         answer = found.answer
         if answer.total is None:
             assert answer.raises or answer.unknown
@@ -50,7 +50,7 @@ def test_count_and_reasons_make_the_figure(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["residual", "layer_norm", "conv_transpose", "lstm", "attention", "upsample_bilinear"])
 def test_reasons_of_a_layer(name: str) -> None:
-    for found in compare(analysis(LAYERS, name)):
+    for found in compare_analysis(analysis(LAYERS, name)):
         if found.answer.total is not None:
             assert found.ours + sum(reason.difference for reason in found.reasons) == found.answer.total
 
@@ -64,12 +64,12 @@ def test_why_the_two_modes_of_flowflops_differ_on_resnet50() -> None:
 
 
 def test_reasons_say_what_happened() -> None:
-    (found,) = compare(analysis(RESNET50.name), [BY_NAME["thop"]])
+    (found,) = compare_analysis(analysis(RESNET50.name), [BY_NAME["thop"]])
     by_type = {reason.type: reason for reason in found.reasons}
     assert by_type["BatchNorm2d"].effect == "adds"
     assert by_type["BatchNorm2d"].difference == 4 * 11113984  # elements that the 53 norms take
     assert by_type["BatchNorm2d"].count == 53
-    (found,) = compare(analysis("gpt2_small_infer.repr.txt.gz"), [BY_NAME["flowflops-eager"]])
+    (found,) = compare_analysis(analysis("gpt2_small_infer.repr.txt.gz"), [BY_NAME["flowflops-eager"]])
     by_type = {reason.type: reason for reason in found.reasons}
     assert by_type["matmul"].effect == "leaves out"
     assert by_type["matmul"].theirs == 0
@@ -77,7 +77,7 @@ def test_reasons_say_what_happened() -> None:
 
 
 def test_phases_that_a_tool_does_not_see() -> None:
-    (found,) = compare(analysis("gpt_train.repr.txt.gz"), [BY_NAME["fvcore"]])
+    (found,) = compare_analysis(analysis("gpt_train.repr.txt.gz"), [BY_NAME["fvcore"]])
     left_out = {reason.type for reason in found.reasons if reason.phase is not None and reason.phase.value == "backward"}
     assert "broadcast_matmul_grad_b" in left_out
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 import irflops
 from irflops.cli import cli
 from irflops.errors import IrflopsError
-from irflops.explaining.explanation import explain, find_op
+from irflops.explaining.explanation import explain_op, find_op
 
 ROOT = Path(__file__).resolve().parent.parent
 RESNET18 = ROOT / "fixtures" / "resnet18.repr.txt.gz"
@@ -88,7 +88,7 @@ def test_part_of_a_norm() -> None:
 def test_backward_operator() -> None:
     analysis = irflops.analyze(ROOT / "fixtures" / "gpt_train.repr.txt.gz")
     index = next(i for i, op in enumerate(analysis.graph.ops) if op.type == "broadcast_matmul_grad_b")
-    views = {view.convention.name: view for view in explain(analysis, index).conventions}
+    views = {view.convention.name: view for view in explain_op(analysis, index).conventions}
     assert views["fvcore"].why == "it does not see the backward phase"
     assert views["torch"].value == 2 * analysis.op_cost(index).get("macs")
 

@@ -9,8 +9,8 @@ from line_steps import FACTOR, MOST, steps
 
 import irflops
 from irflops.analysis.analysis import Analysis, analyze_graph
-from irflops.conventions.compare import compare
-from irflops.explaining.explanation import explain
+from irflops.conventions.compare import compare_analysis
+from irflops.explaining.explanation import explain_op
 from irflops.readers.notation.sketch import sketch
 
 F32 = "f32[2,8]"
@@ -91,7 +91,7 @@ def test_diff_takes_its_graphs_size_in_steps(old: Made, new: Made) -> None:
 
 @pytest.mark.parametrize("made", [star, chain, norms, split_and_joined])
 def test_other_counters_take_a_graphs_size_in_steps(made: Made) -> None:
-    hold(lambda n: compare(analysis(made, n)))
+    hold(lambda n: compare_analysis(analysis(made, n)))
 
 
 @pytest.mark.parametrize("made", [star, split_and_joined])
@@ -99,6 +99,6 @@ def test_explanation_of_a_wide_operator_takes_its_width_in_steps(made: Made) -> 
     def work(n: int) -> object:
         graph = analysis(made, n)
         widest = max(range(len(graph.graph.ops)), key=lambda i: len(graph.graph.ops[i].inputs))
-        return explain(graph, widest, ())
+        return explain_op(graph, widest, ())
 
     hold(work)

@@ -20,7 +20,7 @@ import irflops
 from irflops import IrflopsError
 from irflops.analysis.scale import MOST_DEGREES, Polynomial, fitted, scaling
 from irflops.cli import cli
-from irflops.report.scaling import NOT_POLYNOMIAL, scaling_row, spelled
+from irflops.report.scaling import NOT_POLYNOMIAL
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 RESNET = str(FIXTURES / "resnet18.repr.txt.gz")
@@ -125,20 +125,20 @@ def test_a_model_that_takes_no_other_size_says_where() -> None:
     ],
 )
 def test_spelled(polynomial: tuple[Fraction | int, ...], text: str) -> None:
-    assert spelled(Polynomial(tuple(map(Fraction, polynomial))), "N") == text
+    assert Polynomial(tuple(map(Fraction, polynomial))).spelled("N") == text
 
 
 def test_formulas_say_for_which_sizes_they_hold() -> None:
     """Every 32 pixels, since five strides of 2 round between; every batch, but whole micro-batches where gradients accumulate."""
     graph = irflops.load(RESNET)
-    image = scaling_row(scaling(graph, (1, 3, None, None)))
+    image = scaling(graph, (1, 3, None, None)).to_dict()
     assert image["valid_for"] == {"start": 224, "step": 32}
     macs = next(total.polynomial for total in scaling(graph, (1, 3, None, None)).totals if total.name == "macs")
     assert macs is not None
     assert macs(192) == irflops.analyze(graph, inputs=(1, 3, 192, 192)).total.get("macs")
     assert macs(230) != irflops.analyze(graph, inputs=(1, 3, 230, 230)).total.get("macs")
-    assert scaling_row(scaling(irflops.load(FIXTURES / "mlp_train.repr.txt.gz")))["valid_for"]["step"] == 1
-    assert scaling_row(scaling(irflops.load(FIXTURES / "cnn_accumulate.repr.txt.gz")))["valid_for"] == {"start": 4, "step": 4}
+    assert scaling(irflops.load(FIXTURES / "mlp_train.repr.txt.gz")).to_dict()["valid_for"]["step"] == 1
+    assert scaling(irflops.load(FIXTURES / "cnn_accumulate.repr.txt.gz")).to_dict()["valid_for"] == {"start": 4, "step": 4}
 
 
 # The command
@@ -158,7 +158,7 @@ def test_command_writes_a_table_json_and_csv() -> None:
     assert "for every N" in run("scale", RESNET, "--batch", "-q")[1]
     row = json.loads(run("scale", RESNET, "--input", "1x3xNxN", "--format", "json", "-q")[1])
     jsonschema.validate(row, schema(), cls=jsonschema.Draft202012Validator)
-    assert row == json.loads(json.dumps(scaling_row(scaling(irflops.load(RESNET), (1, 3, None, None)))))
+    assert row == json.loads(json.dumps(scaling(irflops.load(RESNET), (1, 3, None, None)).to_dict()))
     assert row["totals"]["macs"]["coefficients"] == [[512000, 1], [0, 1], [36144, 1]]
     rows = list(csv.DictReader(io.StringIO(run("scale", RESNET, "--batch", "--format", "csv", "-q")[1])))
     assert [row["formula"] for row in rows if row["total"] == "MACs"] == ["1,814,073,344 N"]

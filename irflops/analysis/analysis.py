@@ -12,7 +12,8 @@ from irflops.analysis.rows import Row
 from irflops.counting.cost import ZERO, Cost, CostTable, OpCost
 from irflops.counting.fold import Group, Unknown, doubt, fold, grouped
 from irflops.counting.infer import Disagreement, Inference, infer
-from irflops.ir.graph import Graph, Location, Note, Op, Phase, VariableKind
+from irflops.errors import IrflopsError, quoted
+from irflops.ir.graph import Graph, Location, Module, Note, Op, Phase, VariableKind
 from irflops.ir.tree import tree_of
 from irflops.lifting.structure import StepGroup, Structure
 
@@ -155,17 +156,24 @@ class Analysis:
             "summary": lambda: [{"graph": self.graph.name} | rows.cost_row(self.total)],
         }
         if by not in makers:
-            raise ValueError(f"rows by {by!r}: expected one of {', '.join(makers)}")
+            raise IrflopsError(f"there are no rows by {quoted(by)}", hint=f"rows by: {', '.join(makers)}")
         return [rows.flat(row) for row in makers[by]()]
 
     def _repr_html_(self) -> str:
         """The totals and the upper levels of the module tree, as a notebook shows them."""
-        shown = [row for row in rows.module_rows(self.graph, self.modules) if row["path"].count(".") < notebook.LEVELS][: notebook.ROWS]
+        shown = [module for module in self.graph.modules if module.path.count(".") < notebook.LEVELS][: notebook.ROWS]
         left_out = len(self.graph.modules) - len(shown)
         kind = "training" if self.graph.training else "inference"
         sure = self.total.worst.value.replace("_", " ")
         caption = f"{self.graph.name}, {kind}: {sure}" + (f"; {left_out} modules below" if left_out else "")
-        return notebook.html_table(caption, shown)
+
+        def line(module: Module) -> list[str | int]:
+            class_name = module.class_name or (None if module.path else self.graph.class_name)
+            figures = map(self.modules[module.path].get, ("macs", "flops", "params", "bytes_read", "bytes_written"))
+            return [module.path or "(graph)", class_name or "", *figures]
+
+        heads = ("module", "class", "MACs", "FLOPs", "params", "bytes read", "bytes written")
+        return notebook.html_table(caption, heads, map(line, shown))
 
 
 def analyze_graph(graph: Graph) -> Analysis:

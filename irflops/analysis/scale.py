@@ -10,6 +10,7 @@ from functools import reduce
 from operator import or_
 
 from irflops.analysis.analysis import Analysis, analyze_graph
+from irflops.analysis.rows import Row
 from irflops.counting.cost import FIGURES, KINDS
 from irflops.counting.infer import infer
 from irflops.errors import IrflopsError
@@ -46,6 +47,22 @@ class Polynomial:
             value = value * at + coefficient
         return value
 
+    def spelled(self, symbol: str, *, group: str = ",") -> str:
+        """The polynomial as text, the highest power first.
+
+        >>> Polynomial((Fraction(5), Fraction(0), Fraction(-3, 2))).spelled("N")
+        '-3/2 N^2 + 5'
+        """
+        text = ""
+        for power, coefficient in [(power, c) for power, c in enumerate(self.coefficients) if c][::-1]:
+            sign = "-" if coefficient < 0 else "+"
+            text += f" {sign} " if text else "-" if coefficient < 0 else ""
+            factor = "" if power == 0 else symbol if power == 1 else f"{symbol}^{power}"
+            size = abs(coefficient)
+            number = f"{size.numerator:{group}}" + (f"/{size.denominator:{group}}" if size.denominator != 1 else "")
+            text += factor if factor and size == 1 else f"{number} {factor}".rstrip()
+        return text or "0"
+
 
 @dataclass(frozen=True, slots=True)
 class Total:
@@ -55,6 +72,18 @@ class Total:
     values: tuple[int, ...]
     polynomial: Polynomial | None
     certainty: Certainty
+
+    def to_dict(self, symbol: str) -> Row:
+        """The total as plain data."""
+        polynomial = self.polynomial
+        coefficients = None if polynomial is None else [[c.numerator, c.denominator] for c in polynomial.coefficients or (Fraction(0),)]
+        return {
+            "formula": None if polynomial is None else polynomial.spelled(symbol, group=""),
+            "degree": None if polynomial is None else polynomial.degree,
+            "coefficients": coefficients,
+            "values": list(self.values),
+            "certainty": self.certainty.value,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +111,22 @@ class Scaling:
     def fitted(self) -> int:
         """How many of the totals are polynomials."""
         return sum(total.polynomial is not None for total in self.totals)
+
+    def to_dict(self) -> Row:
+        """All of it as plain data, the JSON of `irflops scale --format json`."""
+        graph = self.graph
+        return {
+            "schema": SCHEMA,
+            "source": {"path": graph.source.name, "format": graph.format},
+            "graph": {"name": graph.name, "class": graph.class_name, "training": graph.training},
+            "symbol": self.symbol,
+            "captured": self.captured,
+            "inputs": dict(self.inputs),
+            "samples": list(self.samples),
+            "valid_for": {"start": self.captured, "step": self.step},
+            "notes": [{"code": note.code, "text": note.text} for note in self.notes],
+            "totals": {total.name: total.to_dict(self.symbol) for total in self.totals},
+        }
 
 
 Template = Mapping[str | None, Sequence[int | None]] | Sequence[int | None]

@@ -13,7 +13,7 @@ from irflops.ir.graph import Graph, Phase
 from irflops.ir.tree import nearest, tree_of
 
 
-def select(analysis: Analysis, *, phase: Phase | str | None = None, module: str | None = None) -> Analysis:
+def select_part(analysis: Analysis, *, phase: Phase | str | None = None, module: str | None = None) -> Analysis:
     """The same analysis of the operators in that phase and in modules that match a pattern, or below one that does.
 
     `*` stands for any part of one level of a path, `**` for any number of levels. Errors: IrflopsError where no module matches, and where

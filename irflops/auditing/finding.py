@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from irflops.analysis import notebook
 from irflops.errors import Span
 
 SCHEMA = "irflops.audit/1"
@@ -155,6 +157,15 @@ class Audit:
                 {"rule": doubt.rule, "reason": doubt.reason, "count": doubt.count, "example": doubt.example} for doubt in self.doubts
             ],
         }
+
+    def _repr_html_(self) -> str:
+        """The findings, the worst first, as a notebook shows them."""
+        counts = Counter(finding.severity for finding in self.findings)
+        said = [f"{counts[severity]} {severity.word}{'s' if counts[severity] > 1 else ''}" for severity in sorted(counts, reverse=True)]
+        left_out = len(self.findings) - notebook.ROWS
+        caption = f"{self.graph}: {', '.join(said) or 'no findings'}" + ("" if self.complete else "; not everything could be decided")
+        rows = [(f.severity.word, f.rule, f.op or f.module or "(graph)", f.message) for f in self.findings[: notebook.ROWS]]
+        return notebook.html_table(caption + (f"; {left_out} more" if left_out > 0 else ""), ("severity", "rule", "where", "finding"), rows)
 
     def near_rows(self) -> list[dict[str, Any]]:
         """The near misses as plain data."""

@@ -8,7 +8,7 @@ from typing import TextIO
 import click
 
 from irflops.analysis.analysis import Analysis, analyze_graph
-from irflops.analysis.select import select
+from irflops.analysis.select import select_part
 from irflops.cli.exit_codes import BAD_INPUT, FINE, FOUND
 from irflops.cli.inputs import BATCH_OPTION, DTYPE_OPTION, shapes_of
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, expanded, names_of
@@ -132,7 +132,7 @@ def analyze(
         if convention and format_ != "json":
             raise click.UsageError("--convention is for one PATH, or for --format json.")
         return _several(files, analyzed, wish, format_, without, output, strict, convention)
-    analysis = select(analyzed(files[0]), phase=phase, module=module)
+    analysis = select_part(analyzed(files[0]), phase=phase, module=module)
     if sort or columns:
         by = by or "module"
     with sign_of_life(f"writing {short_path(output or 'the result')}", quiet or output is None), results_to(output) as stream:

@@ -9,8 +9,7 @@ import click
 from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, names_of
 from irflops.cli.tables import write_table
-from irflops.conventions.compare import SCHEMA, Comparison, between, comparison_row, reason_row
-from irflops.conventions.compare import compare as compared
+from irflops.conventions.compare import SCHEMA, Comparison, between, compare_analysis
 from irflops.conventions.registry import CONVENTIONS, convention_called
 from irflops.readers import load
 from irflops.report.conventions import comparison_table, reason_table
@@ -51,7 +50,7 @@ def compare(
     refuse_to_overwrite(output, [path])
     with sign_of_life(f"analyzing {short_path(path)}", quiet):
         analysis = analyze_graph(load(path, graph, max_size=max_size))
-        found = compared(analysis, wanted)
+        found = compare_analysis(analysis, wanted)
     with results_to(output) as stream:
         if format_ == "json":
             _write_json(analysis, found, stream)
@@ -81,9 +80,9 @@ def _write_json(analysis: Analysis, found: tuple[Comparison, ...], stream: TextI
     graph = analysis.graph
     head = {"schema": SCHEMA, "source": {"path": graph.source.name, "format": graph.format}, "graph": graph.name}
     figures = {name: analysis.total.get(name) for name in ("macs", "flops", "activation_elements")}
-    rows = ",\n".join(encoded(comparison_row(c)) for c in found)
+    rows = ",\n".join(encoded(c.to_dict()) for c in found)
     stream.write(f'{encoded(head)[:-1]},\n"irflops":{encoded(figures)},\n"conventions":[\n{rows}\n]')
     if len(found) == 2:
-        reasons = [reason_row(reason) for reason in between(analysis, found[0].answer, found[1].answer)]
+        reasons = [reason.to_dict() for reason in between(analysis, found[0].answer, found[1].answer)]
         stream.write(f',\n"between":{encoded(reasons)}')
     stream.write("}\n")

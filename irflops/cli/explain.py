@@ -7,8 +7,7 @@ import click
 from irflops.analysis.analysis import analyze_graph
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION
 from irflops.cli.tables import write_table
-from irflops.explaining.explanation import explain as explained
-from irflops.explaining.explanation import explanation_row, find_op
+from irflops.explaining.explanation import explain_op, find_op
 from irflops.readers import load
 from irflops.report.explanation import explanation_text, tensor_table, view_table
 from irflops.report.json_writer import encoded
@@ -41,10 +40,10 @@ def explain(path: str, op: str, format_: str, output: str | None, graph: str | N
     refuse_to_overwrite(output, [path])
     with sign_of_life(f"analyzing {short_path(path)}", quiet):
         analysis = analyze_graph(load(path, graph, max_size=max_size))
-        found = explained(analysis, find_op(analysis, op))
+        found = explain_op(analysis, find_op(analysis, op))
     with results_to(output) as stream:
         if format_ == "json":
-            stream.write(encoded(explanation_row(found)) + "\n")
+            stream.write(encoded(found.to_dict()) + "\n")
             return
         stream.write(explanation_text(found))
         for table in (tensor_table(found), view_table(found)):

@@ -11,7 +11,7 @@ from irflops.cli.tables import write_table
 from irflops.readers import load
 from irflops.report.json_writer import encoded
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
-from irflops.report.scaling import sample_table, scaling_facts, scaling_row, scaling_table
+from irflops.report.scaling import sample_table, scaling_facts, scaling_table
 from irflops.report.summary import short_path
 
 EPILOG = """\b
@@ -59,7 +59,7 @@ def scale(
         found = scaling(load(path, graph, max_size=max_size), shapes or None, symbol or "N")
     with results_to(output) as stream:
         if format_ == "json":
-            stream.write(encoded(scaling_row(found)) + "\n")
+            stream.write(encoded(found.to_dict()) + "\n")
             return
         if format_ == "csv":
             write_table(scaling_table(found), format_, stream)

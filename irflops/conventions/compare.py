@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 from irflops.analysis.analysis import Analysis
+from irflops.analysis.rows import Row
 from irflops.conventions.registry import CONVENTIONS, Answer, Convention, count
 from irflops.conventions.rows import plain
 from irflops.ir.certainty import Certainty
@@ -17,8 +17,6 @@ SCHEMA = "irflops.compare/1"
 """Name and version of the JSON form."""
 
 ADDS, LEAVES_OUT, OTHERWISE, ROUNDS = "adds", "leaves out", "counts otherwise", "rounds"
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +40,19 @@ class Reason:
         """What irflops' figure lacks to be the tool's."""
         return self.theirs - self.ours
 
+    def to_dict(self) -> Row:
+        """The reason as plain data."""
+        return {
+            "type": self.type,
+            "phase": self.phase.value if self.phase else None,
+            "effect": self.effect,
+            "count": self.count,
+            "irflops": self.ours,
+            "tool": plain(self.theirs),
+            "difference": plain(self.difference),
+            "formula": self.formula,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -59,6 +70,25 @@ class Comparison:
         """The convention that is compared."""
         return self.answer.convention
 
+    def to_dict(self) -> Row:
+        """The comparison as plain data, as the JSON of `irflops compare` has it."""
+        answer = self.answer
+        return {
+            "name": self.convention.name,
+            "tool": self.convention.tool,
+            "figure": self.convention.figure,
+            "unit": self.convention.unit,
+            "total": answer.total,
+            "raises": answer.raises,
+            "unknown": answer.unknown,
+            "compared_with": self.convention.basis,
+            "irflops": self.ours,
+            "certainty": self.certainty.value,
+            "ratio": None if answer.total is None or not self.ours else float(round(Fraction(answer.total, self.ours), 6)),
+            "source": answer.source,
+            "reasons": [reason.to_dict() for reason in self.reasons],
+        }
+
 
 @dataclass(slots=True)
 class _Tally:
@@ -71,7 +101,7 @@ class _Tally:
 Key = tuple[str, Phase | None]
 
 
-def compare(analysis: Analysis, conventions: Sequence[Convention] = CONVENTIONS) -> tuple[Comparison, ...]:
+def compare_analysis(analysis: Analysis, conventions: Sequence[Convention] = CONVENTIONS) -> tuple[Comparison, ...]:
     """Each convention beside irflops: `ours + sum(reason.difference) == answer.total`, exactly, wherever there is a total."""
     return tuple(_compared(analysis, count(convention, analysis.structure)) for convention in conventions)
 
@@ -160,37 +190,3 @@ def _by_kind(answer: Answer, kinds: Mapping[int, str]) -> dict[str, _Tally]:
             tally.count += 1
             tally.formulas[part.formula] = None
     return tallies
-
-
-def comparison_row(found: Comparison) -> Row:
-    """A comparison as plain data."""
-    answer = found.answer
-    return {
-        "name": found.convention.name,
-        "tool": found.convention.tool,
-        "figure": found.convention.figure,
-        "unit": found.convention.unit,
-        "total": answer.total,
-        "raises": answer.raises,
-        "unknown": answer.unknown,
-        "compared_with": found.convention.basis,
-        "irflops": found.ours,
-        "certainty": found.certainty.value,
-        "ratio": None if answer.total is None or not found.ours else float(round(Fraction(answer.total, found.ours), 6)),
-        "source": answer.source,
-        "reasons": [reason_row(reason) for reason in found.reasons],
-    }
-
-
-def reason_row(reason: Reason) -> Row:
-    """A reason as plain data."""
-    return {
-        "type": reason.type,
-        "phase": reason.phase.value if reason.phase else None,
-        "effect": reason.effect,
-        "count": reason.count,
-        "irflops": reason.ours,
-        "tool": plain(reason.theirs),
-        "difference": plain(reason.difference),
-        "formula": reason.formula,
-    }

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copyreg
 import difflib
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import fields, replace
+from functools import partial
+from typing import Any
 
 from irflops.conventions import calflops, deepspeed, flowflops, fvcore, ptflops, pytorch, thop, torchinfo, torchprofile, torchstat
 from irflops.conventions.count import Answer, Contribution, count
@@ -38,5 +42,14 @@ def convention_called(name: str) -> Convention:
     near = difflib.get_close_matches(name, BY_NAME, n=1)
     raise IrflopsError(f"there is no convention {name!r}", hint=f"did you mean {near[0]}?" if near else "irflops conventions lists them")
 
+
+def _reduced(convention: Convention) -> tuple[Callable[..., Convention], tuple[Any, ...]]:
+    """Conventions are pickled by name, since their rules are closures; one that is not in the list by its fields."""
+    if BY_NAME.get(convention.name) is convention:
+        return convention_called, (convention.name,)
+    return partial(Convention, **{field.name: getattr(convention, field.name) for field in fields(convention)}), ()
+
+
+copyreg.pickle(Convention, _reduced)
 
 __all__ = ["ALIASES", "BY_NAME", "CONVENTIONS", "Answer", "Contribution", "Convention", "Structure", "convention_called", "count"]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import Any
 
+from irflops.analysis.rows import Row
 from irflops.conventions.count import Answer
 from irflops.conventions.rule import Convention, Number, Rule
 from irflops.ir.graph import Graph
 from irflops.ir.tree import nearest, tree_of
-
-Row = dict[str, Any]
 
 
 def plain(value: Number) -> int | str:

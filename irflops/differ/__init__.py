@@ -20,6 +20,7 @@ from irflops.differ.prints import Prints
 from irflops.differ.result import Diff
 from irflops.differ.side import Side, side_of
 from irflops.differ.waterfall import with_costs
+from irflops.errors import IrflopsError, quoted
 from irflops.ir.graph import Module
 
 
@@ -27,17 +28,23 @@ def diff_analyses(old: Analysis, new: Analysis, *, ignore: Iterable[str] = ()) -
     """The edits that make the new graph of the old one.
 
     `ignore` holds words of IGNORABLE. Whatever the order of the two, they are aligned in one and the same: `diff_analyses(b, a)` is
-    `diff_analyses(a, b)` reversed.
+    `diff_analyses(a, b)` reversed. Errors: IrflopsError where `ignore` has another word.
     """
+    left_out = {kind for word in ignore for kind in _ignored(word)}
     aspects = aspects_of(old.graph, new.graph)
     sides = side_of(old, aspects), side_of(new, aspects)
     comparison, found = _fewest_edits(*sides, aspects)
-    left_out = {kind for word in ignore for kind in IGNORABLE[word]}
     edits = _in_order([edit for edit in found if edit.kind not in left_out], *sides)
     pairs = {sides[0].ops[a].name: sides[1].ops[b].name for a, b in comparison.pairs.items()}
     costed, follows = with_costs(edits, old, new, pairs)
     lacks = not_compared(old.graph, new.graph, aspects)
     return Diff(old, new, costed, follows, lacks, pairs, comparison.modules, dict(comparison.consequences()))
+
+
+def _ignored(word: str) -> Collection[str]:
+    if word not in IGNORABLE:
+        raise IrflopsError(f"no kind of change is called {quoted(word)}", hint=f"what can be ignored: {', '.join(IGNORABLE)}")
+    return IGNORABLE[word]
 
 
 def _fewest_edits(old: Side, new: Side, aspects: Aspects) -> tuple[Comparison, list[Edit]]:

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from irflops.analysis import notebook
 from irflops.analysis.analysis import Analysis
 from irflops.analysis.rows import Row, cost_row, flat
 from irflops.counting.cost import COST_NAMES, Cost
 from irflops.differ.edit import Consequence, Edit
-from irflops.differ.sums import Beside, modules, phases, totals, types
+from irflops.differ.sums import Beside, folded, modules, phases, totals, types
 from irflops.ir import plain
 from irflops.ir.graph import Module, Op
 
@@ -55,6 +56,22 @@ class Diff:
         yield "by_type", ({"type": row.key, "count": plain.change(*row.count)} | _beside_row(row) for row in types(self.old, self.new))
         yield "modules", (self._module_row(row) for row in modules(self.old, self.new, self.modules))
         yield "not_compared", list(self.not_compared)
+
+    def _repr_html_(self) -> str:
+        """The totals that changed and the edits, equal ones as one, as a notebook shows them."""
+        both = totals(self.old, self.new)
+        changed = [(name.replace("_", " "), old, new, new - old) for name, (old, new) in both.items() if old != new]
+        caption = f"{self.old.graph.name} and {self.new.graph.name}: {len(self.edits)} edits" + ("" if changed else ", all totals the same")
+        html = notebook.html_table(caption, ("cost", "old", "new", "change"), changed)
+        found = folded(self.edits)
+        if not found:
+            return html
+        left_out = f", {len(found) - notebook.ROWS} more below" if len(found) > notebook.ROWS else ""
+        shown = [
+            (item.edits[0].kind, item.times, item.place or "(graph)", item.cost.get("flops"), item.cost.get("params"))
+            for item in found[: notebook.ROWS]
+        ]
+        return html + notebook.html_table(f"what changed{left_out}", ("change", "times", "where", "FLOPs", "params"), shown)
 
     def _edit_row(self, edit: Edit) -> Row:
         return {

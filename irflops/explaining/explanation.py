@@ -9,17 +9,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from irflops.analysis.analysis import Analysis
-from irflops.analysis.rows import op_cost_row
+from irflops.analysis.rows import Row, op_cost_row
 from irflops.conventions.registry import CONVENTIONS, Answer, Convention, count
-from irflops.conventions.rows import plain
+from irflops.conventions.rows import plain as plain_number
 from irflops.counting.cost import Cost, OpCost
 from irflops.counting.infer import MISFIT, operand_type, view
 from irflops.errors import IrflopsError
+from irflops.ir import plain
 from irflops.ir.graph import AttrValue, Op, Operand, TensorType
-from irflops.ir.plain import finite
 from irflops.ir.signatures import signature
 from irflops.lifting.steps import Step
 from irflops.ops import BY_TYPE
@@ -42,8 +41,6 @@ FORMS = {
 }
 """What tells an operator's attributes, by form of graph."""
 
-Row = dict[str, Any]
-
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
@@ -60,6 +57,22 @@ class Tensor:
     bytes_read: int | None
     bytes_written: int | None
     """Traffic of one run; None where it cannot be known."""
+
+    def to_dict(self) -> Row:
+        """The tensor as plain data."""
+        return {
+            "role": self.role,
+            "arg": self.operand.arg,
+            "index": self.operand.index,
+            "lbn": self.operand.lbn,
+            "shape": plain.shape(self.type),
+            "dtype": plain.dtype(self.type),
+            "sbp": plain.sbp(self.operand),
+            "known_from": self.known_from,
+            "made_by": self.maker,
+            "bytes_read": self.bytes_read,
+            "bytes_written": self.bytes_written,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +93,10 @@ class View:
     value: int | str | None
     """Of all the operators of the contribution; None where the tool counts nothing for it, or ends with an exception."""
     why: str
+
+    def to_dict(self) -> Row:
+        """The view as plain data."""
+        return {"name": self.convention.name, "unit": self.convention.unit, "value": self.value, "why": self.why}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +128,39 @@ class Explanation:
     def cost(self) -> Cost:
         """The cost of all its runs."""
         return self.analysis.op_cost(self.index)
+
+    def to_dict(self) -> Row:
+        """The explanation as plain data, the JSON of `irflops explain --format json`."""
+        analysis, op = self.analysis, self.op
+        module = next((module for module in analysis.graph.modules if module.path == op.module), None)
+        cost = self.cost
+        total = analysis.total
+        return {
+            "schema": SCHEMA,
+            "source": {"path": analysis.graph.source.name, "format": analysis.graph.format},
+            "op": op.name,
+            "type": op.type,
+            "type_candidates": list(op.type_candidates),
+            "line": analysis.line(op),
+            "location": {"file": op.location.file, "line": op.location.line, "function": op.location.function} if op.location else None,
+            "module": {"path": op.module, "class": module.class_name if module else None, "text": module.text if module else None},
+            "phase": op.phase.value if op.phase else None,
+            "runs": op.runs,
+            "step": None if self.step is None else {"kind": self.step.kind, "ops": [analysis.graph.ops[i].name for i in self.step.ops]},
+            "tensors": [tensor.to_dict() for tensor in self.tensors],
+            "attributes": [{"name": a.name, "value": plain.finite(a.value), "known_from": a.known_from} for a in self.attributes],
+            "summary": self.rule.summary if self.rule else None,
+            "formula": self.rule.formula if self.rule else None,
+            "numbers": self.numbers,
+            "ignores": self.rule.ignores if self.rule else None,
+            "reason": self.found.reason,
+            "costs": op_cost_row(cost),
+            "shares": {
+                name: float(round(Fraction(cost.get(name), total.get(name)), 6)) if total.get(name) and cost.is_known(name) else None
+                for name in ("macs", "flops", "bytes_read", "bytes_written")
+            },
+            "conventions": [view.to_dict() for view in self.conventions],
+        }
 
 
 def find_op(analysis: Analysis, wanted: str) -> int:
@@ -145,7 +195,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
-def explain(analysis: Analysis, index: int, conventions: Sequence[Convention] = CONVENTIONS) -> Explanation:
+def explain_op(analysis: Analysis, index: int, conventions: Sequence[Convention] = CONVENTIONS) -> Explanation:
     """All that is known of the operator at a position of the graph."""
     op = analysis.graph.ops[index]
     types = analysis.inference.types
@@ -215,7 +265,7 @@ def _view(answer: Answer, op: Op, index: int, step: Step | None) -> View:
     for part in answer.contributions:
         if index in part.ops:
             together = f", for {part.type} as a whole ({len(part.ops)} operators)" if len(part.ops) > 1 else f", for {part.type}"
-            return View(convention, plain(part.value), part.formula + together)
+            return View(convention, plain_number(part.value), part.formula + together)
     if step is None:
         return View(convention, 0, "it computes nothing")
     if op.phase not in convention.phases:
@@ -315,57 +365,3 @@ def _value(term: Term, seen: OpView, cost: Cost) -> str | None:
     except (Unknowable, *MISFIT):
         return None
     return None if value is None else str(value)
-
-
-# ------------------------------------------------------------------ plain data
-
-
-def explanation_row(found: Explanation) -> Row:
-    """The JSON of `irflops explain`."""
-    analysis, op = found.analysis, found.op
-    module = next((module for module in analysis.graph.modules if module.path == op.module), None)
-    cost = found.cost
-    total = analysis.total
-    return {
-        "schema": SCHEMA,
-        "source": {"path": analysis.graph.source.name, "format": analysis.graph.format},
-        "op": op.name,
-        "type": op.type,
-        "type_candidates": list(op.type_candidates),
-        "line": analysis.line(op),
-        "location": {"file": op.location.file, "line": op.location.line, "function": op.location.function} if op.location else None,
-        "module": {"path": op.module, "class": module.class_name if module else None, "text": module.text if module else None},
-        "phase": op.phase.value if op.phase else None,
-        "runs": op.runs,
-        "step": None if found.step is None else {"kind": found.step.kind, "ops": [analysis.graph.ops[i].name for i in found.step.ops]},
-        "tensors": [_tensor_row(tensor) for tensor in found.tensors],
-        "attributes": [{"name": a.name, "value": finite(a.value), "known_from": a.known_from} for a in found.attributes],
-        "summary": found.rule.summary if found.rule else None,
-        "formula": found.rule.formula if found.rule else None,
-        "numbers": found.numbers,
-        "ignores": found.rule.ignores if found.rule else None,
-        "reason": found.found.reason,
-        "costs": op_cost_row(cost),
-        "shares": {
-            name: float(round(Fraction(cost.get(name), total.get(name)), 6)) if total.get(name) and cost.is_known(name) else None
-            for name in ("macs", "flops", "bytes_read", "bytes_written")
-        },
-        "conventions": [{"name": v.convention.name, "unit": v.convention.unit, "value": v.value, "why": v.why} for v in found.conventions],
-    }
-
-
-def _tensor_row(tensor: Tensor) -> Row:
-    type_ = tensor.type
-    return {
-        "role": tensor.role,
-        "arg": tensor.operand.arg,
-        "index": tensor.operand.index,
-        "lbn": tensor.operand.lbn,
-        "shape": list(type_.shape) if type_.shape is not None else None,
-        "dtype": type_.dtype.value[0] if type_.dtype is not None else None,
-        "sbp": [str(sbp) for sbp in tensor.operand.nd_sbp] if tensor.operand.nd_sbp is not None else None,
-        "known_from": tensor.known_from,
-        "made_by": tensor.maker,
-        "bytes_read": tensor.bytes_read,
-        "bytes_written": tensor.bytes_written,
-    }

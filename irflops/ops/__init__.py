@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import copyreg
+from collections.abc import Callable
+from dataclasses import fields
+from functools import partial
+from typing import Any
+
 from irflops.ops import (
     activation,
     adaptive_pool,
@@ -77,3 +83,18 @@ for _rule in RULES:
         if _op_type in BY_TYPE:
             raise TypeError(f"op type {_op_type} has two rules")
         BY_TYPE[_op_type] = _rule
+
+
+def _rule_of(op_type: str) -> OpRule:
+    return BY_TYPE[op_type]
+
+
+def _reduced(rule: OpRule) -> tuple[Callable[..., OpRule], tuple[Any, ...]]:
+    """Rules are pickled by name, since many hold closures; one that is not in the list by its fields."""
+    op_type = rule.op_types[0]
+    if BY_TYPE.get(op_type) is rule:
+        return _rule_of, (op_type,)
+    return partial(OpRule, **{field.name: getattr(rule, field.name) for field in fields(rule)}), ()
+
+
+copyreg.pickle(OpRule, _reduced)

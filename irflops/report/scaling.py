@@ -1,12 +1,8 @@
-"""How totals grow with a symbol: a line per total, as a table and as JSON. The polynomials come as they are; here they are spelled."""
+"""How totals grow with a symbol: a line per total, as a table."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from fractions import Fraction
-from typing import Any
-
-from irflops.analysis.scale import SCHEMA, Polynomial, Scaling, Total
+from irflops.analysis.scale import Scaling, Total
 from irflops.report.numbers import SIGNS, Figure
 from irflops.report.table import Column, Table
 
@@ -71,54 +67,7 @@ def sample_table(scaling: Scaling, *, every: bool = False) -> Table:
     return Table(name="samples", title=title, columns=columns, items=range(len(scaling.samples)), people=tuple(c.name for c in columns))
 
 
-def scaling_row(scaling: Scaling) -> dict[str, Any]:
-    """All of it as plain data, the JSON of contract `irflops.scale/1`."""
-    graph = scaling.graph
-    return {
-        "schema": SCHEMA,
-        "source": {"path": graph.source.name, "format": graph.format},
-        "graph": {"name": graph.name, "class": graph.class_name, "training": graph.training},
-        "symbol": scaling.symbol,
-        "captured": scaling.captured,
-        "inputs": dict(scaling.inputs),
-        "samples": list(scaling.samples),
-        "valid_for": {"start": scaling.captured, "step": scaling.step},
-        "notes": [{"code": note.code, "text": note.text} for note in scaling.notes],
-        "totals": {total.name: _total_row(total, scaling.symbol) for total in scaling.totals},
-    }
-
-
-def _total_row(total: Total, symbol: str) -> dict[str, Any]:
-    polynomial = total.polynomial
-    coefficients = None if polynomial is None else [[c.numerator, c.denominator] for c in polynomial.coefficients or (Fraction(0),)]
-    return {
-        "formula": None if polynomial is None else spelled(polynomial, symbol, group=""),
-        "degree": None if polynomial is None else polynomial.degree,
-        "coefficients": coefficients,
-        "values": list(total.values),
-        "certainty": total.certainty.value,
-    }
-
-
 def _formula(total: Total, symbol: str) -> str:
     if total.polynomial is None:
         return NOT_POLYNOMIAL
-    return SIGNS[total.certainty] + spelled(total.polynomial, symbol)
-
-
-def spelled(polynomial: Polynomial, symbol: str, *, group: str = ",") -> str:
-    """A polynomial as text, the highest power first.
-
-    >>> spelled(Polynomial((Fraction(5), Fraction(0), Fraction(-3, 2))), "N")
-    '-3/2 N^2 + 5'
-    """
-    terms: Sequence[tuple[int, Fraction]] = [(power, c) for power, c in enumerate(polynomial.coefficients) if c][::-1]
-    text = ""
-    for power, coefficient in terms:
-        sign = "-" if coefficient < 0 else "+"
-        text += f" {sign} " if text else "-" if coefficient < 0 else ""
-        factor = "" if power == 0 else symbol if power == 1 else f"{symbol}^{power}"
-        size = abs(coefficient)
-        number = f"{size.numerator:{group}}" + (f"/{size.denominator:{group}}" if size.denominator != 1 else "")
-        text += factor if factor and size == 1 else f"{number} {factor}".rstrip()
-    return text or "0"
+    return SIGNS[total.certainty] + total.polynomial.spelled(symbol)
