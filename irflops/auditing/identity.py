@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from irflops.ir.graph import Op, Phase
-
-_NUMBER = re.compile(r"-(\d{1,18})$")
 
 
 class Ordinals:
@@ -37,5 +34,4 @@ def _order(op: Op) -> tuple[bool, int, str]:
 
 def made_as(op: Op) -> int:
     """The number that OneFlow gave the op when it was made, -1 for ops without one."""
-    number = _NUMBER.search(op.name)
-    return int(number[1]) if number else -1
+    return op.number if op.number is not None else -1

@@ -92,9 +92,9 @@ def _pair_interface(alignment: Alignment) -> None:
     for kind in INTERFACE:
         old = [node for node, op in enumerate(alignment.old.ops) if op.type == kind]
         new = [node for node, op in enumerate(alignment.new.ops) if op.type == kind]
-        named = {alignment.new.plain_names[node]: node for node in reversed(new)}
+        named = {alignment.new.ops[node].stem: node for node in reversed(new)}
         for node in old:
-            other = named.get(alignment.old.plain_names[node])
+            other = named.get(alignment.old.ops[node].stem)
             if other is not None and alignment.is_free(node, other):
                 alignment.pair(node, other)
         for node, other in zip(
@@ -164,7 +164,7 @@ def _full_name(side: Side, node: int) -> Hashable:
 
 
 def _name_in_module(side: Side, node: int) -> Hashable:
-    return side.ops[node].module, side.plain_names[node]
+    return side.ops[node].module, side.ops[node].stem
 
 
 class _Rivals:
@@ -175,10 +175,7 @@ class _Rivals:
     """
 
     def __init__(self, alignment: Alignment, old: Sequence[int], new: Sequence[int]) -> None:
-        self._places = [
-            [(op.module.rpartition(".")[2], name) for op, name in zip(side.ops, side.plain_names, strict=True)]
-            for side in (alignment.old, alignment.new)
-        ]
+        self._places = [[(op.module.rpartition(".")[2], op.stem) for op in side.ops] for side in (alignment.old, alignment.new)]
         alone = [(ours[0], theirs[0]) for ours, theirs in _groups(alignment, old, new) if len(ours) == len(theirs) == 1]
         self._of_old = dict(alone)
         self._of_new = {b: a for a, b in alone}

@@ -17,6 +17,7 @@ from irflops.ir import plain
 from irflops.ir.edges import edges_of
 from irflops.ir.graph import Attrs, DType, Graph, Module, Op, Operand, Parameter, Phase, Placement, TensorType, VariableKind
 from irflops.ir.tree import nearest
+from irflops.readers.meaning.names import named
 from irflops.whatif.alternatives import recast
 
 _DTYPES = {dtype.value[0]: dtype for dtype in DType}
@@ -170,7 +171,7 @@ def _changed(op: Op, edits: Sequence[Edit], follows: Consequence | None) -> Op:
         op = _followed(op, follows)
     for edit in edits:
         op = _with(op, edit)
-    return op
+    return named(op)
 
 
 def _followed(op: Op, follows: Consequence) -> Op:

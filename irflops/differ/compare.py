@@ -16,7 +16,7 @@ from irflops.differ.pairing import Pairs
 from irflops.differ.presence import Presence, is_late, reads, unused_edits
 from irflops.differ.side import INTERFACE, SUM, Side, Slot
 from irflops.ir import plain
-from irflops.ir.graph import Op, TensorType, VariableKind, exact
+from irflops.ir.graph import Op, Role, TensorType, VariableKind, exact
 
 _CLOSED = {(VariableKind.TRAINABLE, VariableKind.FROZEN), (VariableKind.TRAINABLE, VariableKind.BUFFER)}
 """What becomes of a parameter that learns no more."""
@@ -148,8 +148,8 @@ class Comparison:
 
     def _stem(self, side: Side, node: int) -> str:
         """What a person called an operator: nothing where its name follows from its module and type, or from a variable's."""
-        op, name = side.ops[node], side.plain_names[node]
-        return "" if (op.type is not None and name == op.type) or op.name.startswith("Sys") or "." in name else name
+        op = side.ops[node]
+        return "" if op.stem == op.type or op.role is not Role.USER or "." in op.stem else op.stem
 
     # Edges
 

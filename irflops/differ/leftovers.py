@@ -85,7 +85,7 @@ def _ordinals(side: Side, taken: Pairs, module: Callable[[Op], str]) -> dict[Has
     for node, op in enumerate(side.ops):
         if op.type == "variable" or node in taken:
             continue
-        key = module(op), side.plain_names[node], op.type
+        key = module(op), side.ops[node].stem, op.type
         found[key, seen[key]] = node
         seen[key] += 1
     return found

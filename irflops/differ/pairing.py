@@ -30,7 +30,7 @@ class Alignment:
 
     def have_one_place(self, a: int, b: int) -> bool:
         """Whether two operators stand in modules of one path, and are called the same but for counters."""
-        return self.old.ops[a].module == self.new.ops[b].module and self.old.plain_names[a] == self.new.plain_names[b]
+        return self.old.ops[a].module == self.new.ops[b].module and self.old.ops[a].stem == self.new.ops[b].stem
 
     def is_done(self) -> bool:
         """Whether on one of the sides every operator has a counterpart, variables and their updates aside."""

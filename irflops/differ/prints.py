@@ -43,7 +43,7 @@ def _before(side: Side, numbers: Numbers, labels: Sequence[int], shapes: bool) -
         if op.type == "variable":
             prints[node] = numbers.of(_leaf(side, node, shapes))
         elif op.type in INTERFACE and not side.slots[node]:
-            prints[node] = numbers.of((op.type, side.plain_names[node]))
+            prints[node] = numbers.of((op.type, side.ops[node].stem))
         else:
             read = tuple(sorted((s.arg, s.index, 0 if s.producer is None else prints[s.producer], s.blob) for s in side.slots[node]))
             prints[node] = numbers.of((labels[node], () if op.type == "learning_rate_schedule" else read))
@@ -56,7 +56,7 @@ def _behind(side: Side, numbers: Numbers, labels: Sequence[int], shapes: bool) -
     for node in reversed(side.order):
         op = side.ops[node]
         if op.type == "output":
-            prints[node] = numbers.of(("output", side.plain_names[node]))
+            prints[node] = numbers.of(("output", side.ops[node].stem))
             continue
         readers = sorted(
             (prints[reader], side.slots[reader][slot].arg, side.slots[reader][slot].index, side.slots[reader][slot].blob)
@@ -77,7 +77,7 @@ def weights(side: Side, node: int, shapes: bool) -> tuple[Hashable, ...]:
 
 def _near(side: Side, numbers: Numbers, labels: Sequence[int]) -> list[int]:
     """A node by itself."""
-    return [numbers.of((labels[node], side.plain_names[node] if op.type in INTERFACE else None)) for node, op in enumerate(side.ops)]
+    return [numbers.of((labels[node], side.ops[node].stem if op.type in INTERFACE else None)) for node, op in enumerate(side.ops)]
 
 
 def _farther(side: Side, numbers: Numbers, prints: Sequence[int]) -> list[int]:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from irflops.analysis.analysis import Analysis
 from irflops.counting.infer import operand_type
 from irflops.differ.forms import Aspects
-from irflops.ir.graph import Graph, Op, TensorType
+from irflops.ir.graph import Graph, Op, Role, TensorType
 from irflops.ir.order import run_order
-
-_BOXING = re.compile(r"^Sys(?:tem)?-Boxing-")
-_COUNTER = re.compile(r"-\d+(?=$|/|_out)|_\d+$")
-_INTERFACE = re.compile(r"^_.*?_(?=(?:input|output)\.)")
 
 MOST = 64
 """Neighbours of a node that are looked at on either side where all would be too many: a tensor may be read by thousands."""
@@ -50,7 +45,6 @@ class Side:
     order: Sequence[int]
     """Nodes, producers before consumers."""
     by_name: Mapping[str, int]
-    plain_names: Sequence[str]
     updates: Mapping[int, int]
     """Operators that update a variable, by node that variable."""
     places: dict[int, dict[tuple[str, int], Slot]] = field(default_factory=dict)
@@ -84,7 +78,7 @@ def side_of(analysis: Analysis, aspects: Aspects) -> Side:
                 consumers[slot.producer].append((node, number))
     order = run_order([[slot.producer for slot in found if slot.producer is not None] for found in slots])
     by_name = {op.name: node for node, op in enumerate(ops)}
-    return Side(analysis, tuple(ops), slots, consumers, order, by_name, [plain_name(op) for op in ops], _updates(ops, slots))
+    return Side(analysis, tuple(ops), slots, consumers, order, by_name, _updates(ops, slots))
 
 
 def _updates(ops: Sequence[Op], slots: Sequence[Sequence[Slot]]) -> dict[int, int]:
@@ -117,7 +111,7 @@ def readers(side: Side, node: int) -> list[int]:
 
 def is_boxing(op: Op) -> bool:
     """Whether an operator only hands a tensor on in another sbp or placement; printed graphs alone show these."""
-    return op.type == "identity" and len(op.inputs) == 1 and len(op.outputs) == 1 and _BOXING.match(op.name) is not None
+    return op.role is Role.BOXING and len(op.inputs) == 1 and len(op.outputs) == 1
 
 
 def boxed_in(ops: Sequence[Op]) -> dict[str, str]:
@@ -179,13 +173,3 @@ def _with_merged_sums(ops: list[Op], slots: list[tuple[Slot, ...]]) -> tuple[lis
         return tuple(replace(slot, producer=number.get(slot.producer) if slot.producer is not None else None) for slot in found)
 
     return [ops[node] for node in kept], [renumbered(terms(node) if ops[node].type == SUM else slots[node]) for node in kept]
-
-
-def plain_name(op: Op) -> str:
-    """An operator's name without its module, its counters and the graph's own name: what a person called it, or a pass of OneFlow's."""
-    name = op.name
-    if op.type in INTERFACE:
-        return _INTERFACE.sub("", name)
-    if op.module and name.startswith(op.module):
-        name = name[len(op.module) :].lstrip(".-")
-    return _COUNTER.sub("", name)

@@ -138,6 +138,19 @@ class Phase(enum.Enum):
     SYSTEM = "system"
 
 
+class Role(enum.Enum):
+    """Who made an operator, and whether it only moves tensors between devices."""
+
+    USER = "user"
+    """The user's code, or OneFlow's autograd for it."""
+    SYSTEM = "system"
+    """A pass of OneFlow's: optimizer, loss scale, clipping, schedules, recomputation, pipelines."""
+    BOXING = "boxing"
+    """A pass of OneFlow's, to hand a tensor on as it is, in another sbp or on other devices; printed graphs alone show these."""
+    COLLECTIVE = "collective"
+    """A pass of OneFlow's, to hand a tensor on in another sbp by an operation of NCCL that stands in the graph."""
+
+
 class VariableKind(enum.Enum):
     """What a variable is for."""
 
@@ -250,6 +263,12 @@ class Op:
     """Whether the dump leaves its operands out (`...`) and nothing tells them."""
     hidden: bool = False
     """Whether the dump has it nowhere: it is known from what reads it alone."""
+    number: int | None = None
+    """OneFlow's counter when it was made, which is the same in every form; None where its name has none."""
+    role: Role = Role.USER
+    """Who made it."""
+    stem: str = ""
+    """Its name without module, counters and the graph's own name: its op type, where nobody called it otherwise."""
     readings: tuple[tuple[Operand, ...], ...] = ()
     """Every set of operands that it may have, where the form does not tell which; `inputs` is the first of them."""
 

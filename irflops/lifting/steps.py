@@ -7,7 +7,6 @@ it, a mean, a layer, group or instance norm. Every operator belongs to one step.
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -51,7 +50,6 @@ _ROUNDING = 1e-6
 """By how much a factor that is written in 32 bits may be off."""
 
 _DATA_ARGS = ("x", "in", "a", "input_tensor", "input", "query")
-_COUNTER = re.compile(r"-(\d+)$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +106,8 @@ class Step:
 
     @property
     def number(self) -> int:
-        """OneFlow's counter in the operator's name, by which the operators stand in a job; 0 without one."""
-        match = _COUNTER.search(self.op.name)
-        return int(match[1]) if match else 0
+        """OneFlow's counter, by which the operators stand in a job; 0 without one."""
+        return self.op.number or 0
 
 
 class _Readers(NamedTuple):

@@ -107,7 +107,7 @@ def _edge(edit: Edit, op: Op) -> str:
 
 
 def _interface(edit: Edit, op: Op) -> str:
-    name = op.name.rpartition("put.")[2].partition("_")[0]
+    name = op.stem.partition(".")[2].partition("_")[0]
     detail = edit.detail
     if "present" in detail:
         return f"{'+' if edit.new is not None else MINUS} {op.type} {name} {_shape(detail['shape'])}"

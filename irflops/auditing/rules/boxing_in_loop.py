@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from irflops.auditing.facts import Facts, Use
 from irflops.auditing.finding import Measure, Severity
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
-from irflops.ir.graph import NdSbp, Operand, Phase
+from irflops.ir.graph import NdSbp, Operand, Phase, Role
 
-_BOXING = re.compile(r"^Sys(?:tem)?-.*Boxing")
 _LEVEL = re.compile(r"(?<![^.])\d+(?![^.])")
 """A level of a module path that is a number: one of a list of siblings."""
 
@@ -23,7 +22,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     known: dict[str, NdSbp | None] = {}
     moved = 0
     for op in facts.graph.ops:
-        if op.placement is None or len(op.placement.ranks) < 2 or op.phase not in _PHASES or _BOXING.match(op.name):
+        if op.placement is None or len(op.placement.ranks) < 2 or op.phase not in _PHASES or op.role is Role.BOXING:
             continue
         for operand in op.inputs:
             made = _made(operand, facts, known)
@@ -79,7 +78,7 @@ def _made(operand: Operand, facts: Facts, known: dict[str, NdSbp | None]) -> NdS
     while lbn not in known:
         passed.append(lbn)
         producer = facts.graph.producers.get(lbn)
-        if producer is None or not _BOXING.match(producer.name) or len(producer.inputs) != 1:
+        if producer is None or producer.role is not Role.BOXING or len(producer.inputs) != 1:
             known[lbn] = facts.results[lbn].nd_sbp if producer is not None else None
         else:
             lbn = producer.inputs[0].lbn

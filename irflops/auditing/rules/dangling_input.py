@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from irflops.auditing.facts import Facts
 from irflops.auditing.finding import Measure, Severity
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
-
-_LEFT_OUT = ("System-", "Sys-", "OneFlow-System-")
-"""How the names of ops begin that OneFlow's passes make; a printed graph shows some of them only where they are read."""
+from irflops.ir.graph import Role
 
 
 def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
@@ -18,7 +16,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     for op in facts.graph.ops:
         if not facts.is_hidden(op):
             continue
-        if op.name.startswith(_LEFT_OUT):
+        if op.role is not Role.USER:  # a printed graph shows some of OneFlow's own only where they are read
             left_out += 1
             continue
         reader = next(facts.uses(op)).op

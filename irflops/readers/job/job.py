@@ -196,10 +196,8 @@ class _Job:
             stem = kind if kind is not None else next((field for field in unknown if field.endswith("_conf")), None)
             op_type = stem.removesuffix("_conf") if stem is not None else None
             inputs, outputs = self._system_tensors(name, body, signature, span)
-        draft = Draft(
-            name, op_type, inputs, outputs, placement=self.placements.get(name), number=resolved.number, recompute=resolved.recompute
-        )
-        draft.gradient = resolved.gradient
+        draft = Draft(name, op_type, inputs, outputs, placement=self.placements.get(name), number=resolved.number, role=resolved.role)
+        draft.recompute, draft.gradient = resolved.recompute, resolved.gradient
         draft.candidates = resolved.types if op_type is None else ()
         draft.elided = kind is None
         draft.module = named_module(name, op_type, resolved)

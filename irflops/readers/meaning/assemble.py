@@ -8,6 +8,7 @@ from irflops.errors import GraphError, Source, Span, error_at, quoted
 from irflops.ir.edges import Edges, edges_of
 from irflops.ir.graph import Note, Op, Operand, VariableKind
 from irflops.readers.meaning.draft import Draft
+from irflops.readers.meaning.names import stem_of
 from irflops.readers.meaning.phase import assign_phases
 from irflops.readers.meaning.resolve import is_folded_variable, resolve
 from irflops.readers.meaning.runs import assign_runs
@@ -39,7 +40,9 @@ def add_hidden_sources(drafts: list[Draft], declared: Mapping[str, VariableKind]
                 types = ("variable",) if name in declared else resolved.types
                 op_type = types[0] if len(types) == 1 else None
                 elided = op_type not in _WHOLE_WITHOUT_OPERANDS
-                hidden[name] = Draft(name, op_type, (), (result,), candidates=types, number=resolved.number, elided=elided, hidden=True)
+                own = Draft(name, op_type, (), (result,), candidates=types, elided=elided, hidden=True)
+                own.number, own.role = resolved.number, resolved.role
+                hidden[name] = own
     drafts.extend(hidden.values())
     return [name for name in hidden if name in declared]
 
@@ -175,5 +178,8 @@ def freeze(draft: Draft) -> Op:
         draft.kind_source,
         draft.elided,
         draft.hidden,
+        draft.number,
+        draft.role,
+        stem_of(draft.name, draft.type, draft.module, draft.number),
         draft.readings,
     )

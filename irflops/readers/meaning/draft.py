@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from irflops.ir.graph import NO_ATTRS, Attrs, Location, Operand, Phase, Placement, VariableKind
+from irflops.ir.graph import NO_ATTRS, Attrs, Location, Operand, Phase, Placement, Role, VariableKind
 
 
 @dataclass(slots=True)
@@ -24,6 +24,7 @@ class Draft:
     location: Location | None = None
     candidates: tuple[str, ...] = ()
     number: int | None = None
+    role: Role = Role.USER
     recompute: bool = False
     gradient: bool = False
     """Whether its name is that of a gradient operator, as in OneFlow 0.8.0."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from irflops.ir.edges import Edges
-from irflops.ir.graph import Phase, VariableKind
+from irflops.ir.graph import Phase, Role, VariableKind
 from irflops.ir.signatures import signature
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.seed import Seed, find_seed
@@ -17,8 +17,7 @@ _OPTIMIZER_NAME = re.compile(
     r"^Sys(?:tem)?-(?:Train-)?(?:ClipGradient|DynamicLossScale|(?:Model)?DiffScale|RegularizeGradient)"
     r"|_scale_initial_diff$|_grad_Scale$|(?:adam|lamb)_bias_correction_factor[12]$"
 )
-_BOXING_NAME = re.compile(r"^Sys(?:tem)?-.*Boxing")
-_SYSTEM_NAME = re.compile(r"^System-Train-|^System-ZeRO-ParallelCast-|^Sys(?:tem)?-.*Boxing")
+_SYSTEM_NAME = re.compile(r"^System-Train-|^System-ZeRO-ParallelCast-")
 
 
 @cache
@@ -61,7 +60,7 @@ def _named_phase(draft: Draft) -> Phase | None:
         return Phase.OPTIMIZER
     if draft.type == "variable":
         return Phase.OPTIMIZER if draft.kind is VariableKind.OPTIMIZER_STATE and state_suffix(draft.name) else None
-    if draft.type in ("input", "output", "learning_rate_schedule") or _SYSTEM_NAME.search(draft.name):
+    if draft.type in ("input", "output", "learning_rate_schedule") or draft.role is Role.BOXING or _SYSTEM_NAME.search(draft.name):
         return Phase.SYSTEM
     return Phase.BACKWARD if draft.gradient else None
 
@@ -97,8 +96,7 @@ def _mark_servants(drafts: list[Draft], edges: Edges, after: int) -> None:
         for_later = bool(consumers) and all(serves[consumer] for consumer in consumers)
         if draft.phase is None and draft.number is not None and draft.number > after and for_later:
             draft.phase = Phase.BACKWARD
-        boxed = draft.phase is Phase.SYSTEM and _BOXING_NAME.search(draft.name) is not None
-        serves[index] = for_later if boxed else draft.phase in later
+        serves[index] = for_later if draft.role is Role.BOXING else draft.phase in later
 
 
 def _mark_unnumbered(drafts: list[Draft], edges: Edges) -> None:
@@ -118,7 +116,7 @@ def _real_consumers(drafts: list[Draft], edges: Edges, index: int) -> list[int]:
     waiting = list(edges.read_by[index])
     while waiting:
         consumer = waiting.pop()
-        if _BOXING_NAME.search(drafts[consumer].name):
+        if drafts[consumer].role is Role.BOXING:
             waiting += edges.read_by[consumer]
         else:
             found.append(consumer)

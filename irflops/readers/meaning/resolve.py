@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from irflops.ir.graph import Role
 from irflops.readers.meaning.gradients import PREFIX as GRADIENT_PREFIX
 from irflops.readers.meaning.gradients import gradient_of_any, gradient_parts, readings
+from irflops.readers.meaning.updates import is_update_name, state_suffix
 
 RECOMPUTE_PREFIXES = ("Sys-Checkpointing-Fake-Fw-Op_", "OneFlow-System-Checkpointing-Fake-Fw-Op_", "OneFlow-System-Checkpointing-")
 
@@ -115,6 +117,9 @@ _GROUPED_TYPES = frozenset({"matmul", "broadcast_matmul", "fused_matmul_bias"})
 
 _USER = re.compile(r"^(?:(?P<path>.*)-)?(?P<type>[A-Za-z][A-Za-z0-9_]*)-(?P<number>\d+)$", re.DOTALL)
 _NUMBER = re.compile(r"-(\d+)$")
+_SYSTEM = ("System-", "Sys-", "OneFlow-System-")
+"""How names begin that passes of OneFlow's give."""
+_MOVES = re.compile(r"^Sys(?:tem)?-(Boxing|NCCL-Logical)-")
 _INTERFACE = re.compile(r"^_.+_(input|output)\.\d[\w.]*$|^_.+-(input|output)_\d+$", re.DOTALL)
 
 
@@ -134,14 +139,22 @@ class Resolved(NamedTuple):
     """The operands in printed order where the name tells another than the type does, else none."""
     rewritten: bool = False
     """Whether an MLIR pass made it in another one's place: what the module tells of that one need not hold."""
+    role: Role = Role.USER
 
 
 def resolve(name: str, operands: int) -> Resolved:
     """Reads a name; `operands` is the number of operand arguments, which tells some of OneFlow's own operators apart."""
     for prefix in RECOMPUTE_PREFIXES:
         if name.startswith(prefix):
-            return _resolved(name[len(prefix) :], operands)._replace(recompute=True)
-    return _resolved(name, operands)
+            return _resolved(name[len(prefix) :], operands)._replace(recompute=True, role=Role.SYSTEM)
+    found = _resolved(name, operands)
+    return found._replace(role=_role(name)) if name.startswith(_SYSTEM) else found
+
+
+def _role(name: str) -> Role:
+    """The role of an operator whose name a pass of OneFlow's began."""
+    kind = _MOVES.match(name)
+    return Role.SYSTEM if kind is None else Role.BOXING if kind[1] == "Boxing" else Role.COLLECTIVE
 
 
 def _resolved(name: str, operands: int) -> Resolved:
@@ -153,19 +166,19 @@ def _resolved(name: str, operands: int) -> Resolved:
             return gradient
     types = _own_types(name, operands)
     if types:
-        return Resolved(types, None, count)
+        return Resolved(types, None, count, role=Role.SYSTEM)
     if is_folded_variable(name):
         return Resolved(("variable",), "", None)
     rewritten = _rewritten(name)
     if rewritten is not None:
         return rewritten
     user = _USER.match(name)
-    if user is not None and not name.startswith(("System-", "Sys-", "OneFlow-System-")):
+    if user is not None and not name.startswith(_SYSTEM):
         return Resolved((user["type"],), user["path"] or "", count)
     interface = _INTERFACE.match(name)
     if interface is not None:
         return Resolved((interface[1] or interface[2],), "", None)
-    return Resolved((), None, count)
+    return Resolved((), None, count, role=Role.SYSTEM if is_update_name(name) or state_suffix(name) is not None else Role.USER)
 
 
 def _gradient(name: str, operands: int) -> Resolved | None:

@@ -161,8 +161,8 @@ class _Module:
         inputs = tuple(self._operands(raw, slots.operands, span))
         outputs = tuple(self._results(raw, name, slots.results, span, op_type, inputs))
         attrs = NO_ATTRS if mnemonic in NO_USER_OPS else attrs_of(raw)
-        draft = Draft(name, op_type, *as_in_job(op_type, inputs, outputs), number=resolved.number, recompute=resolved.recompute)
-        draft.gradient = resolved.gradient
+        draft = Draft(name, op_type, *as_in_job(op_type, inputs, outputs), number=resolved.number, role=resolved.role)
+        draft.recompute, draft.gradient = resolved.recompute, resolved.gradient
         draft.candidates = resolved.types if op_type is None else ()
         draft.attrs = self.shared.setdefault(attrs, attrs)
         draft.placement = self._placement(raw, span)

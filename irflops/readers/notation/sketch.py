@@ -118,7 +118,8 @@ class _Drawing:
             name = f"_g_{call.op_type}.0.0_{number}"
         nd_sbp = _nd_sbp(match["sbp"]) if match["sbp"] else None
         draft = Draft(name, call.op_type, self._operands(call, read, wanted), (), Attrs(attrs), _placement(match["hierarchy"]), module)
-        draft.start, draft.end, draft.number = start, end, number
+        draft.start, draft.end = start, end
+        draft.number = number if name.endswith(f"-{number}") else None
         results = [(arg, i, type_) for arg, types in call.outputs.items() for i, type_ in enumerate(types)]
         if len(names) != len(results):
             raise self._error(f"{len(names)} names for {len(results)} results", start)

@@ -53,6 +53,7 @@ def draft_of(raw: RawOp, *, old: bool = False) -> Draft:
         placement=raw.placement,
         candidates=types,
         number=resolved.number,
+        role=resolved.role,
         recompute=resolved.recompute,
         gradient=resolved.gradient,
         attrs=_SILU if has_activation(raw.name) else NO_ATTRS,
