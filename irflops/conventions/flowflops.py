@@ -152,6 +152,8 @@ def _conv(part: Part) -> Number:
     attrs = part.op.attrs
     strides, padding, size = attrs.get("strides"), attrs.get("padding_before"), kernel[2:]
     if isinstance(strides, tuple) and isinstance(padding, tuple):
+        if not len(data) - 2 == len(size) == len(padding) == len(strides):
+            raise Unknown("strides and padding do not have the axes of in and weight")
         extents = [
             (extent - k + 2 * int(p)) // int(s) + 1  # type: ignore[arg-type]  # lists of integers, as the op type has them
             for extent, k, p, s in zip(data[2:], size, padding, strides, strict=True)

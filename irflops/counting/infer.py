@@ -12,8 +12,8 @@ from irflops.ops.op_view import OpView
 from irflops.ops.rule import OpRule
 from irflops.ops.work import Unknowable
 
-MISFIT = (ValueError, LookupError, ArithmeticError)
-"""What a rule raises on operands that cannot go together: by name, or by running out of dimensions."""
+MISFIT = ValueError
+"""What a rule raises on operands and attributes that cannot go together, saying how. Anything else is a bug, and shows as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ def infer(graph: Graph) -> Inference:
 
 
 def misfit_text(op_type: str, error: Exception) -> str:
-    """What a rule said of tensors that cannot go together; running out of dimensions has no words of its own."""
-    return f"{op_type}: {error}" if type(error) is ValueError else f"{op_type}: its tensors have other dimensions than it takes"
+    """What a rule said of tensors that cannot go together."""
+    return f"{op_type}: {error}"
 
 
 def is_count(value: object) -> bool:

@@ -142,7 +142,7 @@ def inferred(op: Op, types: Mapping[str, TensorType]) -> list[TensorType] | None
         return None
     try:
         slots = asked(rule, view(op, op.type, types))
-    except (Unknowable, *MISFIT):
+    except (Unknowable, MISFIT):
         return None
     return [slots.get((result.arg, result.index), TensorType()) for result in op.outputs]
 
@@ -161,7 +161,7 @@ def _resized(side: Side, op: Op, other: Side, changed: Op, changes: Changes) -> 
             for answer in rule.resized(was, asked, changes)
             if all(changed.attrs.get(name) == value for name, value in answer.items())
         ]
-    except (Unknowable, *MISFIT):
+    except (Unknowable, MISFIT):
         return set()
     return {name for answer in answers for name in answer}
 

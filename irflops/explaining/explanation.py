@@ -220,7 +220,7 @@ def _traffic(rule: OpRule | None, seen: OpView) -> Traffic | None:
         return None
     try:
         return rule.traffic(seen)
-    except (Unknowable, *MISFIT):
+    except (Unknowable, MISFIT):
         return None
 
 
@@ -295,7 +295,7 @@ def _first_of(*terms: Term) -> Term:
         for one in terms:
             try:
                 return one(seen, cost)
-            except (Unknowable, *MISFIT):
+            except (Unknowable, MISFIT):
                 continue
         return None
 
@@ -341,7 +341,7 @@ def numbers(formula: str, seen: OpView, cost: Cost) -> str:
     def size(match: re.Match[str]) -> str:
         try:
             elements = seen.numel(match[2])
-        except Unknowable:
+        except (Unknowable, MISFIT):
             return match[0]
         return f"{match[1]} * {elements}" if match[1] else str(elements)
 
@@ -362,6 +362,6 @@ def numbers(formula: str, seen: OpView, cost: Cost) -> str:
 def _value(term: Term, seen: OpView, cost: Cost) -> str | None:
     try:
         value = term(seen, cost)
-    except (Unknowable, *MISFIT):
+    except (Unknowable, MISFIT):
         return None
     return None if value is None else str(value)

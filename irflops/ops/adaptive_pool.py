@@ -8,7 +8,7 @@ from irflops.ir.graph import DType, TensorType
 from irflops.ops.op_view import OpView
 from irflops.ops.readings import spatial_sizes
 from irflops.ops.rule import Example, OpRule
-from irflops.ops.shapes import Inferred, results_like
+from irflops.ops.shapes import Inferred, present, results_like
 from irflops.ops.traffic import moves, touch_all
 from irflops.ops.window import with_extents
 from irflops.ops.work import Work
@@ -16,14 +16,14 @@ from irflops.ops.work import Work
 
 def adaptive_pool_shape(op: OpView) -> Inferred:
     """The spatial extents of `output_size`; its first one also stands for those that it does not have."""
-    x, sizes = op.shape("x"), op.ints("output_size")
+    x, sizes = op.shape("x", at_least=3), op.ints("output_size")
     first = 1 if op.attrs.get("data_format") == "channels_last" else 2  # OneFlow 0.9.0 has no such attribute here
     axes = range(first, first + len(x) - 2)
     if not sizes:
         raise ValueError("output_size is empty")
     out = with_extents(x, axes, [sizes[i] if i < len(sizes) else sizes[0] for i in range(len(axes))])
     results = {"y": TensorType(out, op.input("x").dtype), "index": TensorType(out, DType.INT64)}
-    return {arg: results[arg] for arg in op.output_args}
+    return present(op, results)
 
 
 def taps(data: tuple[int, ...], pooled: tuple[int, ...]) -> int:

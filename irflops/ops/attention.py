@@ -21,7 +21,7 @@ def _softmax_of_scores(scores: int, rows: int) -> int:
 
 def flash_shape(op: OpView) -> Inferred:
     """Results like query; the logarithm of each row's sum and the random state for the gradient."""
-    (batch, length, heads, width), key = op.shape("query"), op.shape("key")
+    (batch, length, heads, width), key = op.shape("query", rank=4), op.shape("key", rank=4)
     if op.shape("value") != key or key[0] != batch or key[3] != width or heads % max(key[2], 1):
         raise ValueError(f"query {op.shape('query')}, key {key} and value {op.shape('value')} do not go together")
     sums, state = TensorType((batch, heads, length), DType.FLOAT32), TensorType((2,), DType.UINT64)
@@ -30,9 +30,9 @@ def flash_shape(op: OpView) -> Inferred:
 
 def flash_cost(op: OpView) -> Work:
     """Two products and a softmax between them."""
-    batch, length, heads, width = op.shape("query")
+    batch, length, heads, width = op.shape("query", rank=4)
     rows = batch * length * heads
-    scores = rows * op.shape("key")[1]
+    scores = rows * op.shape("key", rank=4)[1]
     position_bias = 2 * scores if op.inputs("alibi_slopes_") else 0
     arithmetic = scores + position_bias + _softmax_of_scores(scores, rows) + rows
     return Work(macs=2 * scores * width, arithmetic=arithmetic, transcendentals=scores + rows)
@@ -45,9 +45,9 @@ def flash_grad_shape(op: OpView) -> Inferred:
 
 def flash_grad_cost(op: OpView) -> Work:
     """The scores again and the four products of the gradients."""
-    batch, length, heads, width = op.shape("query")
+    batch, length, heads, width = op.shape("query", rank=4)
     rows = batch * length * heads
-    scores = rows * op.shape("key")[1]
+    scores = rows * op.shape("key", rank=4)[1]
     position_bias = 2 * scores if op.inputs("alibi_slopes_") else 0
     arithmetic = 5 * scores + position_bias + rows * (2 * width - 1)
     return Work(macs=5 * scores * width, arithmetic=arithmetic, transcendentals=scores)
@@ -55,8 +55,8 @@ def flash_grad_cost(op: OpView) -> Work:
 
 def query_mul_key_shape(op: OpView) -> Inferred:
     """The operand holds query, key and value of each head one after the other: [length, batch, heads * 3 * head_size]."""
-    length, batch, width = op.shape("hidden_states")
-    head_size, dtype = op.integer("head_size"), op.input("hidden_states").dtype
+    length, batch, width = op.shape("hidden_states", rank=3)
+    head_size, dtype = op.integer("head_size", least=1), op.input("hidden_states").dtype
     if width % (3 * head_size):
         raise ValueError(f"hidden_states {op.shape('hidden_states')} does not hold heads of 3 x {head_size}")
     heads = width // (3 * head_size)
@@ -66,7 +66,7 @@ def query_mul_key_shape(op: OpView) -> Inferred:
 
 def query_mul_key_cost(op: OpView) -> Work:
     """A product of query and key; value is copied."""
-    return Work(macs=op.numel("query_mul_key") * op.shape("value")[-1])
+    return Work(macs=op.numel("query_mul_key") * op.shape("value", rank=4)[-1])
 
 
 def query_mul_key_grad_shape(op: OpView) -> Inferred:
@@ -76,7 +76,7 @@ def query_mul_key_grad_shape(op: OpView) -> Inferred:
 
 def query_mul_key_grad_cost(op: OpView) -> Work:
     """A product for query and one for key."""
-    return Work(macs=2 * op.numel("query_mul_key_grad") * op.shape("value_grad")[-1])
+    return Work(macs=2 * op.numel("query_mul_key_grad") * op.shape("value_grad", rank=4)[-1])
 
 
 def _extents(op: OpView, arg: str, known: Mapping[str, int]) -> dict[str, int]:
@@ -92,9 +92,11 @@ def _extents(op: OpView, arg: str, known: Mapping[str, int]) -> dict[str, int]:
         if len(part) == 1:
             extents[part] = extent
             continue
-        packed = extent // int(re.sub(r"\D", "", part) or 1)
+        packed = extent // max(int(re.sub(r"\D", "", part) or 1), 1)
         given, sought = ("K", "H") if "K" in known and "H" not in known else ("H", "K")
         extents[sought] = packed // max(extents[given], 1)
+    if not set("BMHK") <= extents.keys():
+        raise ValueError(f"{arg}_layout {layout} does not tell batch B, length M, heads H and head size K")
     return extents
 
 

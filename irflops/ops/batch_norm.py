@@ -5,7 +5,7 @@ from __future__ import annotations
 from irflops.ir.graph import DType, TensorType
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Example, OpRule
-from irflops.ops.shapes import Inferred
+from irflops.ops.shapes import Inferred, normal_axis, present
 from irflops.ops.traffic import Traffic, moves, touch_all
 from irflops.ops.work import Work
 
@@ -32,7 +32,7 @@ def batch_norm_shape(op: OpView) -> Inferred:
         results["reserve_space"] = TensorType((None,), DType.CHAR)  # cuDNN alone knows its size
     elif "reserve_space" in op.output_args:
         results["reserve_space"] = TensorType((-(-op.numel("x") // 32),), DType.INT32)
-    return {arg: results[arg] for arg in op.output_args}
+    return present(op, results)
 
 
 def batch_norm_cost(op: OpView) -> Work:
@@ -56,7 +56,7 @@ _training_traffic = moves(in_place=("moving_mean", "moving_variance"))
 def batch_norm_grad_shape(op: OpView) -> Inferred:
     """Each gradient like what it is for."""
     results = {"dx": op.input("x"), "addend_diff": op.input("x"), "gamma_diff": op.input("gamma"), "beta_diff": op.input("gamma")}
-    return {arg: results[arg] for arg in op.output_args}
+    return present(op, results)
 
 
 def batch_norm_grad_cost(op: OpView) -> Work:
@@ -66,7 +66,8 @@ def batch_norm_grad_cost(op: OpView) -> Work:
 
 
 def _per_channel(op: OpView, arg: str) -> tuple[int, ...]:
-    return (op.shape(arg)[op.integer("axis")],)
+    shape = op.shape(arg, at_least=1)
+    return (shape[normal_axis(op.integer("axis"), len(shape))],)
 
 
 def stats_shape(op: OpView) -> Inferred:
@@ -83,7 +84,7 @@ def stats_cost(op: OpView) -> Work:
 
 def gather_stats_shape(op: OpView) -> Inferred:
     """The device axis goes."""
-    statistics = TensorType(op.shape("mean")[1:], op.input("mean").dtype)
+    statistics = TensorType(op.shape("mean", at_least=1)[1:], op.input("mean").dtype)
     return {"global_mean": statistics, "global_invstd": statistics}
 
 
@@ -96,7 +97,7 @@ def gather_stats_cost(op: OpView) -> Work:
 
 def elemt_shape(op: OpView) -> Inferred:
     """Like the data."""
-    return {op.output_args[0]: op.input("input")}
+    return {op.first_output: op.input("input")}
 
 
 def backward_reduce_shape(op: OpView) -> Inferred:

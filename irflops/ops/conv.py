@@ -16,12 +16,13 @@ from irflops.ops.work import Work
 
 def conv_shape(op: OpView) -> Inferred:
     """Spatial extents by the usual formula; `padding_before` pads both sides."""
-    shape, weight = op.shape("in"), op.shape("weight")
-    channel, axes, groups = channel_axis(op, len(shape)), spatial_axes(op, len(shape)), op.integer("groups")
+    shape, weight = op.shape("in", at_least=3), op.shape("weight")
+    channel, axes, groups = channel_axis(op, len(shape)), spatial_axes(op, len(shape)), op.integer("groups", least=1)
     if len(weight) != len(shape) or shape[channel] != weight[channel] * groups:
         raise ValueError(f"in {shape} does not go with weight {weight} and groups={groups}")
     kernel = [weight[axis] for axis in axes]
-    windows = zip(axes, kernel, op.ints("strides"), op.ints("padding_before"), op.ints("dilation_rate"), strict=True)
+    lists = (op.ints(name, length=len(axes)) for name in ("strides", "padding_before", "dilation_rate"))
+    windows = zip(axes, kernel, *lists, strict=True)
     extents = [window_count(shape[axis], *window) for axis, *window in windows]
     return {"out": TensorType(with_extents(shape, [channel, *axes], [weight[0], *extents]), op.input("in").dtype)}
 
@@ -33,11 +34,11 @@ def conv_cost(op: OpView) -> Work:
 
 def deconv_shape(op: OpView) -> Inferred:
     """The input extents of the convolution that this is the gradient of, `output_padding` settling which."""
-    shape, weight = op.shape("in"), op.shape("weight")
-    channel, axes, groups = channel_axis(op, len(shape)), spatial_axes(op, len(shape)), op.integer("groups")
+    shape, weight = op.shape("in", at_least=3), op.shape("weight")
+    channel, axes, groups = channel_axis(op, len(shape)), spatial_axes(op, len(shape)), op.integer("groups", least=1)
     if len(weight) != len(shape) or shape[channel] != weight[0]:
         raise ValueError(f"in {shape} does not go with weight {weight}")
-    lists = (op.ints(name) for name in ("strides", "padding_before", "output_padding", "dilation_rate"))
+    lists = (op.ints(name, length=len(axes)) for name in ("strides", "padding_before", "output_padding", "dilation_rate"))
     extents = []
     for axis, stride, padding, extra, dilation in zip(axes, *lists, strict=True):
         extent = (shape[axis] - 1) * stride - 2 * padding + dilation * (weight[axis] - 1) + 1 + extra
@@ -60,8 +61,8 @@ def conv_data_grad_cost(op: OpView) -> Work:
 
 def conv_filter_grad_shape(op: OpView) -> Inferred:
     """A filter per channel of dy, over the channels of x in its group."""
-    dy, x = op.shape("dy"), op.shape("x")
-    channel, axes, groups = channel_axis(op, len(x)), spatial_axes(op, len(x)), op.integer("groups")
+    dy, x = op.shape("dy"), op.shape("x", at_least=3)
+    channel, axes, groups = channel_axis(op, len(x)), spatial_axes(op, len(x)), op.integer("groups", least=1)
     if len(dy) != len(x) or x[channel] % groups or dy[channel] % groups:
         raise ValueError(f"dy {dy} and x {x} do not split into {groups} groups")
     filter_diff = with_extents(x, [0, channel, *axes], [dy[channel], x[channel] // groups, *op.ints("kernel_size")])
@@ -75,7 +76,7 @@ def conv_filter_grad_cost(op: OpView) -> Work:
 
 def conv_bias_grad_shape(op: OpView) -> Inferred:
     """One sum per channel."""
-    dy = op.shape("dy")
+    dy = op.shape("dy", at_least=3)
     return {"bias_diff": TensorType((dy[channel_axis(op, len(dy))],), op.input("dy").dtype)}
 
 

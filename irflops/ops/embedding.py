@@ -10,7 +10,6 @@ from irflops.ops.readings import axis_of, segments
 from irflops.ops.resize import baked
 from irflops.ops.rule import Example, OpRule, WorkRule, no_work
 from irflops.ops.shapes import Inferred, ShapeRule, normal_axis
-from irflops.ops.source import dtype_attr
 from irflops.ops.traffic import Traffic, moves
 from irflops.ops.work import Work
 
@@ -53,7 +52,7 @@ def dim_gather_shape(op: OpView) -> Inferred:
 
 def one_hot_shape(op: OpView) -> Inferred:
     """A new last axis of `depth` classes."""
-    return {"out": TensorType((*op.shape("indices"), op.integer("depth")), dtype_attr(op))}
+    return {"out": TensorType((*op.shape("indices"), op.integer("depth")), op.dtype_attr())}
 
 
 def shaped_like(shape_of: str, dtype_of: str, result: str = "out") -> ShapeRule:

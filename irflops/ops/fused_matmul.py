@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 from irflops.ir.graph import DType, TensorType
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Example, OpRule
-from irflops.ops.shapes import Inferred
+from irflops.ops.shapes import Inferred, present
 from irflops.ops.traffic import touch_all
-from irflops.ops.work import MissingAttribute, MissingShape, Work
-
-
-def _matrices(op: OpView, arg: str) -> Iterator[tuple[int, ...]]:
-    """The shapes of all tensors of an argument."""
-    for tensor in op.inputs(arg) or op.outputs(arg):
-        if tensor.shape is None or None in tensor.shape:
-            raise MissingShape(arg)
-        yield tuple(extent for extent in tensor.shape if extent is not None)
+from irflops.ops.work import MissingAttribute, Work
 
 
 def _linear(x: tuple[int, ...], weight: tuple[int, ...]) -> tuple[int, ...]:
@@ -40,27 +31,34 @@ def matmul_bias_shape(op: OpView) -> Inferred:
 
 def matmul_bias_cost(op: OpView) -> Work:
     """Each element of x meets a column of the weight."""
-    return Work(macs=op.numel("x") * op.shape("weight")[0], arithmetic=_added(op, "out", "bias", "_add_to_output"))
+    return Work(macs=op.numel("x") * op.shape("weight", rank=2)[0], arithmetic=_added(op, "out", "bias", "_add_to_output"))
+
+
+def _pairs(op: OpView) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Each operand with its weight."""
+    xs, weights = op.shapes("xs", at_least=1), op.shapes("weights", rank=2)
+    if len(xs) != len(weights):
+        raise ValueError(f"{len(xs)} xs do not go with {len(weights)} weights")
+    return list(zip(xs, weights, strict=True))
 
 
 def grouped_matmul_bias_shape(op: OpView) -> Inferred:
     """A linear layer's for each pair."""
-    pairs = zip(_matrices(op, "xs"), _matrices(op, "weights"), strict=True)
-    return {"ys": tuple(TensorType(_linear(x, weight), op.inputs("xs")[0].dtype) for x, weight in pairs)}
+    return {"ys": tuple(TensorType(_linear(x, weight), op.first("xs").dtype) for x, weight in _pairs(op))}
 
 
 def grouped_matmul_bias_cost(op: OpView) -> Work:
     """The sum over the pairs."""
-    pairs = [(math.prod(x), weight[0]) for x, weight in zip(_matrices(op, "xs"), _matrices(op, "weights"), strict=True)]
-    return Work(macs=sum(size * n for size, n in pairs), arithmetic=_added(op, "ys", "biases"))
+    macs = sum(math.prod(x) * n for x, (n, _) in _pairs(op))
+    return Work(macs=macs, arithmetic=_added(op, "ys", "biases"))
 
 
 def mlp_shape(op: OpView) -> Inferred:
     """Every layer's result, and its relu's signs in words of 32, rows aligned to 128 signs."""
-    x, dtype = op.shape("x"), op.input("x").dtype
+    x, dtype = op.shape("x", at_least=1), op.input("x").dtype
     hidden: list[TensorType] = []
     signs: list[TensorType] = []
-    for weight in _matrices(op, "weights"):
+    for weight in op.shapes("weights", rank=2):
         x = _linear(x, weight)
         hidden.append(TensorType(x, dtype))
         signs.append(TensorType((x[0], -(-weight[0] // 128) * 4), DType.INT32))
@@ -69,7 +67,7 @@ def mlp_shape(op: OpView) -> Inferred:
 
 def mlp_cost(op: OpView) -> Work:
     """Per layer a product, a bias and, but for the last where it is skipped, an activation."""
-    rows, weights = op.shape("x")[0], list(_matrices(op, "weights"))
+    rows, weights = op.shape("x", at_least=1)[0], op.shapes("weights", rank=2)
     macs = sum(rows * n * k for n, k in weights)
     if "skip_final_activation" not in op.attrs:
         raise MissingAttribute("skip_final_activation", known=Work(macs=macs, arithmetic=None))
@@ -82,51 +80,51 @@ def mlp_cost(op: OpView) -> Work:
 def mlp_grad_shape(op: OpView) -> Inferred:
     """Like what each gradient is for."""
     dtype = op.input("dy").dtype
-    biases = tuple(TensorType((weight[0],), dtype) for weight in _matrices(op, "weights"))
-    weights = tuple(TensorType(weight, dtype) for weight in _matrices(op, "weights"))
+    biases = tuple(TensorType((weight[0],), dtype) for weight in op.shapes("weights", rank=2))
+    weights = tuple(TensorType(weight, dtype) for weight in op.shapes("weights", rank=2))
     return {"d_x": TensorType(op.shape("x"), dtype), "d_biases": biases, "d_weights": weights}
 
 
 def mlp_grad_cost(op: OpView) -> Work:
     """Per layer two products and the sum of its rows; relu is undone between layers."""
-    rows, weights = op.shape("x")[0], list(_matrices(op, "weights"))
+    rows, weights = op.shape("x", at_least=1)[0], op.shapes("weights", rank=2)
     sums = sum(max(0, rows - 1) * n for n, _ in weights)
     return Work(macs=2 * sum(rows * n * k for n, k in weights), arithmetic=sums + sum(rows * k for _, k in weights[1:]))
 
 
 def relu_matmul_grad_shape(op: OpView) -> Inferred:
     """The gradients of a layer's operand and of the bias of the layer before."""
-    (rows, _), (_, k), dtype = op.shape("dy"), op.shape("weight"), op.input("dy").dtype
+    (rows, _), (_, k), dtype = op.shape("dy", rank=2), op.shape("weight", rank=2), op.input("dy").dtype
     return {"d_grad": TensorType((rows, k), dtype), "d_bias": TensorType((k,), dtype)}
 
 
 def relu_matmul_grad_cost(op: OpView) -> Work:
     """A product, a selection by relu's sign, a sum over the rows."""
     selected = op.numel("d_grad")
-    return Work(macs=op.numel("dy") * op.shape("weight")[1], arithmetic=selected + max(0, selected - op.numel("d_bias")))
+    return Work(macs=op.numel("dy") * op.shape("weight", rank=2)[1], arithmetic=selected + max(0, selected - op.numel("d_bias")))
 
 
 def matmul_bias_add_grad_shape(op: OpView) -> Inferred:
     """The gradients of a layer's weight and bias."""
-    (_, n), (_, k), dtype = op.shape("dy"), op.shape("x"), op.input("dy").dtype
+    (_, n), (_, k), dtype = op.shape("dy", rank=2), op.shape("x", rank=2), op.input("dy").dtype
     return {"w_grad": TensorType((n, k), dtype), "b_grad": TensorType((n,), dtype)}
 
 
 def matmul_bias_add_grad_cost(op: OpView) -> Work:
     """A product and a sum over the rows."""
-    return Work(macs=op.numel("dy") * op.shape("x")[1], arithmetic=max(0, op.numel("dy") - op.numel("b_grad")))
+    return Work(macs=op.numel("dy") * op.shape("x", rank=2)[1], arithmetic=max(0, op.numel("dy") - op.numel("b_grad")))
 
 
 def quantized_linear_shape(op: OpView) -> Inferred:
     """A linear layer's; two weights of 4 bits lie in a byte of the last axis."""
-    x, weight = op.shape("x"), op.shape("w")
-    packed = 8 // op.integer("num_bits")
-    return {"out": TensorType(_linear(x, (weight[0], weight[1] * packed)), op.input("x").dtype)}
+    n, packed = op.shape("w", rank=2)
+    weight = (n, packed * (8 // op.integer("num_bits", least=1)))
+    return {"out": TensorType(_linear(op.shape("x"), weight), op.input("x").dtype)}
 
 
 def quantized_linear_cost(op: OpView) -> Work:
     """The product, and every weight scaled (and shifted) once."""
-    n, k = op.shape("w")[0], op.shape("x")[-1]
+    n, k = op.shape("w", rank=2)[0], op.shape("x", at_least=1)[-1]
     per_weight = 2 if op.inputs("w_zero") else 1
     return Work(macs=op.numel("x") * n, arithmetic=per_weight * n * k + _added(op, "out", "b"))
 
@@ -148,12 +146,12 @@ def glu_shape(op: OpView) -> Inferred:
     product = _linear(x, w)
     y = TensorType(product if op.inputs("v") else (*x[:-1], w[0] // 2), dtype)
     results = {"y": y, "matmul_wx": TensorType(product, dtype), "matmul_vx": y}
-    return {arg: results[arg] for arg in op.output_args}
+    return present(op, results)
 
 
 def glu_cost(op: OpView) -> Work:
     """The products, their biases, the gate's activation and its multiplication."""
-    macs = op.numel("x") * (op.shape("w")[0] + (op.shape("v")[0] if op.inputs("v") else 0))
+    macs = op.numel("x") * sum(op.shape(arg, rank=2)[0] for arg in ("w", "v") if arg == "w" or op.inputs(arg))
     if "activation" not in op.attrs:
         raise MissingAttribute("activation", known=Work(macs=macs, arithmetic=None, transcendentals=None))
     gate = op.attrs["activation"]

@@ -12,7 +12,7 @@ from irflops.ops.work import MissingAttribute, Work
 
 def scalar_like_shape(op: OpView) -> Inferred:
     """A scalar of the operands' dtype."""
-    return {"y": TensorType((), op.inputs("x")[0].dtype)}
+    return {"y": TensorType((), op.first("x").dtype)}
 
 
 def per_device_shape(_op: OpView) -> Inferred:
@@ -27,7 +27,7 @@ def count_shape(_op: OpView) -> Inferred:
 
 def clip_shape(op: OpView) -> Inferred:
     """The norm, a scalar."""
-    return {"out": TensorType((), op.inputs("model_diff")[0].dtype)}
+    return {"out": TensorType((), op.first("model_diff").dtype)}
 
 
 def cast_scale_shape(op: OpView) -> Inferred:

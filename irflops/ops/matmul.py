@@ -73,7 +73,7 @@ def grad_b_shape(op: OpView) -> Inferred:
 
 def grad_b_cost(op: OpView) -> Work:
     """Each element of a meets a row of b."""
-    return Work(macs=op.numel("a") * op.shape("b")[-1], arithmetic=_addition(op))
+    return Work(macs=op.numel("a") * op.shape("b", at_least=1)[-1], arithmetic=_addition(op))
 
 
 def _addition(op: OpView) -> int:

@@ -9,20 +9,9 @@ from irflops.ops.resize import baked, expanded, like_operand
 from irflops.ops.rule import Example, OpRule, no_work
 from irflops.ops.shapes import Inferred, normal_axis
 from irflops.ops.traffic import moves, touch_all
-from irflops.ops.work import MissingShape, Work
+from irflops.ops.work import Work
 
 _COPY = "no arithmetic; reads and writes each element once"
-
-
-def known_shapes(op: OpView, arg: str) -> list[tuple[int, ...]]:
-    """The shapes of all tensors of an operand argument."""
-    shapes = []
-    for tensor in op.inputs(arg):
-        extents = tuple(extent for extent in tensor.shape or () if extent is not None)
-        if tensor.shape is None or len(extents) < len(tensor.shape):
-            raise MissingShape(arg)
-        shapes.append(extents)
-    return shapes
 
 
 def transpose_shape(op: OpView) -> Inferred:
@@ -56,39 +45,39 @@ def expand_grad_cost(op: OpView) -> Work:
 
 def concat_shape(op: OpView) -> Inferred:
     """The extents along the axis added up; a one-dimensional operand without elements is passed over, as in OneFlow."""
-    shapes = [shape for shape in known_shapes(op, "in") if shape != (0,)] or [(0,)]
+    shapes = [shape for shape in op.shapes("in") if shape != (0,)] or [(0,)]
     first = shapes[0]
     axis = normal_axis(op.integer("axis"), len(first))
     for shape in shapes:
         if len(shape) != len(first) or shape[:axis] + shape[axis + 1 :] != first[:axis] + first[axis + 1 :]:
             raise ValueError(f"shapes {first} and {shape} differ elsewhere than on axis {axis}")
     out = (*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1 :])
-    return {"out": TensorType(out, op.inputs("in")[0].dtype)}
+    return {"out": TensorType(out, op.first("in").dtype)}
 
 
 def stack_shape(op: OpView) -> Inferred:
     """A new axis as long as there are operands."""
-    shapes = known_shapes(op, "in")
+    shapes = op.shapes("in")
     axis = normal_axis(op.integer("axis"), len(shapes[0]) + 1)
     if len(set(shapes)) > 1:
         raise ValueError(f"the shapes to stack differ: {', '.join(map(str, shapes))}")
-    return {"out": TensorType((*shapes[0][:axis], len(shapes), *shapes[0][axis:]), op.inputs("in")[0].dtype)}
+    return {"out": TensorType((*shapes[0][:axis], len(shapes), *shapes[0][axis:]), op.first("in").dtype)}
 
 
 def split_shape(op: OpView) -> Inferred:
     """Each part has the shape of its `like`; axes behind those of `like` come from the operand."""
     shape, dtype = op.shape("in"), op.input("in").dtype
-    return {"out": tuple(TensorType((*like, *shape[len(like) :]), dtype) for like in known_shapes(op, "like"))}
+    return {"out": tuple(TensorType((*like, *shape[len(like) :]), dtype) for like in op.shapes("like"))}
 
 
 def stack_grad_shape(op: OpView) -> Inferred:
     """Each part has the shape of its `like`, an axis fewer than the operand."""
-    return {"out": tuple(TensorType(like, op.input("in").dtype) for like in known_shapes(op, "like"))}
+    return {"out": tuple(TensorType(like, op.input("in").dtype) for like in op.shapes("like"))}
 
 
 def same_type_shape(op: OpView) -> Inferred:
     """The result has the type of the operand."""
-    return dict.fromkeys(op.output_args, op.input(op.input_args[0]))
+    return dict.fromkeys(op.output_args, op.input(op.first_input))
 
 
 def repeat_interleave_shape(op: OpView) -> Inferred:

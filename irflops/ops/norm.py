@@ -38,7 +38,7 @@ def layer_norm_shape(op: OpView) -> Inferred:
 
 def group_norm_shape(op: OpView) -> Inferred:
     """Statistics per sample and group of channels."""
-    return with_statistics(op, (op.shape("x")[0], op.integer("num_groups")), "mean", "inv_variance")
+    return with_statistics(op, (op.shape("x", at_least=2)[0], op.integer("num_groups")), "mean", "inv_variance")
 
 
 def rows_norm_shape(*statistics: str) -> ShapeRule:
@@ -121,7 +121,7 @@ def fuse_layer_norm_grad_cost(op: OpView) -> Work:
 
 def group_norm_param_grad_shape(op: OpView) -> Inferred:
     """An element per channel."""
-    return dict.fromkeys(op.output_args, TensorType((op.shape("x")[1],), op.input("dy").dtype))
+    return dict.fromkeys(op.output_args, TensorType((op.shape("x", at_least=2)[1],), op.input("dy").dtype))
 
 
 _FORWARD = (

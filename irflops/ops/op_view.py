@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from irflops.ir.graph import NO_ATTRS, Attrs, AttrValue, DType, TensorType
 from irflops.ops.work import MissingAttribute, MissingShape
 
+_DTYPES = {dtype.value[0]: dtype for dtype in DType}
+
 
 class OpView:
     """One op as its rule sees it: tensors by argument name, and attributes.
 
-    `input` and `output` give the single tensor of an argument, `inputs` and `outputs` all of them. `shape`, `numel`, `nbytes` and
-    `dtype` look among the operands first, then among the results. A tensor's shape may be unknown: these four raise
-    `MissingShape` then; `attr` raises `MissingAttribute` where the form does not hold the attribute.
+    `input` and `output` give the single tensor of an argument, `inputs` and `outputs` all of them. `shape`, `shapes`, `numel`, `nbytes`
+    and `dtype` look among the operands first, then among the results. A tensor's shape may be unknown: these raise `MissingShape` then;
+    `attr` raises `MissingAttribute` where the form does not hold the attribute. What is there and is not what the rule takes (another
+    rank, a list of another length, a number too small) is a ValueError that says so.
     """
 
     __slots__ = ("_inputs", "_outputs", "attrs", "type")
@@ -40,6 +44,16 @@ class OpView:
         """Names of the result arguments that are present, in order."""
         return tuple(self._outputs)
 
+    @property
+    def first_input(self) -> str:
+        """The name of the first operand argument, for op types whose operand has several names; MissingShape where there is none."""
+        return _first_of(self._inputs, "its operand")
+
+    @property
+    def first_output(self) -> str:
+        """The name of the first result argument; MissingShape where there is none."""
+        return _first_of(self._outputs, "its result")
+
     def inputs(self, arg: str) -> tuple[TensorType, ...]:
         """All tensors of an operand argument, none if it is absent."""
         return self._inputs.get(arg, ())
@@ -51,6 +65,12 @@ class OpView:
     def input(self, arg: str) -> TensorType:
         """The tensor of an operand argument; MissingShape if it is absent, ValueError if there are several."""
         return self._single(self._inputs, arg, "operand")
+
+    def first(self, arg: str) -> TensorType:
+        """The first tensor of an operand argument of several; MissingShape if it is absent."""
+        if not self.inputs(arg):
+            raise MissingShape(arg)
+        return self.inputs(arg)[0]
 
     def output(self, arg: str) -> TensorType:
         """The tensor of a result argument; MissingShape if it is absent, ValueError if there are several."""
@@ -64,15 +84,35 @@ class OpView:
             raise ValueError(f"{self.type} has {len(tensors)} {what}s called {arg!r}, expected one")
         return tensors[0]
 
+    def _all(self, arg: str) -> tuple[TensorType, ...]:
+        """The tensors of an argument: of OneFlow's op types none has an operand and a result of one name."""
+        tensors = self._inputs.get(arg) or self._outputs.get(arg)
+        if not tensors:
+            raise MissingShape(arg)
+        if arg in self._inputs and arg in self._outputs:
+            raise ValueError(f"{self.type} has an operand and a result called {arg!r}")
+        return tensors
+
     def _find(self, arg: str) -> TensorType:
+        self._all(arg)
         return self.input(arg) if arg in self._inputs else self.output(arg)
 
-    def shape(self, arg: str) -> tuple[int, ...]:
-        """The shape of an argument's single tensor; MissingShape unless every extent is known."""
-        shape = self._find(arg).shape
-        if shape is None or None in shape:
+    def shape(self, arg: str, *, rank: int | None = None, at_least: int = 0) -> tuple[int, ...]:
+        """The shape of an argument's single tensor, which must have `rank` dimensions, or `at_least` so many."""
+        return self._checked(arg, self._find(arg), rank, at_least)
+
+    def shapes(self, arg: str, *, rank: int | None = None, at_least: int = 0) -> list[tuple[int, ...]]:
+        """The shapes of all tensors of an argument, each held to the same."""
+        return [self._checked(arg, tensor, rank, at_least) for tensor in self._all(arg)]
+
+    def _checked(self, arg: str, tensor: TensorType, rank: int | None, at_least: int) -> tuple[int, ...]:
+        shape = tuple([extent for extent in tensor.shape or () if extent is not None])
+        if tensor.shape is None or len(shape) < len(tensor.shape):
             raise MissingShape(arg)
-        return shape  # type: ignore[return-value]  # None is excluded above
+        if len(shape) < at_least or (rank is not None and len(shape) != rank):
+            wanted = f"at least {at_least}" if rank is None else rank
+            raise ValueError(f"{arg} {shape} has {len(shape)} dimensions, {self.type} takes {wanted}")
+        return shape
 
     def dtype(self, arg: str) -> DType:
         """The dtype of an argument's single tensor."""
@@ -89,12 +129,6 @@ class OpView:
         """Bytes of all tensors of an argument."""
         return sum(known(tensor.nbytes, arg) for tensor in self._all(arg))
 
-    def _all(self, arg: str) -> tuple[TensorType, ...]:
-        tensors = self._inputs.get(arg) or self._outputs.get(arg)
-        if not tensors:
-            raise MissingShape(arg)
-        return tensors
-
     def attr(self, name: str) -> AttrValue:
         """An attribute; MissingAttribute where the form does not hold it."""
         try:
@@ -102,23 +136,50 @@ class OpView:
         except KeyError:
             raise MissingAttribute(name) from None
 
-    def ints(self, name: str) -> tuple[int, ...]:
-        """A list-of-int attribute."""
+    def ints(self, name: str, *, length: int | None = None, least: int | None = None) -> tuple[int, ...]:
+        """A list-of-int attribute, which must have `length` values of `least` so much."""
         value = self.attr(name)
-        if isinstance(value, tuple) and all(isinstance(v, int) for v in value):
-            return value  # type: ignore[return-value]  # checked above
-        raise ValueError(f"attribute {name} of {self.type} should be a list of integers, not {value!r}")
+        if not isinstance(value, tuple) or not all(isinstance(v, int) for v in value):
+            raise ValueError(f"attribute {name} of {self.type} should be a list of integers, not {value!r}")
+        if length is not None and len(value) != length:
+            raise ValueError(f"attribute {name} of {self.type} should have {length} values, not {value}")
+        return tuple([self._no_less(name, v, least) for v in value if isinstance(v, int)])
 
-    def integer(self, name: str) -> int:
-        """An int attribute."""
+    def integer(self, name: str, *, least: int | None = None) -> int:
+        """An int attribute, which must be at `least` so much."""
         value = self.attr(name)
         if isinstance(value, int):
-            return value
+            return self._no_less(name, value, least)
         raise ValueError(f"attribute {name} of {self.type} should be an integer, not {value!r}")
+
+    def _no_less(self, name: str, value: int, least: int | None) -> int:
+        if least is not None and value < least:
+            raise ValueError(f"attribute {name} of {self.type} should be at least {least}, not {value}")
+        return value
+
+    def number(self, name: str) -> int | float:
+        """An attribute that is a finite number."""
+        value = self.attr(name)
+        if isinstance(value, int | float) and math.isfinite(value):
+            return value
+        raise ValueError(f"attribute {name} of {self.type} should be a number, not {value!r}")
+
+    def dtype_attr(self, name: str = "dtype") -> DType:
+        """An attribute that holds a dtype by its name in OneFlow's Python (`float32`)."""
+        value = self.attr(name)
+        if isinstance(value, str) and value in _DTYPES:
+            return _DTYPES[value]
+        raise ValueError(f"attribute {name} of {self.type} should be a dtype, not {value!r}")
 
     def flag(self, name: str) -> bool:
         """A bool attribute."""
         return bool(self.attr(name))
+
+
+def _first_of(args: Mapping[str, object], what: str) -> str:
+    for arg in args:
+        return arg
+    raise MissingShape(what)
 
 
 def known(value: int | None, arg: str) -> int:

@@ -12,6 +12,7 @@ from irflops.ops.resize import baked
 from irflops.ops.rule import Example, OpRule, WorkRule, no_work
 from irflops.ops.shapes import Inferred, ShapeRule
 from irflops.ops.traffic import Traffic, moves, touch_all
+from irflops.ops.window import spatial_axes, window_count, with_extents
 from irflops.ops.work import Work
 
 _PAD = "no arithmetic; reads x, writes y"
@@ -29,15 +30,15 @@ def _widened(shape: Sequence[int], widths: Sequence[int], sign: int) -> tuple[in
 
 def pad_shape(op: OpView) -> Inferred:
     """Every extent with what stands before and after it; negative widths cut."""
-    shape, before, after = op.shape("x"), op.ints("padding_before"), op.ints("padding_after")
-    if not len(shape) == len(before) == len(after):
-        raise ValueError(f"x {shape} does not have the axes of padding {before}, {after}")
+    shape = op.shape("x")
+    before, after = (op.ints(name, length=len(shape)) for name in ("padding_before", "padding_after"))
     return {"y": TensorType(tuple(map(sum, zip(shape, before, after, strict=True))), op.input("x").dtype)}
 
 
 def pad_grad_shape(op: OpView) -> Inferred:
     """Every extent without what stands before and after it."""
-    shape, before, after = op.shape("dy"), op.ints("padding_before"), op.ints("padding_after")
+    shape = op.shape("dy")
+    before, after = (op.ints(name, length=len(shape)) for name in ("padding_before", "padding_after"))
     return {"dx": TensorType(tuple(n - b - a for n, b, a in zip(shape, before, after, strict=True)), op.input("dy").dtype)}
 
 
@@ -59,14 +60,13 @@ def spatial_pad_grad_shape(op: OpView) -> Inferred:
 
 def same_padding_shape(op: OpView) -> Inferred:
     """As wide as a strided window needs to give ceil(extent / stride) results."""
-    shape = op.shape("x")
-    at = 1 if op.attr("data_format") == "channels_last" else 2
-    kernel, strides, dilation = op.ints("kernel_size"), op.ints("strides"), op.ints("dilation_rate")
-    extents = list(shape)
-    for i, extent in enumerate(shape[at : at + len(kernel)]):
-        reach = (-(-extent // strides[i]) - 1) * strides[i] + dilation[i] * (kernel[i] - 1) + 1
-        extents[at + i] = max(extent, reach)
-    return {"y": TensorType(tuple(extents), op.input("x").dtype)}
+    x = op.shape("x", at_least=3)
+    axes = spatial_axes(op, len(x))
+    lists = (op.ints(name, length=len(axes), least=1) for name in ("kernel_size", "strides", "dilation_rate"))
+    windows = zip(axes, *lists, strict=True)
+    reach = [(-(-x[axis] // stride) - 1) * stride + dilation * (kernel - 1) + 1 for axis, kernel, stride, dilation in windows]
+    extents = [max(x[axis], needed) for axis, needed in zip(axes, reach, strict=True)]
+    return {"y": TensorType(with_extents(x, axes, extents), op.input("x").dtype)}
 
 
 def like_shape(arg: str) -> ShapeRule:
@@ -80,13 +80,13 @@ def like_shape(arg: str) -> ShapeRule:
 
 def _window_positions(op: OpView, extents: Sequence[int]) -> int:
     """Places of a window on an image of the given extents."""
-    axes = zip(extents, op.ints("kernel_size"), op.ints("padding"), op.ints("strides"), op.ints("dilation_rate"), strict=True)
-    return math.prod((n + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1 for n, kernel, pad, stride, dilation in axes)
+    lists = (op.ints(name, length=len(extents)) for name in ("kernel_size", "strides", "padding", "dilation_rate"))
+    return math.prod(window_count(*window) for window in zip(extents, *lists, strict=True))
 
 
 def unfold_shape(op: OpView) -> Inferred:
     """(batch, channels * window, positions)."""
-    shape = op.shape("x")
+    shape = op.shape("x", at_least=3)
     last = op.attr("data_format") == "channels_last"
     channels, extents = (shape[-1], shape[1:-1]) if last else (shape[1], shape[2:])
     out = (shape[0], channels * math.prod(op.ints("kernel_size")), _window_positions(op, extents))
@@ -95,7 +95,7 @@ def unfold_shape(op: OpView) -> Inferred:
 
 def fold_shape(op: OpView) -> Inferred:
     """(batch, channels, output_size)."""
-    shape, size, window = op.shape("x"), op.ints("output_size"), math.prod(op.ints("kernel_size"))
+    shape, size, window = op.shape("x", rank=3), op.ints("output_size"), math.prod(op.ints("kernel_size", least=1))
     if shape[1] % window or shape[2] != _window_positions(op, size):
         raise ValueError(f"x {shape} does not hold the windows of {window} elements of an image {size}")
     return {"y": TensorType((shape[0], shape[1] // window, *size), op.input("x").dtype)}

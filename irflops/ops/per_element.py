@@ -71,7 +71,7 @@ def per_element(arithmetic: int, transcendentals: int) -> WorkRule:
     """A cost rule: so many operations per element of the first result."""
 
     def cost(op: OpView) -> Work:
-        elements = op.numel(op.output_args[0])
+        elements = op.numel(op.first_output)
         return Work(arithmetic=arithmetic * elements, transcendentals=transcendentals * elements)
 
     return cost

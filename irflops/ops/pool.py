@@ -9,7 +9,7 @@ from irflops.ops.op_view import OpView
 from irflops.ops.readings import pools
 from irflops.ops.resize import unpooled
 from irflops.ops.rule import Example, OpRule, WorkRule, no_work
-from irflops.ops.shapes import Inferred, results_like
+from irflops.ops.shapes import Inferred, present, results_like
 from irflops.ops.traffic import moves, touch_all
 from irflops.ops.window import spatial_axes, window_count, with_extents
 from irflops.ops.work import MissingAttribute, Work
@@ -29,21 +29,22 @@ def pool_shape(op: OpView) -> Inferred:
 
 def _listed_padding_shape(op: OpView) -> Inferred:
     """As many positions as the window has; max pooling also gives where each maximum was."""
-    x = op.shape("x")
-    axes, rank = spatial_axes(op, len(x)), len(x) - 2
-    dilation = op.ints("dilation") if "dilation" in op.attrs else (1,) * rank
-    windows = zip(axes, op.ints("kernel_size"), op.ints("stride"), op.ints("padding"), dilation, strict=True)
+    x = op.shape("x", at_least=3)
+    axes = spatial_axes(op, len(x))
+    names = ("kernel_size", "stride", "padding", *(["dilation"] if "dilation" in op.attrs else []))
+    windows = zip(axes, *(op.ints(name, length=len(axes)) for name in names), strict=True)
     counts = [window_count(x[axis], *window, ceil_mode=op.flag("ceil_mode")) for axis, *window in windows]
     return _results(op, with_extents(x, axes, counts))
 
 
 def _named_padding_shape(op: OpView) -> Inferred:
     """Padding by name: `valid` none, `same_upper` and `same_lower` as much as every stride needs, `customized` as listed."""
-    x = op.shape("x")
+    x = op.shape("x", at_least=3)
     axes, padding = spatial_axes(op, len(x)), op.attr("padding")
     counts = []
-    lists = (op.ints(name) for name in ("pool_size", "strides", "padding_before", "padding_after"))
-    for axis, kernel, stride, before, after in zip(axes, *lists, strict=True):
+    windows = (op.ints(name, length=len(axes), least=1) for name in ("pool_size", "strides"))
+    paddings = (op.ints(name, length=len(axes)) for name in ("padding_before", "padding_after"))
+    for axis, kernel, stride, before, after in zip(axes, *windows, *paddings, strict=True):
         if padding in ("same_upper", "same_lower"):
             counts.append(-(-x[axis] // stride))
         elif padding == "valid":
@@ -56,7 +57,7 @@ def _named_padding_shape(op: OpView) -> Inferred:
 
 def _results(op: OpView, shape: tuple[int, ...]) -> Inferred:
     results = {"y": TensorType(shape, op.input("x").dtype), "indice": TensorType(shape, DType.INT64)}
-    return {arg: results[arg] for arg in op.output_args}
+    return present(op, results)
 
 
 def pool_cost(pooled: str, *, beyond: int) -> WorkRule:
@@ -73,11 +74,11 @@ def pool_cost(pooled: str, *, beyond: int) -> WorkRule:
 
 def max_unpool_shape(op: OpView) -> Inferred:
     """The data that windows of x's extents come from at the least, or `output_size`."""
-    x = op.shape("x")
+    x = op.shape("x", at_least=3)
     if op.flag("has_output_size"):
         return {"y": TensorType(op.ints("output_size"), op.input("x").dtype)}
     axes = range(2, len(x))
-    windows = zip(axes, op.ints("kernel_size"), op.ints("stride"), op.ints("padding"), strict=True)
+    windows = zip(axes, *(op.ints(name, length=len(axes)) for name in ("kernel_size", "stride", "padding")), strict=True)
     extents = [(x[axis] - 1) * stride - 2 * padding + kernel for axis, kernel, stride, padding in windows]
     return {"y": TensorType(with_extents(x, axes, extents), op.input("x").dtype)}
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from irflops.ir.graph import DType, TensorType
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Example, OpRule, WorkRule, no_work
-from irflops.ops.shapes import Inferred, results_like
-from irflops.ops.source import dtype_attr
+from irflops.ops.shapes import Inferred, present, results_like
 from irflops.ops.traffic import moves, touch_all
 from irflops.ops.work import Work
 
@@ -14,7 +13,7 @@ from irflops.ops.work import Work
 def dropout_shape(op: OpView) -> Inferred:
     """As the operand; the mask is bool."""
     types = {"out": op.input("in"), "mask": TensorType(op.input("in").shape, DType.BOOL)}
-    return {arg: types[arg] for arg in op.output_args}
+    return present(op, types)
 
 
 def mask_like_shape(op: OpView) -> Inferred:
@@ -24,7 +23,7 @@ def mask_like_shape(op: OpView) -> Inferred:
 
 def bernoulli_shape(op: OpView) -> Inferred:
     """As the operand, with a dtype of its own."""
-    return {"out": TensorType(op.input("in").shape, dtype_attr(op))}
+    return {"out": TensorType(op.input("in").shape, op.dtype_attr())}
 
 
 def per_element(arg: str, flops: int, transcendentals: int = 0) -> WorkRule:

@@ -92,12 +92,10 @@ def reduced(axes: str, keep: str) -> Readings:
     """The axes of a reduction, and whether they stay as 1."""
 
     def readings(old: OpView, _new: OpView) -> Assignments:
-        (operand,) = old.input_args
-        (result,) = old.output_args
-        rank, kept = len(old.shape(operand)), len(_result(old, result))
+        rank, kept = len(old.shape(old.first_input)), len(_result(old, old.first_output))
         if rank > MOST_AXES:
             raise MissingAttribute(axes)
-        sizes = range(rank + 1) if kept == rank else (rank - kept,)
+        sizes = range(rank + 1) if kept == rank else range(rank - kept, rank - kept + 1) if kept < rank else ()
         for size in sizes:
             for chosen in itertools.combinations(range(rank), size):
                 yield {axes: chosen, keep: kept == rank}
@@ -134,12 +132,14 @@ def axes_of_one(old: OpView, _new: OpView) -> Assignments:
     ones = [axis for axis, extent in enumerate(shape) if extent == 1]
     if len(ones) > MOST_AXES:
         raise MissingAttribute("axes")
-    yield from ({"axes": chosen} for chosen in itertools.combinations(ones, len(shape) - len(_result(old, "out"))))
+    gone = len(shape) - len(_result(old, "out"))
+    yield from ({"axes": chosen} for chosen in (itertools.combinations(ones, gone) if gone >= 0 else ()))
 
 
 def narrowings(old: OpView, _new: OpView) -> Assignments:
     """Axis, start and length of a narrowing; the start as far as it matters: at the front, at the end, between."""
-    shape, result = old.shape("in"), _result(old, "out")
+    shape = old.shape("in")
+    result = _result(old, "out", rank=len(shape))
     cut = [axis for axis, extent in enumerate(result) if extent != shape[axis]] or range(len(shape))
     for axis in cut:
         spare = shape[axis] - result[axis]
@@ -149,7 +149,8 @@ def narrowings(old: OpView, _new: OpView) -> Assignments:
 def slices(old: OpView, new: OpView) -> Assignments:
     """Start, stop and step by axis; only an axis that changes needs all that are possible."""
     each = []
-    for before, after, kept in zip(old.shape("x"), new.shape("x"), _result(old, "y"), strict=True):
+    x = old.shape("x")
+    for before, after, kept in zip(x, new.shape("x", rank=len(x)), _result(old, "y", rank=len(x)), strict=True):
         if before == kept:
             each.append([(0, before, 1)])
         elif before == after:
@@ -176,8 +177,9 @@ def parts(attr: str, whole: str, part: str) -> Readings:
 
 def padded(old: OpView, _new: OpView) -> Assignments:
     """Padding by axis: how much in all is what the sizes tell, and all that matters."""
-    shape, result = (old.shape("x"), _result(old, "y")) if old.inputs("x") else (_result(old, "dx"), old.shape("dy"))
-    yield {"padding_before": tuple(n - m for n, m in zip(result, shape, strict=True)), "padding_after": (0,) * len(shape)}
+    wide = _result(old, "y") if old.inputs("x") else old.shape("dy")
+    narrow = old.shape("x", rank=len(wide)) if old.inputs("x") else _result(old, "dx", rank=len(wide))
+    yield {"padding_before": tuple(n - m for n, m in zip(wide, narrow, strict=True)), "padding_after": (0,) * len(wide)}
 
 
 def spatially_padded(narrow: str, wide: str) -> Readings:
@@ -185,6 +187,8 @@ def spatially_padded(narrow: str, wide: str) -> Readings:
 
     def readings(old: OpView, _new: OpView) -> Assignments:
         inner, outer = (old.shape(arg) if old.inputs(arg) else _result(old, arg) for arg in (narrow, wide))
+        if len(inner) != len(outer):
+            raise ValueError(f"{narrow} {inner} and {wide} {outer} have different ranks")
         yield {"padding": tuple(n for a, b in zip(inner[:1:-1], outer[:1:-1], strict=True) for n in (b - a, 0))}
 
     return readings
@@ -192,7 +196,8 @@ def spatially_padded(narrow: str, wide: str) -> Readings:
 
 def pools(old: OpView, new: OpView) -> Assignments:
     """What the line of a pooling module leaves open; of a pooling called as a function, only what keeps its size is known."""
-    x, y = old.shape("x"), _result(old, "y")
+    x = old.shape("x", at_least=3)
+    y = _result(old, "y", rank=len(x))
     layouts = ("channels_first", "channels_last") if "data_format" not in old.attrs else (old.attrs["data_format"],)
     needed = ("pool_size", "strides", "padding") if old.type.startswith("tf_") else ("kernel_size", "stride", "padding")
     known = all(name in old.attrs for name in needed)
@@ -229,7 +234,8 @@ def _refuse_rounding(old: OpView, new: OpView, y: tuple[int, ...]) -> None:
 
 def convolutions(old: OpView, new: OpView) -> Assignments:
     """Groups by the channels; some strides, padding and dilation that fit, if all that do give the same from the new operand too."""
-    x, weight, out, now = old.shape("in"), old.shape("weight"), _result(old, "out"), new.shape("in")
+    x = old.shape("in", at_least=3)
+    weight, out, now = old.shape("weight", rank=len(x)), _result(old, "out", rank=len(x)), new.shape("in", rank=len(x))
     for layout in ("channels_first", "channels_last"):
         channel = len(x) - 1 if layout == "channels_last" else 1
         axes = range(1, len(x) - 1) if layout == "channels_last" else range(2, len(x))
@@ -275,7 +281,8 @@ def _windows(size: int, kernel: int, count: int) -> Iterator[tuple[int, int, int
 
 def filter_gradients(old: OpView, _new: OpView) -> Assignments:
     """Groups and kernel by the filter's own sizes."""
-    x, result = old.shape("x"), _result(old, "filter_diff")
+    x = old.shape("x", at_least=3)
+    result = _result(old, "filter_diff", rank=len(x))
     for layout in ("channels_first", "channels_last"):
         channel = len(x) - 1 if layout == "channels_last" else 1
         kernel = result[1:-1] if layout == "channels_last" else result[2:]
@@ -285,7 +292,8 @@ def filter_gradients(old: OpView, _new: OpView) -> Assignments:
 
 def transposed_convolutions(old: OpView, new: OpView) -> Assignments:
     """Of a transposed convolution only what keeps its size is known: some strides that give the result."""
-    x, weight, out = old.shape("in"), old.shape("weight"), _result(old, "out")
+    x = old.shape("in", at_least=3)
+    weight, out = old.shape("weight", rank=len(x)), _result(old, "out", rank=len(x))
     if x[1:] != new.shape("in")[1:]:
         raise MissingAttribute("strides")
     for layout in ("channels_first", "channels_last"):
@@ -323,10 +331,9 @@ def joined(*readings: Readings) -> Readings:
     return together
 
 
-def _result(op: OpView, arg: str) -> tuple[int, ...]:
+def _result(op: OpView, arg: str, *, rank: int | None = None) -> tuple[int, ...]:
     """The shape of a result; MissingAttribute where not even that is known, so that nothing can be told."""
     shape = op.output(arg).shape if op.outputs(arg) else None
-    extents = tuple(extent for extent in shape or () if extent is not None)
-    if shape is None or len(extents) < len(shape):
+    if shape is None or None in shape:
         raise MissingAttribute(arg)
-    return extents
+    return op.shape(arg, rank=rank)

@@ -29,8 +29,7 @@ def _reduction_shape(axes: str, keep: str, dtype: DType | None = None) -> ShapeR
     """A shape rule by the names of the two attributes; `dtype` where it is not the operand's."""
 
     def shape(op: OpView) -> Inferred:
-        (operand,) = op.input_args
-        (result,) = op.output_args
+        operand, result = op.first_input, op.first_output
         out = reduced_shape(op.shape(operand), op.ints(axes), keep=op.flag(keep))
         return {result: TensorType(out, dtype or op.input(operand).dtype)}
 
@@ -41,8 +40,8 @@ def _fold_cost(*, before: int = 0) -> WorkRule:
     """A cost rule: n - 1 operations for n to 1, and so many per element before."""
 
     def cost(op: OpView) -> Work:
-        elements = op.numel(op.input_args[0])
-        return Work(arithmetic=before * elements + fold(elements, op.numel(op.output_args[0])))
+        elements = op.numel(op.first_input)
+        return Work(arithmetic=before * elements + fold(elements, op.numel(op.first_output)))
 
     return cost
 
@@ -59,10 +58,7 @@ def var_cost(op: OpView) -> Work:
 
 def argmax_shape(op: OpView) -> Inferred:
     """All axes but the last; positions are int64."""
-    shape = op.shape("in")
-    if not shape:
-        raise ValueError("argmax needs an axis, in is a scalar")
-    return {"out": TensorType(shape[:-1], DType.INT64)}
+    return {"out": TensorType(op.shape("in", at_least=1)[:-1], DType.INT64)}
 
 
 def _along_axis(arg: str, count: Callable[[int, int], int]) -> WorkRule:
@@ -72,7 +68,7 @@ def _along_axis(arg: str, count: Callable[[int, int], int]) -> WorkRule:
         shape = op.shape(arg)
         elements = math.prod(shape)
         axes = range(len(shape))
-        if "dim" in op.attrs:
+        if "dim" in op.attrs and shape:
             axes = range(at := normal_axis(op.integer("dim"), len(shape)), at + 1)
         counts = {count(shape[axis], elements // shape[axis]) for axis in axes if elements} or {0}
         if len(counts) > 1:
@@ -96,7 +92,7 @@ def _first_as(shape: tuple[int, ...]) -> ShapeRule:
     """A shape rule: `y` is of a fixed shape, in the first operand's dtype."""
 
     def rule(op: OpView) -> Inferred:
-        return {"y": TensorType(shape, op.inputs("x")[0].dtype)}
+        return {"y": TensorType(shape, op.first("x").dtype)}
 
     return rule
 

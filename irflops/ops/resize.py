@@ -192,7 +192,8 @@ def like_operand(attr: str, operand: str) -> Resized:
     """A result shape of its own that an operand fills but for some axes, aligned from the right: those it fills follow it."""
 
     def values(old: OpView, new: OpView, changes: Changes) -> Iterator[Mapping[str, AttrValue]]:
-        shape, before, after = old.ints(attr), old.shape(operand), new.shape(operand)
+        shape, before = old.ints(attr), old.shape(operand)
+        after = new.shape(operand, rank=len(before))
         lead = len(shape) - len(before)
         options = []
         for axis, extent in enumerate(shape):
@@ -222,7 +223,7 @@ def cuts(before: int, after: int, start: int, stop: int, step: int) -> list[tupl
             found.append((start + grown, after))
     elif grown:
         found += [(start, stop + grown), (start + grown, stop + grown)]
-        if start * after % before == 0 and stop * after % before == 0:
+        if before and start * after % before == 0 and stop * after % before == 0:
             found.append((start * after // before, stop * after // before))
     return [(first, last) for first, last in dict.fromkeys(found) if 0 <= first <= last <= after or step < 0]
 
@@ -273,7 +274,7 @@ def slice_undone(old: OpView, new: OpView, changes: Changes) -> Iterator[Mapping
     start, stop = old.attrs.get("start"), old.attrs.get("stop")
     for value in like_operand("like_shape", "dy")(old, new, changes):
         shape = value["like_shape"]
-        if isinstance(start, tuple) and isinstance(stop, tuple) and isinstance(shape, tuple) and len(stop) == len(shape):
+        if isinstance(start, tuple) and isinstance(stop, tuple) and isinstance(shape, tuple) and len(start) == len(stop) == len(shape):
             whole = [first == 0 and last == was for first, last, was in zip(start, stop, old.ints("like_shape"), strict=True)]
             stops = tuple(now if all_of_it else last for now, all_of_it, last in zip(shape, whole, stop, strict=True))
             yield {**value, "stop": stops}

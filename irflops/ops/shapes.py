@@ -20,11 +20,16 @@ def no_result_shape(_op: OpView) -> Inferred:
     return {}
 
 
+def present(op: OpView, results: Inferred) -> Inferred:
+    """Of all the results that an op type has, those that this op gives."""
+    return {arg: types for arg, types in results.items() if arg in op.output_args}
+
+
 def results_like(arg: str, *results: str) -> ShapeRule:
     """A shape rule: the named results that are present have the type of an operand."""
 
     def shape(op: OpView) -> Inferred:
-        return {result: op.input(arg) for result in results if result in op.output_args}
+        return present(op, dict.fromkeys(results, op.input(arg)))
 
     return shape
 

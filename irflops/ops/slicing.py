@@ -38,6 +38,8 @@ def slice_shape(op: OpView) -> Inferred:
     shape, start, stop, step = op.shape("x"), op.ints("start"), op.ints("stop"), op.ints("step")
     if not len(shape) == len(start) == len(stop) == len(step):
         raise ValueError(f"x {shape} does not have the axes of start {start}, stop {stop}, step {step}")
+    if 0 in step:
+        raise ValueError(f"step {step} of a slice is 0 on an axis")
     if any(end > extent for end, extent in zip(stop, shape, strict=True)):
         raise ValueError(f"stop {stop} lies outside x {shape}")
     return {"y": TensorType(slice_extents(start, stop, step), op.input("x").dtype)}
@@ -74,7 +76,7 @@ def diag_shape(op: OpView) -> Inferred:
 
 def diagonal_shape(op: OpView) -> Inferred:
     """The diagonal of the first two axes becomes the last axis."""
-    shape = op.shape("in")
+    shape = op.shape("in", at_least=2)
     return {"out": TensorType((*shape[2:], _diagonal(shape, op.integer("offset"))), op.input("in").dtype)}
 
 
@@ -90,7 +92,7 @@ def as_strided_shape(op: OpView) -> Inferred:
 
 def unfold_tensor_shape(op: OpView) -> Inferred:
     """The axis counts windows, a new last axis holds their elements."""
-    shape, size, step = op.shape("x"), op.integer("size"), op.integer("step")
+    shape, size, step = op.shape("x"), op.integer("size"), op.integer("step", least=1)
     if not shape:
         return {"y": TensorType((size,), op.input("x").dtype)}
     axis = normal_axis(op.integer("dimension"), len(shape))

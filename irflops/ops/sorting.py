@@ -6,8 +6,7 @@ from irflops.ir.graph import DType, TensorType
 from irflops.ops.op_view import OpView
 from irflops.ops.readings import result_extent
 from irflops.ops.rule import Example, OpRule
-from irflops.ops.shapes import Inferred
-from irflops.ops.source import dtype_attr
+from irflops.ops.shapes import Inferred, present
 from irflops.ops.traffic import touch_all
 from irflops.ops.work import Work
 
@@ -31,7 +30,7 @@ def arg_sort_shape(op: OpView) -> Inferred:
 
 def top_k_shape(op: OpView) -> Inferred:
     """k positions, int64, along the last axis, or all where there are fewer."""
-    *rows, entries = op.shape("in")
+    *rows, entries = op.shape("in", at_least=1)
     return {"out": TensorType((*rows, min(op.integer("k"), entries)), DType.INT64)}
 
 
@@ -43,7 +42,7 @@ def sort_cost(op: OpView) -> Work:
 
 def argwhere_shape(op: OpView) -> Inferred:
     """Room for every element: (numel(input), axes); and how many there are."""
-    dtype, shape = dtype_attr(op), op.shape("input")
+    dtype, shape = op.dtype_attr(), op.shape("input")
     return {"output": TensorType((op.numel("input"), len(shape)), dtype), "output_size": TensorType((1,), dtype)}
 
 
@@ -54,9 +53,9 @@ def argwhere_cost(op: OpView) -> Work:
 
 def unique_shape(op: OpView) -> Inferred:
     """Room for every element: as long as x."""
-    index = TensorType(op.shape("x"), dtype_attr(op, "out_idx"))
+    index = TensorType(op.shape("x"), op.dtype_attr("out_idx"))
     types = {"y": op.input("x"), "idx": index, "num_unique": TensorType((1,), index.dtype), "count": index}
-    return {arg: types[arg] for arg in op.output_args}
+    return present(op, types)
 
 
 def unique_cost(op: OpView) -> Work:

@@ -12,34 +12,24 @@ from irflops.ops.rule import Example, OpRule, no_work
 from irflops.ops.shapes import Inferred, ShapeRule
 from irflops.ops.traffic import moves, touch_all, touch_nothing
 
-_DTYPES = {dtype.value[0]: dtype for dtype in DType}
-
 _WRITES = "no arithmetic; writes out"
 _RANDOM = "no arithmetic: random bits and their transformation are not counted; writes out"
-
-
-def dtype_attr(op: OpView, name: str = "dtype") -> DType:
-    """An attribute that holds a dtype by its name in OneFlow's Python (`float32`)."""
-    value = op.attr(name)
-    if isinstance(value, str) and value in _DTYPES:
-        return _DTYPES[value]
-    raise ValueError(f"attribute {name} of {op.type} should be a dtype, not {value!r}")
 
 
 def declared(shape_attr: str = "shape") -> ShapeRule:
     """A shape rule: shape and dtype stand in the attributes."""
 
     def shape(op: OpView) -> Inferred:
-        return {"out": TensorType(op.ints(shape_attr), dtype_attr(op))}
+        return {"out": TensorType(op.ints(shape_attr), op.dtype_attr())}
 
     return shape
 
 
 def arange_shape(op: OpView) -> Inferred:
     """The steps from start to limit, which is left out; exact for integers."""
-    dtype = dtype_attr(op)
+    dtype = op.dtype_attr()
     if dtype.is_float:
-        start, limit, step = (_number(op, f"float_{name}") for name in ("start", "limit", "delta"))
+        start, limit, step = (op.number(f"float_{name}") for name in ("start", "limit", "delta"))
         steps = math.ceil((limit - start) / step) if step else None
     else:
         first, end, stride = (op.integer(f"integer_{name}") for name in ("start", "limit", "delta"))
@@ -49,16 +39,9 @@ def arange_shape(op: OpView) -> Inferred:
     return {"out": TensorType((max(0, steps),), dtype)}
 
 
-def _number(op: OpView, name: str) -> float:
-    value = op.attr(name)
-    if isinstance(value, (int, float)):
-        return value
-    raise ValueError(f"attribute {name} of {op.type} should be a number, not {value!r}")
-
-
 def eye_shape(op: OpView) -> Inferred:
     """rows x cols."""
-    return {"out": TensorType((op.integer("rows"), op.integer("cols")), dtype_attr(op))}
+    return {"out": TensorType((op.integer("rows"), op.integer("cols")), op.dtype_attr())}
 
 
 def randperm_shape(op: OpView) -> Inferred:
@@ -73,12 +56,12 @@ def coin_flip_shape(op: OpView) -> Inferred:
 
 def raw_reader_shape(op: OpView) -> Inferred:
     """batch_size instances."""
-    return {"out": TensorType((op.integer("batch_size"), *op.ints("shape")), dtype_attr(op, "data_type"))}
+    return {"out": TensorType((op.integer("batch_size"), *op.ints("shape")), op.dtype_attr("data_type"))}
 
 
 def token_reader_shape(op: OpView) -> Inferred:
     """batch_size rows of seq_length + label_length tokens."""
-    return {"out": TensorType((op.integer("batch_size"), op.integer("seq_length") + op.integer("label_length")), dtype_attr(op))}
+    return {"out": TensorType((op.integer("batch_size"), op.integer("seq_length") + op.integer("label_length")), op.dtype_attr())}
 
 
 def permutation_shape(op: OpView) -> Inferred:
@@ -94,7 +77,7 @@ def multinomial_shape(op: OpView) -> Inferred:
 def constant_like_shape(op: OpView) -> Inferred:
     """The shape of like, and its dtype unless another is named."""
     like = op.input("like")
-    return {"out": TensorType(like.shape, dtype_attr(op, "data_type")) if "data_type" in op.attrs else like}
+    return {"out": TensorType(like.shape, op.dtype_attr("data_type")) if "data_type" in op.attrs else like}
 
 
 RULES: tuple[OpRule, ...] = (

@@ -7,14 +7,13 @@ from irflops.ops.op_view import OpView
 from irflops.ops.readings import parts
 from irflops.ops.rule import Example, OpRule, no_work
 from irflops.ops.shapes import Inferred, no_result_shape, results_like
-from irflops.ops.source import dtype_attr
 from irflops.ops.traffic import Traffic, moves, touch_all, touch_nothing
 from irflops.ops.work import Work
 
 
 def declared_shape(op: OpView) -> Inferred:
     """What the op itself declares: no operand tells it."""
-    return {"out": TensorType(op.ints("shape"), dtype_attr(op))}
+    return {"out": TensorType(op.ints("shape"), op.dtype_attr())}
 
 
 def learning_rate_shape(_op: OpView) -> Inferred:
@@ -34,7 +33,7 @@ def tick_signal_shape(op: OpView) -> Inferred:
 
 def unpack_shape(op: OpView) -> Inferred:
     """The first extent over the number of micro-batches."""
-    shape, parts = op.shape("in"), op.integer("unpack_num")
+    shape, parts = op.shape("in"), op.integer("unpack_num", least=1)
     if not shape or shape[0] % parts:
         raise ValueError(f"in {shape} does not fall into {parts} parts on its first axis")
     return {"out": TensorType((shape[0] // parts, *shape[1:]), op.input("in").dtype)}

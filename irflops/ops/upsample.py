@@ -43,14 +43,7 @@ def upsample_shape(op: OpView) -> Inferred:
 
 def _scaled(op: OpView, x: tuple[int, ...]) -> tuple[int, ...]:
     # OneFlow multiplies in double precision and truncates: so must this, to get its extents.
-    return tuple(int(_number(op, name) * extent) for name, extent in zip(_SCALES[len(x)], x[2:], strict=True))
-
-
-def _number(op: OpView, name: str) -> float:
-    value = op.attr(name)
-    if isinstance(value, int | float):
-        return value
-    raise ValueError(f"attribute {name} of {op.type} should be a number, not {value!r}")
+    return tuple(int(op.number(name) * extent) for name, extent in zip(_SCALES[len(x)], x[2:], strict=True))
 
 
 def _taps_and_axes(op: OpView, arg: str) -> tuple[int, int]:
@@ -60,7 +53,7 @@ def _taps_and_axes(op: OpView, arg: str) -> tuple[int, int]:
         raise MissingAttribute("interpolation", known=Work(arithmetic=None))
     if mode not in _TAPS:
         raise ValueError(f"no interpolation is called {mode!r}")
-    return _TAPS[str(mode)], len(op.shape(arg)) - 2
+    return _TAPS[str(mode)], len(op.shape(arg, at_least=3)) - 2
 
 
 def upsample_cost(op: OpView) -> Work:

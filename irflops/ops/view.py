@@ -66,7 +66,7 @@ def expand_dims_shape(op: OpView) -> Inferred:
 
 def same_type_shape(op: OpView) -> Inferred:
     """Each result is its operand; a second operand orders or places alone."""
-    first = op.inputs(op.input_args[0])
+    first = op.inputs(op.first_input)
     return {arg: first if len(op.outputs(arg)) > 1 else first[0] for arg in op.output_args}
 
 

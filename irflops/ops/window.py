@@ -33,6 +33,8 @@ def window_count(size: int, kernel: int, stride: int, padding: int, dilation: in
 
     `ceil_mode` keeps a last window that is only partly covered, unless it would start in the padding behind.
     """
+    if min(kernel, stride, dilation) < 1:
+        raise ValueError(f"a window of {kernel} with stride {stride} and dilation {dilation} is none")
     room = size + 2 * padding - dilation * (kernel - 1) - 1
     count = (room + (stride - 1 if ceil_mode else 0)) // stride + 1
     if ceil_mode and (count - 1) * stride >= size + padding:

@@ -112,6 +112,8 @@ def _of_type(op: Op, op_type: str, operands: Operands, results: Sequence[TensorT
         return Answer((), missing=missing.what)
     except Unknowable:
         return _unknown(op)
+    except MISFIT as error:
+        return Answer((), misfit=misfit_text(op_type, error))
 
 
 def _collected(

@@ -90,7 +90,7 @@ def _updates_operand(op: Op, facts: Facts) -> bool:
         return False
     try:
         written = rule.traffic(facts.view(op)).writes
-    except (Unknowable, *MISFIT):
+    except (Unknowable, MISFIT):
         return False
     return any(nbytes for arg, nbytes in written.items() if argument(op, arg) is not None and result(op, arg) is None)
 

@@ -61,7 +61,7 @@ class _Island:
 
 
 def _goes(cast: Op, facts: Facts, from_: frozenset[DType], to: frozenset[DType]) -> bool:
-    return facts.type(cast.inputs[0]).dtype in from_ and facts.type(cast.outputs[0]).dtype in to
+    return bool(cast.inputs and cast.outputs) and facts.type(cast.inputs[0]).dtype in from_ and facts.type(cast.outputs[0]).dtype in to
 
 
 def _is_sensitive(op: Op) -> bool:

@@ -1,0 +1,170 @@
+"""Whatever operands and attributes an op has, its rule answers, says what is missing, or says in words what does not fit.
+
+Anything else is a bug of the rule, and shows as one: with its traceback.
+"""
+
+from __future__ import annotations
+
+import itertools
+import traceback
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import pytest
+from perturbed import CALLS, CHANGES, graph_of, perturbed
+from test_counts import lying
+
+import irflops
+from irflops.explaining.explanation import explain_op
+from irflops.ir.graph import UNKNOWN_TENSOR, Attrs
+from irflops.ir.signatures import op_types, signature
+from irflops.ops import BY_TYPE
+from irflops.ops.op_view import OpView
+from irflops.ops.rule import Changes
+from irflops.ops.work import Unknowable
+from irflops.readers.notation.op_signature import Call, read_call
+
+SHARDS = 8
+SMALL = 100
+"""Extents beyond it are left to the tests of what-if: its readings go through the steps of an axis."""
+
+
+def view(call: Call, *, results: bool = True, attrs: bool = True) -> OpView:
+    """The op of a call, its results as they are written or of unknown type."""
+    outputs = call.outputs if results else {arg: (UNKNOWN_TENSOR,) * len(types) for arg, types in call.outputs.items()}
+    return OpView(call.op_type, call.inputs, outputs, call.attrs if attrs else Attrs())
+
+
+def answer(ask: Callable[[], object]) -> None:
+    """Asks a rule. A misfit must be told by a `raise` of ours: what Python says of an unpacking or a zip are no words for a user."""
+    line = "raise"
+    try:
+        ask()
+    except Unknowable:
+        pass
+    except ValueError as error:
+        line = (traceback.extract_tb(error.__traceback__)[-1].line or "").lstrip()
+    assert line.startswith("raise")
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_rules_answer_or_say_what_does_not_fit(shard: int) -> None:
+    for number in range(shard, len(CALLS), SHARDS):
+        rule = BY_TYPE[CALLS[number].op_type]
+        for case in perturbed(CALLS[number], Random(number), 3):  # noqa: S311 - no secret
+            for results in (False, True):
+                op = view(case.call, results=results)
+                for ask in (rule.shape, rule.cost, rule.traffic):
+                    answer(lambda ask=ask, op=op: ask(op))  # type: ignore[misc]  # bound in the loop
+
+
+def small(call: Call) -> bool:
+    return all(
+        (extent or 0) < SMALL for types in (*call.inputs.values(), *call.outputs.values()) for t in types for extent in t.shape or ()
+    )
+
+
+def changes_between(old: Call, new: Call) -> Changes:
+    pairs = set()
+    for arg, types in old.inputs.items():
+        for before, after in zip(types, new.inputs.get(arg, ()), strict=False):
+            pairs |= {
+                (a, b) for a, b in zip(before.shape or (), after.shape or (), strict=False) if a is not None and b is not None and a != b
+            }
+    return Changes(frozenset(pairs), frozenset(pairs))
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_readings_and_sizes_of_a_what_if_do_too(shard: int) -> None:
+    """Of an op as captured and as changed, either of which may be nonsense."""
+    for number in range(shard, len(CALLS), SHARDS):
+        call = CALLS[number]
+        rule = BY_TYPE[call.op_type]
+        for case in perturbed(call, Random(number), 1):  # noqa: S311 - no secret
+            for old, new in ((call, case.call), (case.call, call), (case.call, case.call)):
+                if not (small(old) and small(new)):
+                    continue
+                changes = changes_between(old, new)
+                for attrs in (True, False):
+                    was, now = view(old, attrs=attrs), view(new, results=False, attrs=attrs)
+                    if rule.readings is not None:
+                        answer(lambda r=rule.readings, a=was, b=now: list(itertools.islice(r(a, b), 100)))  # type: ignore[misc]  # the same
+                    if rule.resized is not None:
+                        answer(lambda r=rule.resized, a=was, b=now, c=changes: list(itertools.islice(r(a, b, c), 100)))  # type: ignore[misc]  # the same
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_explanations_and_audits_go_on(shard: int) -> None:
+    for number in range(shard, len(CALLS), SHARDS):
+        random = Random(number)  # noqa: S311 - no secret
+        for case in random.sample(list(perturbed(CALLS[number], random, 1)), 3):
+            analysis = irflops.analyze(graph_of(case.call, stated=True))
+            explain_op(analysis, 0).to_dict()
+            irflops.audit(analysis)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            "scaled_dot_product_flash_attention(query: f16[2,4,8], key: f16[2,4,8], value: f16[2,4,8]) -> out: f16[2,4,8]",
+            "query (2, 4, 8) has 3 dimensions, scaled_dot_product_flash_attention takes 4",
+        ),
+        ("group_norm(x: f32[6], num_groups=3) -> y: f32[6]", "x (6,) has 1 dimensions, group_norm takes at least 2"),
+        ("top_k(in: f32[], k=1) -> out: i64[]", "in () has 0 dimensions, top_k takes at least 1"),
+        ("grouped_matmul_bias(xs: [f32[2,3]], weights: [f32[4,3], f32[4,3]]) -> ys: [f32[2,4]]", "1 xs do not go with 2 weights"),
+        ("unpack(in: f32[4,2], unpack_num=0) -> out: f32[2,2]", "attribute unpack_num of unpack should be at least 1, not 0"),
+        (
+            'max_pool_2d(x: f32[1,1,4,4], data_format="channels_first", kernel_size=[2,2], stride=[2], padding=[0,0]) -> y: f32[1,1,2,2]',
+            "attribute stride of max_pool_2d should have 2 values, not (2,)",
+        ),
+        ("slice(x: f32[4], start=[0], stop=[4], step=[0]) -> y: f32[4]", "step (0,) of a slice is 0 on an axis"),
+        (
+            "upsample_nearest_1d(x: f32[1,1,4], scale_factor=none) -> y: f32[1,1,8]",
+            "scale_factor of upsample_nearest_1d should be a number",
+        ),
+    ],
+)
+def test_words_name_the_argument_and_both_sides(call: str, words: str) -> None:
+    analysis = irflops.analyze(graph_of(read_call(call), stated=True))
+    (found,) = analysis.inference.disagreements
+    assert words in found.reason
+    assert found.inferred is None
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("typo"), IndexError("tuple index out of range"), ZeroDivisionError(), TypeError(), AttributeError()]
+)
+@pytest.mark.parametrize("part", ["shape", "cost", "traffic"])
+def test_a_bug_of_a_rule_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, part: str, error: Exception) -> None:
+    """No user can mend it, so it is not told as a misfit of the user's file."""
+
+    def rule(_op: OpView) -> Any:
+        raise error
+
+    with pytest.raises(type(error)):
+        lying(monkeypatch, **{part: rule})
+
+
+def test_no_op_type_has_one_name_on_both_sides() -> None:
+    """`op.shape("x")` looks among the operands, then among the results: a name must say which."""
+    for op_type in op_types():
+        found = signature(op_type)
+        assert found is not None
+        assert not {arg.name for arg in found.inputs} & {arg.name for arg in found.outputs}, op_type
+
+
+def test_an_operand_and_a_result_of_one_name_are_a_misfit() -> None:
+    analysis = irflops.analyze(
+        graph_of(
+            read_call("matmul(a: f32[2,3], b: f32[3,4], out: f32[5], transpose_a=false, transpose_b=false) -> out: f32[2,4]"), stated=True
+        )
+    )
+    assert "matmul has an operand and a result called 'out'" in analysis.inference.disagreements[0].reason
+
+
+def test_every_change_is_drawn() -> None:
+    """On an example that has all that can be changed."""
+    call = read_call("conv1d(in: f32[1,2,8], weight: f32[4,2,3], groups=1, strides=[1]) -> out: f32[1,4,6]")
+    assert {case.changes[0] for case in perturbed(call, Random(0), 1)} >= {change.__name__ for change in CHANGES}  # noqa: S311 - no secret
