@@ -13,7 +13,8 @@ import pytest
 import irflops
 from irflops import Graph
 from irflops.counting.infer import Inference, infer
-from irflops.ir.graph import DType, TensorType
+from irflops.ir.graph import DType, Shape, TensorType
+from irflops.ir.shapes import fit, unified
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 NAMES = sorted(path.name.removesuffix(".repr.txt.gz") for path in FIXTURES.glob("*.repr.txt.gz"))
@@ -140,6 +141,69 @@ def without_types(text: str) -> str:
         re.sub(rf":(?:\({BARE}\)|{BARE})", "", line) if "(OPERATOR:" in line and "() -> (" not in line else line
         for line in text.splitlines()
     )
+
+
+SHAPES = [
+    (None, None, None),
+    (None, (2, 3), (2, 3)),
+    ((2, 3), None, (2, 3)),
+    ((), (), ()),
+    ((2, 3), (2, 3), (2, 3)),
+    ((None, 3), (2, 3), (2, 3)),
+    ((2, None), (None, 3), (2, 3)),
+    ((None, None), (None, 3), (None, 3)),
+    ((0, None), (0, 4), (0, 4)),
+]
+
+
+@pytest.mark.parametrize(("a", "b", "both"), SHAPES)
+def test_two_statements_of_a_shape_say_more_than_one(a: Shape | None, b: Shape | None, both: Shape | None) -> None:
+    assert unified(a, b) == unified(b, a) == both
+    assert fit(a, b)
+    assert fit(b, a)
+
+
+@pytest.mark.parametrize(("a", "b"), [((2, 3), (2, 4)), ((None, 3), (2, 4)), ((2,), (2, None)), ((), (None,)), ((0,), (1,))])
+def test_two_statements_of_a_shape_contradict_each_other(a: Shape, b: Shape) -> None:
+    assert not fit(a, b)
+    assert not fit(b, a)
+    with pytest.raises(ValueError, match="no one shape"):
+        unified(a, b)
+
+
+def chain(*shapes: str) -> str:
+    """A saved module in which relu follows relu, the results stated as given; the input has 2x3."""
+    lines = [operator("input", 0, "%arg0", "x", "x/out", "2x3", "2x3")]
+    for number, (before, shape) in enumerate(zip(["2x3", *shapes], shapes, strict=False), 1):
+        lines.append(operator("relu", number, f"%{number - 1}", f"m-relu-{number}", f"m-relu-{number}/y_0", before, shape))
+    end = f"    oneflow.return %{len(shapes)} : tensor<{shapes[-1]}xf32>"
+    head = f"  oneflow.job @G(%arg0: tensor<2x3xf32>) -> tensor<{shapes[-1]}xf32> {{"
+    return "\n".join(["module {", head, *lines, end, "  }", "}", ""])
+
+
+def operator(kind: str, number: int, operand: str, name: str, lbn: str, before: str, after: str) -> str:
+    attrs = f'op_name = "{name}", device_tag = "cpu", device_name = ["@0:0"], output_lbns = ["{lbn}"]'
+    return f'    %{number} = "oneflow.{kind}"({operand}) {{{attrs}}} : (tensor<{before}xf32>) -> tensor<{after}xf32>'
+
+
+@pytest.mark.parametrize("shapes", [("?x3", "2x3"), ("?x3", "?x3", "2x?"), ("?x?", "2x3"), ("2x3", "?x3")])
+def test_what_a_file_leaves_open_is_filled_and_no_disagreement(shapes: tuple[str, ...]) -> None:
+    _graph, inference = inferred(chain(*shapes))
+    assert inference.disagreements == ()
+    assert {type_.shape for type_ in inference.types.values()} == {(2, 3)}
+    assert inference.checked == len(shapes)
+
+
+def test_a_partly_known_shape_that_contradicts_is_reported_once_and_stands() -> None:
+    _graph, inference = inferred(chain("?x4", "?x4"))
+    assert [(found.op, found.file, found.inferred) for found in inference.disagreements] == [("m-relu-1", (None, 4), (2, 3))]
+    assert inference.types["m-relu-2/y_0"].shape == (None, 4)
+
+
+def test_a_consumer_that_contradicts_what_was_filled_in_is_reported() -> None:
+    text = chain("?x3", "2x3").replace("(tensor<?x3xf32>)", "(tensor<?x5xf32>)")
+    found = inferred(text)[1].disagreements
+    assert [(one.op, one.lbn, one.file, one.inferred) for one in found][:1] == [("m-relu-2", "m-relu-1/y_0", (None, 5), (2, 3))]
 
 
 def test_elided_operands_of_inputs_and_outputs_are_filled() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from irflops.errors import Span
 from irflops.ir.graph import Graph, Op, Operand, Shape, TensorType
+from irflops.ir.shapes import fit, unified
 from irflops.ops import BY_TYPE
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import OpRule
@@ -67,15 +68,12 @@ def infer(graph: Graph) -> Inference:
             inferred = answer.types.get((result.arg, result.index))
             if inferred is None:
                 continue
-            if result.type.shape is None or inferred.shape is None or None in result.type.shape:
-                types[result.lbn] = _filled(result.type, inferred)
-                continue
-            checked += 1
-            if result.type.shape != inferred.shape:
+            checked += result.type.shape is not None and inferred.shape is not None
+            if not fit(result.type.shape, inferred.shape):
                 reason = f"{op.type} gives {inferred}, the file says {result.type}"
                 found.append(Disagreement(op.name, result.lbn, result.type.shape, inferred.shape, reason, op.span))
-            if result.type.dtype is None:
-                types[result.lbn] = TensorType(result.type.shape, inferred.dtype)
+            if not _is_known(result.type):
+                types[result.lbn] = _filled(result.type, inferred)
     return Inference(types, tuple(found), checked)
 
 
@@ -101,7 +99,7 @@ def asked(rule: OpRule, seen: OpView) -> Mapping[tuple[str, int], TensorType]:
 
 
 def operand_type(operand: Operand, types: Mapping[str, TensorType]) -> TensorType:
-    """The type of an operand: as its line states it, else as its producer makes it."""
+    """The type of an operand: as its line states it, what that leaves open as its producer makes it."""
     return operand.type if _is_known(operand.type) else _filled(operand.type, types.get(operand.lbn, operand.type))
 
 
@@ -121,14 +119,18 @@ def _is_known(type_: TensorType) -> bool:
 
 
 def _filled(stated: TensorType, other: TensorType) -> TensorType:
-    shape = stated.shape if stated.shape is not None and None not in stated.shape else other.shape
-    return TensorType(shape if shape is not None else stated.shape, stated.dtype or other.dtype)
+    """What is stated, its gaps filled by the other; of shapes that contradict each other the one stated stands as it is."""
+    try:
+        shape = unified(stated.shape, other.shape)
+    except ValueError:
+        shape = stated.shape
+    return TensorType(shape, stated.dtype or other.dtype)
 
 
 def _operand_disagreements(op: Op, types: Mapping[str, TensorType]) -> Iterator[Disagreement]:
     for operand in op.inputs:
         made = types.get(operand.lbn)
-        if made is None or made.shape is None or operand.type.shape is None or made.shape == operand.type.shape:
+        if made is None or fit(operand.type.shape, made.shape):
             continue
         reason = f"{op.name} reads {operand.lbn} as {operand.type}, its producer makes {made}"
         yield Disagreement(op.name, operand.lbn, operand.type.shape, made.shape, reason, op.span)

@@ -57,7 +57,7 @@ class Side:
 
     def type_of(self, lbn: str, stated: TensorType) -> TensorType:
         """The type of a tensor, inferred where the form does not state it."""
-        return stated if stated.shape is not None and stated.dtype is not None else self.analysis.inference.types.get(lbn, stated)
+        return self.analysis.inference.types.get(lbn, stated)
 
     def operand_types(self, node: int) -> tuple[TensorType, ...]:
         """The types of a node's operands, in order."""

@@ -227,7 +227,7 @@ def _traffic(rule: OpRule | None, seen: OpView) -> Traffic | None:
 def _tensors(analysis: Analysis, op: Op, traffic: Traffic | None) -> tuple[Tensor, ...]:
     graph, types = analysis.graph, analysis.inference.types
     makers = {maker.name: maker for operand in op.inputs if (maker := graph.producers.get(operand.lbn)) is not None}
-    stated = {made.lbn for maker in makers.values() for made in maker.outputs if made.type.shape is not None}
+    stated = {made.lbn for maker in makers.values() for made in maker.outputs if made.type.numel is not None}
     found = []
     for role, operands in (("operand", op.inputs), ("result", op.outputs)):
         of_argument = Counter(operand.arg for operand in operands)
@@ -235,7 +235,7 @@ def _tensors(analysis: Analysis, op: Op, traffic: Traffic | None) -> tuple[Tenso
             type_ = operand_type(operand, types) if role == "operand" else types.get(operand.lbn, operand.type)
             maker = graph.producers.get(operand.lbn)
             by_producer = role == "operand" and operand.lbn in stated
-            known_from = "the file" if operand.type.shape is not None else "its producer" if by_producer else "inference"
+            known_from = "the file" if operand.type.numel is not None else "its producer" if by_producer else "inference"
             reads = writes = None
             if traffic is not None and of_argument[operand.arg] == 1:
                 reads, writes = traffic.reads.get(operand.arg, 0), traffic.writes.get(operand.arg, 0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from irflops.ir.graph import DType, Shape, TensorType
+from irflops.ir.shapes import unified
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Example, OpRule, WorkRule
 from irflops.ops.shapes import Inferred, ShapeRule, broadcast_shapes
@@ -29,14 +30,10 @@ def common_shape(op: OpView, *args: str) -> Shape | None:
     merged: Shape | None = None
     for arg in args or op.input_args:
         for tensor in op.inputs(arg):
-            if tensor.shape is None:
-                continue
-            if merged is None:
-                merged = tensor.shape
-            pairs = list(zip(merged, tensor.shape, strict=False))
-            if len(merged) != len(tensor.shape) or any(None not in pair and pair[0] != pair[1] for pair in pairs):
-                raise ValueError(f"{op.type} takes operands of one shape, {arg} has {tensor.shape} beside {merged}")
-            merged = tuple(b if a is None else a for a, b in pairs)
+            try:
+                merged = unified(merged, tensor.shape)
+            except ValueError:
+                raise ValueError(f"{op.type} takes operands of one shape, {arg} has {tensor.shape} beside {merged}") from None
     return merged
 
 

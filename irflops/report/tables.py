@@ -36,7 +36,7 @@ def op_table(analysis: Analysis) -> Table:
     costs = analysis.costs
 
     def tensors(operands: tuple[Operand, ...]) -> str:
-        return " ".join(str(o.type if o.type.shape is not None else types.get(o.lbn, o.type)) for o in operands)
+        return " ".join(str(o.type if o.type.numel is not None else types.get(o.lbn, o.type)) for o in operands)
 
     columns = (
         _text("name", "operator", lambda i: ops[i].name),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from irflops.counting.infer import MISFIT, asked, misfit_text
 from irflops.ir.graph import UNKNOWN_TENSOR, Attrs, AttrValue, DType, Op, Shape, TensorType
+from irflops.ir.shapes import fit
 from irflops.ir.signatures import signature
 from irflops.ops import BY_TYPE, RULES
 from irflops.ops.op_view import OpView
@@ -168,7 +169,7 @@ def _readings(rule: OpRule, captured: OpView, changed: OpView, op: Op, results: 
 
 
 def _agree(inferred: Sequence[Shape | None], stated: Sequence[Shape | None]) -> bool:
-    return all(a is None or b is None or a == b for a, b in zip(inferred, stated, strict=True))
+    return all(fit(a, b) for a, b in zip(inferred, stated, strict=True))
 
 
 def _shapes(op: Op, inferred: Mapping[tuple[str, int], TensorType]) -> tuple[Shape | None, ...]:

@@ -19,6 +19,7 @@ import lark
 
 from irflops.errors import IrflopsError, NotAGraphError, quoted
 from irflops.ir.graph import UNKNOWN_TENSOR, Graph, Note, Op, TensorType
+from irflops.ir.shapes import fit
 from irflops.readers.intake import MAX_SIZE, decode, read_bytes, source_of
 from irflops.readers.job.job_schema import DTYPE_BY_NUMBER, DTYPE_BY_WORD
 from irflops.readers.meaning.resolve import free_tensor_module
@@ -138,7 +139,7 @@ def _check(root: Path, op: Op, reader: Skeletons[_Meta]) -> None:
         raise _Unfit("its name is no folder's")
     stated = _meta(root, op.name, reader)
     made = op.outputs[0].type if op.outputs else UNKNOWN_TENSOR
-    if None not in (stated.shape, made.shape) and stated.shape != made.shape:
+    if not fit(stated.shape, made.shape):
         raise _Unfit(f"its {META} says {stated}, and {MODEL} {made}")
     if None not in (stated.dtype, made.dtype) and stated.dtype is not made.dtype:
         raise _Unfit(f"its {META} says {stated}, and {MODEL} {made}")
