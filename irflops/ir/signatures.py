@@ -117,15 +117,26 @@ def operand_orders(op_type: str, shapes: Sequence[Shape | None], *, old: bool = 
     `old` asks for those of OneFlow 0.8.0. None where the signature does not allow the number. Orders of a builder come first; else the
     definition's, with the required arguments and the first of the optional ones.
     """
+    names, conditions = _names_of(op_type, len(shapes), old)
+    if not any(conditions):
+        return names
     found: list[tuple[str, ...]] = []
-    for order, names in _orders_of(op_type, len(shapes), old):
-        by_name = dict(zip(names, shapes, strict=True))
-        if all(place.fits(by_name[place.name], by_name) for place in order):
-            found.append(names)
+    for order, asked in zip(names, conditions, strict=True):
+        by_name = dict(zip(order, shapes, strict=True))
+        if all(place.fits(by_name[place.name], by_name) for place in asked):
+            found.append(order)
     return tuple(found)
 
 
 @cache
+def _names_of(op_type: str, count: int, old: bool) -> tuple[tuple[tuple[str, ...], ...], tuple[Order, ...]]:
+    """Orders of that many operands: the names alone, and of each those places that ask for a shape."""
+    orders = _orders_of(op_type, count, old)
+    return tuple(names for _, names in orders), tuple(
+        tuple(place for place in order if place.rank is not None or place.like is not None) for order, _ in orders
+    )
+
+
 def _orders_of(op_type: str, count: int, old: bool) -> tuple[tuple[Order, tuple[str, ...]], ...]:
     """Orders of that many operands, each with the names alone."""
     found = signature(op_type)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from irflops.errors import GraphError, Source, Span, error_at, quoted
 from irflops.ir.edges import Edges, edges_of
-from irflops.ir.graph import Note, Op, Operand, VariableKind
+from irflops.ir.graph import NdSbp, Note, Op, Operand, TensorType, VariableKind
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.names import stem_of
 from irflops.readers.meaning.phase import assign_phases
@@ -32,7 +32,7 @@ def add_hidden_sources(drafts: list[Draft], declared: Mapping[str, VariableKind]
                 continue
             made.add(operand.lbn)
             name, _, blob = operand.lbn.partition("/")
-            result = Operand(_arg_of(blob), _index_of(blob), operand.lbn, operand.type)
+            result = result_operand(operand.lbn, blob, operand.type)
             if name in hidden:
                 hidden[name].outputs += (result,)
             elif name not in names:
@@ -47,19 +47,17 @@ def add_hidden_sources(drafts: list[Draft], declared: Mapping[str, VariableKind]
     return [name for name in hidden if name in declared]
 
 
-def _arg_of(blob: str) -> str:
+def _slot_of(blob: str) -> tuple[str, int]:
+    """The argument and index that a blob's name spells: `out_0` is the first tensor of `out`."""
     arg, _, index = blob.rpartition("_")
-    return arg if arg and index.isdecimal() else blob
+    if not arg or not index.isdecimal():
+        return blob, 0
+    return arg, int(index) if len(index) < 10 else 0
 
 
-def _index_of(blob: str) -> int:
-    arg, _, index = blob.rpartition("_")
-    return int(index) if arg and index.isdecimal() and len(index) < 10 else 0
-
-
-def result_operand(lbn: str, blob: str, operand: Operand) -> Operand:
-    """A result under the argument and index that its blob name spells: `out_0` is the first tensor of `out`."""
-    return Operand(_arg_of(blob), _index_of(blob), lbn, operand.type, operand.nd_sbp)
+def result_operand(lbn: str, blob: str, type_: TensorType, nd_sbp: NdSbp | None = None) -> Operand:
+    """A result under the argument and index that its blob name spells."""
+    return Operand(*_slot_of(blob), lbn, type_, nd_sbp)
 
 
 def link(drafts: list[Draft], source: Source) -> Edges:

@@ -67,7 +67,7 @@ def gradient_parts(name: str) -> Iterator[Gradient]:
     """The ways in which a name reads as a forward operator's and what a gradient's name has more, the shortest forward name first."""
     forward = name.removeprefix(PREFIX)
     spelled = _NUMBERED.sub("_N", forward)
-    for suffix in _suffixes():
+    for suffix in _suffixes() if spelled.endswith(_suffixes()) else ():
         if spelled.endswith(suffix) and len(spelled) > len(suffix):
             yield Gradient(spelled[: -len(suffix)], suffix)
     if forward != name:

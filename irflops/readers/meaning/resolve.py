@@ -14,6 +14,8 @@ from irflops.readers.meaning.gradients import PREFIX as GRADIENT_PREFIX
 from irflops.readers.meaning.gradients import gradient_of_any, gradient_parts, readings
 from irflops.readers.meaning.updates import is_update_name, state_suffix
 
+_TRAIN = "System-Train-"
+
 RECOMPUTE_PREFIXES = ("Sys-Checkpointing-Fake-Fw-Op_", "OneFlow-System-Checkpointing-Fake-Fw-Op_", "OneFlow-System-Checkpointing-")
 
 _PREFIXES: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -78,23 +80,25 @@ _PREFIXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("System-Boxing-", ("identity",)),
 )
 
-_SUFFIXES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"(?:adam|lamb)_bias_correction_factor[12]$"), "adam_bias_correction_factor"),
-    (re.compile(r"_scale_initial_diff$"), "scalar_mul_by_tensor"),
-    (re.compile(r"_pinned_identity$"), "pinned_identity"),
-    (re.compile(r"_constant_like_loss_scale$"), "constant_like"),
-    (re.compile(r"_loss_scale-repeat$"), "repeat"),
-    (re.compile(r"[-_]cast_(?:f2h|h2f)(?:-\d+)?$"), "cast"),
-    (re.compile(r"_ssp_variable_proxy$"), "ssp_variable_proxy"),
-    (re.compile(r"^System-Train-TrainStep-ScalarAdd$"), "scalar_add"),
-    (re.compile(r"^System-Train-TrainStep-AssignIfNot$"), "assign_if_not"),
-    (re.compile(r"^System-Train-TrainStep-Assign$"), "assign"),
-    (re.compile(r"^System-Train-TrainStep-Identity$"), "identity"),
-    (re.compile(r"^System-Train-TrainStep$"), "variable"),
-    (re.compile(r"^System-Train-DynamicLossScale-.*-LossScale-Identity$"), "identity"),
-    (re.compile(r"^System-Train-DynamicLossScale-.*-(?:LossScale|GoodStepCounter)$"), "variable"),
-    (re.compile(r"^System-Train-DynamicLossScale-.*-Schedule$"), "dynamic_loss_scale_schedule"),
+_SUFFIXES: tuple[tuple[str, re.Pattern[str], str], ...] = (
+    ("_bias_correction_factor", re.compile(r"(?:adam|lamb)_bias_correction_factor[12]$"), "adam_bias_correction_factor"),
+    ("_scale_initial_diff", re.compile(r"_scale_initial_diff$"), "scalar_mul_by_tensor"),
+    ("_pinned_identity", re.compile(r"_pinned_identity$"), "pinned_identity"),
+    ("_constant_like_loss_scale", re.compile(r"_constant_like_loss_scale$"), "constant_like"),
+    ("_loss_scale-repeat", re.compile(r"_loss_scale-repeat$"), "repeat"),
+    ("cast_", re.compile(r"[-_]cast_(?:f2h|h2f)(?:-\d+)?$"), "cast"),
+    ("_ssp_variable_proxy", re.compile(r"_ssp_variable_proxy$"), "ssp_variable_proxy"),
+    (_TRAIN, re.compile(r"^System-Train-TrainStep-ScalarAdd$"), "scalar_add"),
+    (_TRAIN, re.compile(r"^System-Train-TrainStep-AssignIfNot$"), "assign_if_not"),
+    (_TRAIN, re.compile(r"^System-Train-TrainStep-Assign$"), "assign"),
+    (_TRAIN, re.compile(r"^System-Train-TrainStep-Identity$"), "identity"),
+    (_TRAIN, re.compile(r"^System-Train-TrainStep$"), "variable"),
+    (_TRAIN, re.compile(r"^System-Train-DynamicLossScale-.*-LossScale-Identity$"), "identity"),
+    (_TRAIN, re.compile(r"^System-Train-DynamicLossScale-.*-(?:LossScale|GoodStepCounter)$"), "variable"),
+    (_TRAIN, re.compile(r"^System-Train-DynamicLossScale-.*-Schedule$"), "dynamic_loss_scale_schedule"),
 )
+_MARKS = tuple(dict.fromkeys(mark for mark, _, _ in _SUFFIXES))
+"""What a name must hold before an ending is looked for, which takes longer: few names hold any of them."""
 
 _REPLACED: dict[str, tuple[str, ...]] = {
     "conv2d": ("conv2d",),
@@ -167,7 +171,7 @@ def _resolved(name: str, operands: int) -> Resolved:
     types = _own_types(name, operands)
     if types:
         return Resolved(types, None, count, role=Role.SYSTEM)
-    if is_folded_variable(name):
+    if number is None and is_folded_variable(name):
         return Resolved(("variable",), "", None)
     rewritten = _rewritten(name)
     if rewritten is not None:
@@ -197,7 +201,7 @@ def _gradient(name: str, operands: int) -> Resolved | None:
 
 def _rewritten(name: str) -> Resolved | None:
     """What the name of an operator tells that an MLIR pass made, None for other names; types that it leaves open are told by operands."""
-    replaced = _REWRITTEN.match(name)
+    replaced = _REWRITTEN.match(name) if "-mlir-gen-" in name else None
     if replaced is not None:
         found = _USER.match(replaced[1])
         types = _REPLACED.get(found["type"], ()) if found is not None else ()
@@ -220,16 +224,17 @@ def has_activation(name: str) -> bool:
 
 def _own_types(name: str, operands: int) -> tuple[str, ...]:
     """Op types of an operator that a pass of OneFlow's made."""
-    if name.startswith(("Sys-DiffScale-ScalarMul-", "System-ModelDiffScale-ScalarMul")):
-        return ("scalar_mul_by_tensor" if operands == 2 else "scalar_mul",)
-    if name.startswith("System-Train-DynamicLossScale-") and name.endswith("-CountNotFinite"):
-        return ("identity" if operands else "constant",)
-    for prefix, types in _PREFIXES:
-        if name.startswith(prefix):
-            return types
-    for suffix, op_type in _SUFFIXES:
-        if suffix.search(name):
-            return (op_type,)
+    if name.startswith(_SYSTEM):
+        if name.startswith(("Sys-DiffScale-ScalarMul-", "System-ModelDiffScale-ScalarMul")):
+            return ("scalar_mul_by_tensor" if operands == 2 else "scalar_mul",)
+        if name.startswith("System-Train-DynamicLossScale-") and name.endswith("-CountNotFinite"):
+            return ("identity" if operands else "constant",)
+        for prefix, types in _PREFIXES:
+            if name.startswith(prefix):
+                return types
+    for mark in _MARKS:
+        if mark in name:
+            return next(((op_type,) for wanted, suffix, op_type in _SUFFIXES if wanted in name and suffix.search(name)), ())
     return ()
 
 

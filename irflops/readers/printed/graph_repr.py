@@ -155,7 +155,7 @@ class _Reader:
     def _operator(self, text: str, start: int, end: int) -> None:
         raw = self.statements.operator(text)
         level = self.levels[-1]
-        if not self.colon_placement and self.source.text[start:end].find("):placement=") >= 0:
+        if not self.colon_placement and "):placement=" in text:
             self.colon_placement = True
         draft = draft_of(raw, old=self.colon_placement)
         draft.start, draft.end = start, end
@@ -246,7 +246,9 @@ class _Reader:
             by_maker.setdefault(operand.lbn.partition("/")[0], []).append(operand)
         for draft in self.drafts:
             if not draft.outputs and draft.type not in ("input", "output"):
-                draft.outputs = tuple(result_operand(o.lbn, o.lbn.partition("/")[2], o) for o in by_maker.get(draft.name, ()))
+                draft.outputs = tuple(
+                    result_operand(o.lbn, o.lbn.partition("/")[2], o.type, o.nd_sbp) for o in by_maker.get(draft.name, ())
+                )
         inputs = [d for d in self.drafts if d.type == "input" and not d.outputs]
         for draft, type_ in zip(inputs, [*tensors_of(root.inputs), *([TensorType()] * len(inputs))], strict=False):
             lbn = f"{draft.name}/out"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from irflops.ir.graph import NO_ATTRS, Attrs, Location, Operand, Shape
 from irflops.ir.signatures import operand_orders, signature
@@ -48,8 +47,8 @@ def draft_of(raw: RawOp, *, old: bool = False) -> Draft:
     draft = Draft(
         raw.name,
         op_type,
-        tuple(_operands(names, inputs)),
-        tuple(_results(raw.name, outputs)),
+        _operands(names, inputs),
+        _results(raw.name, outputs),
         placement=raw.placement,
         candidates=types,
         number=resolved.number,
@@ -113,28 +112,31 @@ def _op_name(arg: RawArg) -> str:
     return tensor.lbn.partition("/")[0] if tensor is not None else ""
 
 
-def _tensors(arg: RawArg) -> Iterable[RawTensor]:
-    return (arg,) if isinstance(arg, RawTensor) else arg
-
-
 def _shapes(args: tuple[RawArg, ...]) -> list[Shape | None]:
     return [arg.type.shape if isinstance(arg, RawTensor) else None for arg in args]
 
 
-def _operands(names: tuple[str, ...], args: tuple[RawArg, ...]) -> Iterable[Operand]:
+def _operands(names: tuple[str, ...], args: tuple[RawArg, ...]) -> tuple[Operand, ...]:
+    found: list[Operand] = []
     for name, arg in zip(names, args, strict=True):
-        for index, tensor in enumerate(_tensors(arg)):
-            yield Operand(name, index, tensor.lbn, tensor.type, tensor.nd_sbp)
+        if isinstance(arg, RawTensor):
+            found.append(Operand(name, 0, arg.lbn, arg.type, arg.nd_sbp))
+        else:
+            found += [Operand(name, index, tensor.lbn, tensor.type, tensor.nd_sbp) for index, tensor in enumerate(arg)]
+    return tuple(found)
 
 
-def _results(op_name: str, args: tuple[RawArg, ...]) -> Iterable[Operand]:
+def _results(op_name: str, args: tuple[RawArg, ...]) -> tuple[Operand, ...]:
+    own = f"{op_name}/"
+    found: list[Operand] = []
     for arg in args:
-        for tensor in _tensors(arg):
-            if "/" in tensor.lbn:
-                blob = tensor.lbn[len(op_name) + 1 :] if tensor.lbn.startswith(op_name + "/") else tensor.lbn.rpartition("/")[2]
-                yield result_operand(tensor.lbn, blob, Operand("", 0, "", tensor.type, tensor.nd_sbp))
+        for lbn, type_, nd_sbp, _bare in (arg,) if isinstance(arg, RawTensor) else arg:
+            if "/" in lbn:
+                blob = lbn[len(own) :] if lbn.startswith(own) else lbn.rpartition("/")[2]
+                found.append(result_operand(lbn, blob, type_, nd_sbp))
             else:
-                yield Operand(tensor.lbn, 0, f"{op_name}/{tensor.lbn}", tensor.type, tensor.nd_sbp)
+                found.append(Operand(lbn, 0, own + lbn, type_, nd_sbp))
+    return tuple(found)
 
 
 def user_frame(frames: tuple[Location, ...]) -> Location:

@@ -39,6 +39,9 @@ MAX_TENSORS = 100_000
 BYTES_PER_TENSOR = 50
 """A large dump may have one tensor more for this many bytes: real ones have one in 120."""
 
+MAX_RECENT = 5_000
+"""Tensors of operator lines that are remembered: most are read again soon after they were made."""
+
 _FRAME = re.compile(r"""\]\s*:\s*['"](?P<function>.*)['"]\s*at\s*['"](?P<file>.*)['"]\s*:\s*line\s*(?P<line>\d+)$""")
 
 
@@ -95,6 +98,7 @@ class Statements:
         self._tensors_left = MAX_TENSORS + size // BYTES_PER_TENSOR
         self._arrangements = {start: Arrangements("graph_repr", start, plan) for start, plan in _PLANS.items()}
         self.untyped = False  # whether an operator line has shown a tensor without a type
+        self._tensors: dict[str, RawTensor] = {}
         self._types: dict[str, tuple[TensorType, NdSbp | None]] = {}
         self._values: dict[str, tuple[TensorType | None, bool, Placement | None]] = {}
         self._placements: dict[str, Placement | None] = {}
@@ -103,15 +107,16 @@ class Statements:
 
     def _read(self, text: str, start: str) -> tuple[Any, list[Piece]]:
         """The plan of a text's arrangement, and the text's pieces."""
-        if text.count("(") + text.count("[") + text.count("{") > MAX_DEPTH:
+        size = len(text)
+        if size > MAX_DEPTH and text.count("(") + text.count("[") + text.count("{") > MAX_DEPTH:
             check_depth(text)
         # Parsing takes time and memory by the token: what has far more of them than a graph is refused before, not after.
-        if len(text) > MAX_TEXT and (start != "operator" or text.count(")") > MAX_PARENTHESES):
-            raise SyntaxProblem(0, len(text), f"a statement of {len(text)} characters is none of a graph's")
+        if size > MAX_TEXT and (start != "operator" or text.count(")") > MAX_PARENTHESES):
+            raise SyntaxProblem(0, size, f"a statement of {size} characters is none of a graph's")
         values = text.count(",")
         if values > self._values_left or not self._texts_left:
             what = "values in lists" if self._texts_left else "different values"
-            raise SyntaxProblem(0, len(text), f"more {what} than a graph of this size can have")
+            raise SyntaxProblem(0, size, f"more {what} than a graph of this size can have")
         self._texts_left -= 1
         self._values_left -= values
         try:
@@ -160,18 +165,28 @@ class Statements:
         self._tensors_left -= sum([1 if isinstance(slot, int) else len(slot) for slot in slots])
         if self._tensors_left < 0:
             raise SyntaxProblem(0, 1, "more tensors than a graph of this size can have")
-        tensor = self._tensor
-        return tuple([tensor(pieces[slot]) if isinstance(slot, int) else tuple([tensor(pieces[n]) for n in slot]) for slot in slots])
+        return tuple([self._tensor(pieces[slot]) if isinstance(slot, int) else self._several(slot, pieces) for slot in slots])
+
+    def _several(self, slot: tuple[int, ...], pieces: list[Piece]) -> tuple[RawTensor, ...]:
+        return tuple([self._tensor(pieces[number]) for number in slot])
 
     def _tensor(self, piece: Piece) -> RawTensor:
         text = piece[0]
+        found = self._tensors.get(text)
+        if found is None:
+            if len(self._tensors) >= MAX_RECENT:
+                self._tensors.clear()
+            found = self._tensors[text] = self._read_tensor(text, piece.start())
+        return found
+
+    def _read_tensor(self, text: str, start: int) -> RawTensor:
         at = text.find("sbp=(")
         if at < 0:
             self.untyped = True
             return RawTensor(self.interned(text), TensorType(), None, False)
         head = text[:at].rstrip()
         bare = head[-1] != "("
-        type_, nd_sbp = self.tensor_type((text[at:] if bare else text[at:-1]).rstrip(), piece.start() + at)
+        type_, nd_sbp = self.tensor_type((text[at:] if bare else text[at:-1]).rstrip(), start + at)
         return RawTensor(self.interned(head.rstrip("( \t\n").removesuffix(":").rstrip()), type_, nd_sbp, bare)
 
     def level(self, text: str) -> tuple[str | None, str | None]:
