@@ -50,6 +50,17 @@ def test_several_files_are_a_row_each() -> None:
     assert run("analyze", SMALL, TRAINING).exit_code == 0
 
 
+@pytest.mark.parametrize("width", [70, 80, 100, 140])
+def test_files_that_fail_keep_the_columns_of_those_that_do_not(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    sound, some = (run("analyze", SMALL, TRAINING, *failing).stdout.splitlines() for failing in ([], ["no such file", "nor such"]))
+    figures = sound[1].split()
+    assert some[1].split()[: len(figures)] == figures
+    assert some[1].split()[len(figures) :] in ([], ["error"])
+    assert ("error" in some[0]) is ("error" not in some[1])  # which is said where there is no room for it
+    assert [row.split() for row in some[3:5]] == [row.split() for row in sound[3:]]
+
+
 def test_strict_holds_for_each_of_several(unknown: Path) -> None:
     assert run("analyze", SMALL, unknown, "--strict").exit_code == 1
     assert run("analyze", SMALL, unknown).exit_code == 0

@@ -77,7 +77,8 @@ def model_table(models: list[Model]) -> Table:
         Column(name="error", title="error", get=lambda model: _in_one_line(model.error), numeric=False, cut_at_end=True),
     )
     failed = any(model.error for model in models)
-    people = ("model", "operators", *(("error",) if failed else ("batch",)), "macs", "flops", "params", "bytes", "intensity")
+    # Last, so that where room is short an error, which standard error tells too, goes before any figure of the files that were read.
+    people = ("model", "operators", "batch", "macs", "flops", "params", "bytes", "intensity", *(("error",) if failed else ()))
     return Table(name="summary", title="Models", columns=columns, items=models, people=people)
 
 
