@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable
 
 from irflops.analysis.analysis import Analysis
 from irflops.differ.align import HINTS, align
-from irflops.differ.compare import Comparison
-from irflops.differ.edit import IGNORABLE, KINDS, Edit
+from irflops.differ.compare import Matching
+from irflops.differ.edit import EDIT_KINDS, IGNORABLE, Edit
 from irflops.differ.forms import Aspects, aspects_of, not_compared
 from irflops.differ.modules import module_edits, pair_modules
 from irflops.differ.pairing import Pairs
@@ -33,12 +33,12 @@ def diff_analyses(old: Analysis, new: Analysis, *, ignore: Iterable[str] = ()) -
     left_out = {kind for word in ignore for kind in _ignored(word)}
     aspects = aspects_of(old.graph, new.graph)
     sides = side_of(old, aspects), side_of(new, aspects)
-    comparison, found = _fewest_edits(*sides, aspects)
+    matching, found = _fewest_edits(*sides, aspects)
     edits = _in_order([edit for edit in found if edit.kind not in left_out], *sides)
-    pairs = {sides[0].ops[a].name: sides[1].ops[b].name for a, b in comparison.pairs.items()}
+    pairs = {sides[0].ops[a].name: sides[1].ops[b].name for a, b in matching.pairs.items()}
     costed, follows = with_costs(edits, old, new, pairs)
     lacks = not_compared(old.graph, new.graph, aspects)
-    return Diff(old, new, costed, follows, lacks, pairs, comparison.modules, dict(comparison.consequences()))
+    return Diff(old, new, costed, follows, lacks, pairs, matching.modules, dict(matching.consequences()))
 
 
 def _ignored(word: str) -> Collection[str]:
@@ -47,20 +47,20 @@ def _ignored(word: str) -> Collection[str]:
     return IGNORABLE[word]
 
 
-def _fewest_edits(old: Side, new: Side, aspects: Aspects) -> tuple[Comparison, list[Edit]]:
-    """The comparison by the alignment that leads to fewer edits; the first is taken at once where there are none."""
-    best: tuple[Comparison, list[Edit]] | None = None
+def _fewest_edits(old: Side, new: Side, aspects: Aspects) -> tuple[Matching, list[Edit]]:
+    """The matching by the alignment that leads to fewer edits; the first is taken at once where there are none."""
+    best: tuple[Matching, list[Edit]] | None = None
     swapped = _rank(old) > _rank(new)
     prints = Prints(new, old) if swapped else Prints(old, new)
     least = abs(len(old.ops) - len(new.ops)) if aspects.all_ops else 0
     for hint in HINTS:
         pairs, modules = _aligned(old, new, prints, swapped=swapped, attrs=aspects.attrs, hint=hint)
-        comparison = Comparison(old, new, pairs, modules, aspects)
-        gone, come = comparison.presences
+        matching = Matching(old, new, pairs, modules, aspects)
+        gone, come = matching.presences
         hidden = None if aspects.declared else (gone.hidden(), come.hidden())
-        edits = [*module_edits(old, new, modules, hidden), *comparison.edits()]
+        edits = [*module_edits(old, new, modules, hidden), *matching.edits()]
         if best is None or len(edits) < len(best[1]):
-            best = comparison, edits
+            best = matching, edits
         if sum(not edit.kind.startswith("module_") for edit in edits) <= least:
             break  # no alignment has fewer
     assert best is not None
@@ -94,14 +94,14 @@ def _in_order(edits: list[Edit], old: Side, new: Side) -> list[Edit]:
         at = 0 if edit.new is not None else 1
         end = edit.new or edit.old
         place = paths[at].get(end.path, -1) if isinstance(end, Module) else runs[at].get(end.name, -1) if end else -1
-        return KINDS.index(edit.kind), place
+        return EDIT_KINDS.index(edit.kind), place
 
     return sorted(edits, key=key)
 
 
 def kinds_of(edits: Collection[Edit]) -> dict[str, int]:
-    """How many edits of each kind, in the order of KINDS."""
-    return {kind: count for kind in KINDS if (count := sum(edit.kind == kind for edit in edits))}
+    """How many edits of each kind, in the order of EDIT_KINDS."""
+    return {kind: count for kind in EDIT_KINDS if (count := sum(edit.kind == kind for edit in edits))}
 
 
 __all__ = ["Diff", "Edit", "diff_analyses", "kinds_of"]

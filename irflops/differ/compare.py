@@ -13,7 +13,7 @@ from irflops.differ.edit import Consequence, Edit
 from irflops.differ.follow import Following, sbp_changed
 from irflops.differ.forms import Aspects
 from irflops.differ.pairing import Pairs
-from irflops.differ.presence import Presence, is_late, reads, unused_edits
+from irflops.differ.presence import Presence, is_of_passes, reads, unused_edits
 from irflops.differ.side import INTERFACE, SUM, Side, Slot
 from irflops.ir import plain
 from irflops.ir.graph import Op, Role, TensorType, VariableKind, exact
@@ -23,7 +23,7 @@ _CLOSED = {(VariableKind.TRAINABLE, VariableKind.FROZEN), (VariableKind.TRAINABL
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Matching:
     """Two sides and their pairs."""
 
     old: Side
@@ -62,7 +62,7 @@ class Comparison:
                 yield from self._variable(a, b)
             elif before.type in INTERFACE:
                 yield from self._interface(a, b)
-            elif self.aspects.stage or not (is_late(before) or is_late(after)):
+            elif self.aspects.stage or not (is_of_passes(before) or is_of_passes(after)):
                 yield from self._operator(a, b)
 
     def consequences(self) -> Iterator[tuple[str, Consequence]]:

@@ -10,7 +10,7 @@ from typing import Any
 from irflops.counting.cost import Cost
 from irflops.ir.graph import Attrs, Module, NdSbp, Op, Phase, Placement, TensorType, VariableKind
 
-KINDS = (
+EDIT_KINDS = (
     "op_added",
     "op_removed",
     "op_moved",
@@ -62,7 +62,7 @@ class Edit:
     """One change between two versions of a graph, by itself: what follows from it is none."""
 
     kind: str
-    """One of KINDS."""
+    """One of EDIT_KINDS."""
     old: Op | Module | None
     new: Op | Module | None
     detail: Mapping[str, Any] = field(default_factory=dict)

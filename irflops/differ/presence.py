@@ -59,7 +59,7 @@ class Presence:
             return False
         if self.aspects.stage:
             return True
-        return not is_late(op) and not (op.type == SUM and any(map(self._takes_terms, self.side.slots[node])))
+        return not is_of_passes(op) and not (op.type == SUM and any(map(self._takes_terms, self.side.slots[node])))
 
     def hidden(self) -> frozenset[int]:
         """What this side alone has and the other's form could not show."""
@@ -115,7 +115,7 @@ def reads(side: Side, node: int) -> list[dict[str, Any]]:
     return [{"arg": slot.arg, "index": slot.index, "lbn": slot.lbn} for slot in side.slots[node]]
 
 
-def is_late(op: Op) -> bool:
+def is_of_passes(op: Op) -> bool:
     """Whether a pass of OneFlow's may have made or changed the operator, after the forward job was dumped."""
     return op.phase is not None and op.phase is not Phase.FORWARD and op.type not in INTERFACE
 

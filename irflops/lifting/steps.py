@@ -43,7 +43,7 @@ _SAME = {
     "upsample_trilinear_3d": "upsample",
     "sigmoid_v2": "sigmoid",
 }
-KINDS = _CONTRACTIONS | _SAME
+STEP_KINDS = _CONTRACTIONS | _SAME
 """Kinds of step that go by another name than the op type; those of several operators are added by `lift`."""
 
 _ROUNDING = 1e-6
@@ -232,7 +232,7 @@ def _single(net: _Net, index: int, op: Op, kind: str, cost: Cost) -> Step:
 
 
 def _step(net: _Net, index: int, op: Op, cost: Cost) -> Step:
-    kind = KINDS.get(op.type or "", op.type or "?")
+    kind = STEP_KINDS.get(op.type or "", op.type or "?")
     step = _single(net, index, op, kind, cost)
     if kind in ("conv", "conv_transpose"):
         return _with_bias(net, _with_weight(net, step, "weight"))

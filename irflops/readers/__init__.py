@@ -15,7 +15,7 @@ from irflops.ir.graph import Graph, Note
 from irflops.readers.detect import JOB_BINARY, JOB_TEXT, MLIR, ZIP, form_of
 from irflops.readers.intake import MAX_SIZE, decompress, display_name, read_bytes, source_of
 from irflops.readers.printed.graph_repr import read_graph
-from irflops.readers.printed.log import INPUT, KINDS, OPERATOR, GraphText, Scan, scan, statements
+from irflops.readers.printed.log import INPUT, LINE_KINDS, OPERATOR, GraphText, Scan, scan, statements
 from irflops.readers.printed.mistaken import LINES_LOST, NOT_CALLED, PRINTED_BY_0_7, not_a_graph
 
 LISTED = 50
@@ -65,7 +65,7 @@ def count_lines(path: str | PathLike[str], max_size: int = MAX_SIZE) -> dict[str
     if form_of(data) is not None:
         raise NotAGraphError("this is no printed graph: only the lines of one have kinds", path=display_name(name))
     counts = scan(source_of(data, display_name(name))).line_counts
-    return {kind: counts.get(kind, 0) for kind in KINDS}
+    return {kind: counts.get(kind, 0) for kind in LINE_KINDS}
 
 
 def _read(data: bytes, name: str, choice: str | int | None, partial: bool) -> Graph:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from irflops.differ.edit import KINDS, Edit
+from irflops.differ.edit import EDIT_KINDS, Edit
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Module, Op
 from irflops.report.numbers import SIGNS, Scale, format_count, format_scaled
@@ -43,7 +43,7 @@ _NOUNS = {
 
 def counted(kinds: Mapping[str, int]) -> list[str]:
     """Numbers of edits by kind, in words."""
-    return [f"{kinds[kind]:,} {_NOUNS[kind][kinds[kind] != 1]}" for kind in KINDS if kinds.get(kind)]
+    return [f"{kinds[kind]:,} {_NOUNS[kind][kinds[kind] != 1]}" for kind in EDIT_KINDS if kinds.get(kind)]
 
 
 def words(edit: Edit, names: Sequence[str] = ()) -> str:

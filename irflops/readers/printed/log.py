@@ -16,7 +16,7 @@ from irflops.errors import GraphSyntaxError, Source, Span, error_at
 from irflops.readers.intake import lines_of
 from irflops.readers.printed.prefix import is_whole, loose_pattern, pattern_of
 
-KINDS = (
+LINE_KINDS = (
     "graph",
     "config",
     "input",
@@ -32,7 +32,7 @@ KINDS = (
 )
 """Kinds of line, in the order in which `irflops lines` shows them."""
 
-GRAPH, CONFIG, INPUT, OUTPUT, PARAMETER, BUFFER, MODULE, GRAPH_MODULE, OPERATOR, WRAPPED, CLOSE, FOREIGN = range(len(KINDS))
+GRAPH, CONFIG, INPUT, OUTPUT, PARAMETER, BUFFER, MODULE, GRAPH_MODULE, OPERATOR, WRAPPED, CLOSE, FOREIGN = range(len(LINE_KINDS))
 
 _LEVELS = frozenset((GRAPH, MODULE, GRAPH_MODULE))
 _BY_WORD = {
@@ -89,7 +89,7 @@ class GraphText:
     """Whether its `(GRAPH:` line is there."""
     stray: Span | None = None
     """The first operator line that follows its last parenthesis."""
-    line_counts: list[int] = field(default_factory=lambda: [0] * len(KINDS))
+    line_counts: list[int] = field(default_factory=lambda: [0] * len(LINE_KINDS))
     balanced: int = -1
     """The statement that `balance` is of."""
     balance: int = 0
@@ -223,7 +223,7 @@ def scan(source: Source) -> Scan:
         _take_line(stream, text, at, end)
     counts["foreign"] += outside
     for graph in graphs:
-        counts.update({KINDS[kind]: n for kind, n in enumerate(graph.line_counts) if n})
+        counts.update({LINE_KINDS[kind]: n for kind, n in enumerate(graph.line_counts) if n})
     return Scan(graphs, counts)
 
 
