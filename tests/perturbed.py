@@ -9,12 +9,12 @@ from random import Random
 from irflops.errors import Source
 from irflops.ir.graph import Attrs, AttrValue, Graph, Op, Operand, Phase, TensorType
 from irflops.ops import RULES
-from irflops.readers.notation.op_signature import Call, read_call
+from irflops.readers.notation.op_signature import OpCall, read_call
 
 CALLS = [read_call(example.call) for rule in RULES for example in rule.examples]
 
 Tensors = Mapping[str, tuple[TensorType, ...]]
-Change = Callable[[Call, Random], Call]
+Change = Callable[[OpCall, Random], OpCall]
 
 EXTENTS = (0, 1, 2, 3, 7, 2**40)
 INTS = (-(2**40), -3, -2, -1, 0, 1, 2, 3, 5, 2**40)
@@ -44,7 +44,7 @@ def _one_tensor(tensors: Tensors, random: Random, change: Callable[[TensorType],
     return {**tensors, arg: tuple(change(type_) if i == at else type_ for i, type_ in enumerate(tensors[arg]))}
 
 
-def other_extent(call: Call, random: Random) -> Call:
+def other_extent(call: OpCall, random: Random) -> OpCall:
     def change(type_: TensorType) -> TensorType:
         extents = list(type_.shape or ())
         if extents:
@@ -54,49 +54,49 @@ def other_extent(call: Call, random: Random) -> Call:
     return replace(call, inputs=_one_tensor(call.inputs, random, change))
 
 
-def other_rank(call: Call, random: Random) -> Call:
+def other_rank(call: OpCall, random: Random) -> OpCall:
     def change(type_: TensorType) -> TensorType:
         return replace(type_, shape=tuple(random.choice((1, 2, 3)) for _ in range(random.randrange(7))))
 
     return replace(call, inputs=_one_tensor(call.inputs, random, change))
 
 
-def unknown_shape(call: Call, random: Random) -> Call:
+def unknown_shape(call: OpCall, random: Random) -> OpCall:
     return replace(call, inputs=_one_tensor(call.inputs, random, lambda type_: replace(type_, shape=None)))
 
 
-def unknown_dtype(call: Call, random: Random) -> Call:
+def unknown_dtype(call: OpCall, random: Random) -> OpCall:
     return replace(call, inputs=_one_tensor(call.inputs, random, lambda type_: replace(type_, dtype=None)))
 
 
-def missing_operand(call: Call, random: Random) -> Call:
+def missing_operand(call: OpCall, random: Random) -> OpCall:
     lost = random.choice([*call.inputs, None])
     return replace(call, inputs={arg: types for arg, types in call.inputs.items() if arg != lost})
 
 
-def no_operands(call: Call, _random: Random) -> Call:
+def no_operands(call: OpCall, _random: Random) -> OpCall:
     return replace(call, inputs={})
 
 
-def extra_operand(call: Call, random: Random) -> Call:
+def extra_operand(call: OpCall, random: Random) -> OpCall:
     """One more tensor of an argument, or an argument that the op does not have."""
     arg = random.choice([*call.inputs, "no_such_operand"])
     types = call.inputs.get(arg, ())
     return replace(call, inputs={**call.inputs, arg: (*types, types[0] if types else TensorType((2, 3)))})
 
 
-def fewer_results(call: Call, random: Random) -> Call:
+def fewer_results(call: OpCall, random: Random) -> OpCall:
     lost = random.choice([*call.outputs, None])
     return replace(call, outputs={arg: types for arg, types in call.outputs.items() if arg != lost})
 
 
-def more_results(call: Call, random: Random) -> Call:
+def more_results(call: OpCall, random: Random) -> OpCall:
     arg = random.choice([*call.outputs, "no_such_result"])
     types = call.outputs.get(arg, ())
     return replace(call, outputs={**call.outputs, arg: (*types, types[0] if types else TensorType((2, 3)))})
 
 
-def other_integer(call: Call, random: Random) -> Call:
+def other_integer(call: OpCall, random: Random) -> OpCall:
     """One int of an attribute, wherever it stands, is another."""
 
     def change(value: AttrValue) -> AttrValue:
@@ -112,7 +112,7 @@ def other_integer(call: Call, random: Random) -> Call:
     return replace(call, attrs=Attrs({**call.attrs, name: change(call.attrs[name])}))
 
 
-def other_length(call: Call, random: Random) -> Call:
+def other_length(call: OpCall, random: Random) -> OpCall:
     """A list of an attribute is longer or shorter."""
     names = [name for name, value in call.attrs.items() if isinstance(value, tuple)]
     if not names:
@@ -123,7 +123,7 @@ def other_length(call: Call, random: Random) -> Call:
     return replace(call, attrs=Attrs({**call.attrs, name: random.choice((value[:-1], (*value, 1), ()))}))
 
 
-def other_value(call: Call, random: Random) -> Call:
+def other_value(call: OpCall, random: Random) -> OpCall:
     """An attribute holds something of another type."""
     if not call.attrs:
         return call
@@ -131,7 +131,7 @@ def other_value(call: Call, random: Random) -> Call:
     return replace(call, attrs=Attrs({**call.attrs, name: random.choice(VALUES)}))
 
 
-def missing_attribute(call: Call, random: Random) -> Call:
+def missing_attribute(call: OpCall, random: Random) -> OpCall:
     lost = random.choice([*call.attrs, None])
     return replace(call, attrs=Attrs({name: value for name, value in call.attrs.items() if name != lost}))
 
@@ -157,7 +157,7 @@ CHANGES: tuple[Change, ...] = (
 class Perturbed:
     """A call that no rule was written for."""
 
-    call: Call
+    call: OpCall
     changes: tuple[str, ...]
 
     def graph(self, *, stated: bool) -> Graph:
@@ -165,7 +165,7 @@ class Perturbed:
         return graph_of(self.call, stated=stated)
 
 
-def perturbed(call: Call, random: Random, times: int) -> Iterator[Perturbed]:
+def perturbed(call: OpCall, random: Random, times: int) -> Iterator[Perturbed]:
     """The call with each change by itself, and with several at once."""
     for _ in range(times):
         for change in CHANGES:
@@ -177,7 +177,7 @@ def perturbed(call: Call, random: Random, times: int) -> Iterator[Perturbed]:
         yield Perturbed(changed, tuple(change.__name__ for change in several))
 
 
-def graph_of(call: Call, *, stated: bool) -> Graph:
+def graph_of(call: OpCall, *, stated: bool) -> Graph:
     inputs = [Operand(arg, i, f"{arg}-{i}/out", type_) for arg, types in call.inputs.items() for i, type_ in enumerate(types)]
     outputs = [
         Operand(arg, i, f"m-op-0/{arg}_{i}", type_ if stated else TensorType())

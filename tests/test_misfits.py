@@ -23,14 +23,14 @@ from irflops.ops import BY_TYPE
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Changes
 from irflops.ops.work import Unknowable
-from irflops.readers.notation.op_signature import Call, read_call
+from irflops.readers.notation.op_signature import OpCall, read_call
 
 SHARDS = 8
 SMALL = 100
 """Extents beyond it are left to the tests of what-if: its readings go through the steps of an axis."""
 
 
-def view(call: Call, *, results: bool = True, attrs: bool = True) -> OpView:
+def view(call: OpCall, *, results: bool = True, attrs: bool = True) -> OpView:
     """The op of a call, its results as they are written or of unknown type."""
     outputs = call.outputs if results else {arg: (UNKNOWN_TENSOR,) * len(types) for arg, types in call.outputs.items()}
     return OpView(call.op_type, call.inputs, outputs, call.attrs if attrs else Attrs())
@@ -59,13 +59,13 @@ def test_rules_answer_or_say_what_does_not_fit(shard: int) -> None:
                     answer(lambda ask=ask, op=op: ask(op))  # type: ignore[misc]  # bound in the loop
 
 
-def small(call: Call) -> bool:
+def small(call: OpCall) -> bool:
     return all(
         (extent or 0) < SMALL for types in (*call.inputs.values(), *call.outputs.values()) for t in types for extent in t.shape or ()
     )
 
 
-def changes_between(old: Call, new: Call) -> Changes:
+def changes_between(old: OpCall, new: OpCall) -> Changes:
     pairs = set()
     for arg, types in old.inputs.items():
         for before, after in zip(types, new.inputs.get(arg, ()), strict=False):

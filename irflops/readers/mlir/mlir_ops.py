@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 from irflops.ir.graph import Attrs, AttrValue, NdSbp, Operand, Sbp
 from irflops.ir.signatures import Arg, signature
 from irflops.readers.job.job_schema import DTYPE_BY_NUMBER, fields_of
-from irflops.readers.mlir.mlir_plan import DataType, RawOp
-from irflops.readers.mlir.mlir_plan import Sbp as RawSbp
+from irflops.readers.mlir.mlir_plan import DataType, MlirOp, SbpAttr
 from irflops.readers.mlir.mlir_types import CONTROL
 
 RENAMED = {
@@ -52,18 +51,18 @@ _BOOKKEEPING = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class Place:
     """The place of a tensor at an operator."""
 
     arg: str
     index: int
 
 
-class Slots(NamedTuple):
+class Places(NamedTuple):
     """The places of an operation's operands and results, in order; None for edges of control and for what no job has."""
 
-    operands: list[Slot | None]
-    results: list[Slot | None]
+    operands: list[Place | None]
+    results: list[Place | None]
 
 
 class SlotsDoNotFit(ValueError):
@@ -77,7 +76,7 @@ def _system_types() -> dict[int, str]:
     return {field.number: field.name.removesuffix("_conf") for field in fields if field.name.endswith("_conf")}
 
 
-def op_type_of(raw: RawOp, mnemonic: str, named: Collection[str]) -> str | None:
+def op_type_of(raw: MlirOp, mnemonic: str, named: Collection[str]) -> str | None:
     """The op type as in a job; `named` are those that the operator's name allows. None for a system operator of an unknown number."""
     if mnemonic == "system":
         number = raw.attrs.get("op_type_case")
@@ -88,17 +87,17 @@ def op_type_of(raw: RawOp, mnemonic: str, named: Collection[str]) -> str | None:
     return narrowed if narrowed is not None and narrowed in named else op_type
 
 
-def slots_of(raw: RawOp, mnemonic: str, op_type: str | None) -> Slots:
+def slots_of(raw: MlirOp, mnemonic: str, op_type: str | None) -> Places:
     """Where an operation's operands and results belong. Errors: SlotsDoNotFit."""
     found = signature(op_type) if op_type is not None else None
     inputs, outputs = (found.inputs, found.outputs) if found is not None else (None, None)
     if mnemonic == "system":
-        operands: list[Slot | None] = [_slot(bn) for bn in _words(raw, "input_bns")]
-        results: list[Slot | None] = [_slot(lbn.partition("/")[2]) for lbn in _words(raw, "output_lbns")]
+        operands: list[Place | None] = [_slot(bn) for bn in _words(raw, "input_bns")]
+        results: list[Place | None] = [_slot(lbn.partition("/")[2]) for lbn in _words(raw, "output_lbns")]
     elif mnemonic in NO_USER_OPS:
         # An `input` reads the argument of the job that it stands for, and a job has no such edge.
-        operands = [Slot("in", 0)] if mnemonic == "output" else [None] if mnemonic == "input" else []
-        results = [Slot("out", 0)]
+        operands = [Place("in", 0)] if mnemonic == "output" else [None] if mnemonic == "input" else []
+        results = [Place("out", 0)]
     elif mnemonic == "user":
         data = _data(_sizes(raw, "operand_segment_sizes", "operandSegmentSizes"), raw.operand_types, "operands")
         made = _data(_sizes(raw, "result_segment_sizes", "resultSegmentSizes"), raw.result_types, "results")
@@ -108,17 +107,17 @@ def slots_of(raw: RawOp, mnemonic: str, op_type: str | None) -> Slots:
         data, made = (_data(None, types, "") for types in (raw.operand_types, raw.result_types))
         operands = _placed(inputs, _sizes(raw, "operand_segment_sizes", "operandSegmentSizes"), data, "operands")
         results = _placed(outputs, _sizes(raw, "result_segment_sizes", "resultSegmentSizes"), made, "results")
-    return Slots(_with_control(operands, raw.operand_types, "operands"), _with_control(results, raw.result_types, "results"))
+    return Places(_with_control(operands, raw.operand_types, "operands"), _with_control(results, raw.result_types, "results"))
 
 
-def _words(raw: RawOp, name: str) -> tuple[str, ...]:
+def _words(raw: MlirOp, name: str) -> tuple[str, ...]:
     value = raw.attrs.get(name, ())
     if isinstance(value, tuple) and all(isinstance(word, str) for word in value):
         return value
     raise SlotsDoNotFit(f"its {name} are no list of strings")
 
 
-def lbns_of(raw: RawOp, name: str, slots: Sequence[Slot | None]) -> list[str]:
+def lbns_of(raw: MlirOp, name: str, slots: Sequence[Place | None]) -> list[str]:
     """Names of the logical blobs that an operation makes, as far as they are blobs."""
     stated = _words(raw, "output_lbns")
     made = [slot for slot in slots if slot is not None]
@@ -128,13 +127,13 @@ def lbns_of(raw: RawOp, name: str, slots: Sequence[Slot | None]) -> list[str]:
     return [f"{name}/{slot.arg}" if own else f"{name}/{slot.arg}_{slot.index}" for slot in made]
 
 
-def _slot(blob: str) -> Slot:
+def _slot(blob: str) -> Place:
     """The argument and index that a blob's name spells: `in_1` is the second tensor of `in`."""
     arg, _, index = blob.rpartition("_")
-    return Slot(arg, int(index)) if arg and index.isdecimal() and len(index) < 10 else Slot(blob, 0)
+    return Place(arg, int(index)) if arg and index.isdecimal() and len(index) < 10 else Place(blob, 0)
 
 
-def _sizes(raw: RawOp, *names: str) -> tuple[int, ...] | None:
+def _sizes(raw: MlirOp, *names: str) -> tuple[int, ...] | None:
     """Tensors by argument, as one of these attributes says; None where there is none of them."""
     for name in names:
         sizes = raw.attrs.get(name)
@@ -158,21 +157,21 @@ def _data(said: tuple[int, ...] | None, types: Sequence[str], what: str) -> int:
     return said[0]
 
 
-def _placed(args: Sequence[Arg] | None, sizes: tuple[int, ...] | None, count: int, what: str) -> list[Slot | None]:
+def _placed(args: Sequence[Arg] | None, sizes: tuple[int, ...] | None, count: int, what: str) -> list[Place | None]:
     """Places of that many tensors. `sizes` says how many each argument has; else each has one, and the one of several tensors the rest."""
     if sizes is not None and sum(sizes) != count:
         raise SlotsDoNotFit(f"{count} {what} stand here, and its arguments have {sum(sizes)}")
     stem = "in" if what == "operands" else "out"
     if args is None:
-        return [Slot(stem, index) for index in range(count)]
+        return [Place(stem, index) for index in range(count)]
     if sizes is None:
         sizes = _shared_out(args, count, what)
-    slots: list[Slot | None] = []
+    slots: list[Place | None] = []
     for number, size in enumerate(sizes):
         if number < len(args):
-            slots += [Slot(args[number].name, index) for index in range(size)]
+            slots += [Place(args[number].name, index) for index in range(size)]
         elif args or what == "results":  # of a version that has more arguments than are known here
-            slots += [Slot(f"{stem}_{number}", index) for index in range(size)]
+            slots += [Place(f"{stem}_{number}", index) for index in range(size)]
         else:  # what ticks a source
             slots += [None] * size
     return slots
@@ -192,7 +191,7 @@ def _shared_out(args: Sequence[Arg], count: int, what: str) -> tuple[int, ...]:
     return (*sizes, spare)
 
 
-def _with_control(slots: list[Slot | None], types: Sequence[str], what: str) -> list[Slot | None]:
+def _with_control(slots: list[Place | None], types: Sequence[str], what: str) -> list[Place | None]:
     """Places of all tensors; edges of control come last."""
     more = types[len(slots) :]
     if len(slots) > len(types) or any(type_ != CONTROL for type_ in more):
@@ -239,7 +238,7 @@ def _printed_order(op_type: str, args: tuple[str, ...]) -> dict[str, str] | None
     return None
 
 
-def attrs_of(raw: RawOp) -> Attrs:
+def attrs_of(raw: MlirOp) -> Attrs:
     """Attributes of a user operator as in a job; data types by name."""
     return Attrs({name: _plain(value) for name, value in raw.attrs.items() if name not in _BOOKKEEPING})
 
@@ -248,7 +247,7 @@ def _plain(value: Any) -> AttrValue:
     if isinstance(value, DataType):
         return dtype_word(value)
     if isinstance(value, tuple):
-        if isinstance(value, RawSbp):
+        if isinstance(value, SbpAttr):
             return value.word
         if value and isinstance(value[0], (DataType, tuple)):
             return tuple(map(_plain, value))
@@ -262,13 +261,13 @@ def dtype_word(number: int) -> str:
     return dtype.value[0] if dtype is not None else f"data type {number}"
 
 
-def nd_sbp_of(raw: RawOp) -> NdSbp | None:
+def nd_sbp_of(raw: MlirOp) -> NdSbp | None:
     """How the results lie, as `parallel` or `nd_sbp` says; None where they leave it open."""
     parallel, words = raw.attrs.get("parallel"), raw.attrs.get("nd_sbp")
     found: Iterable[Sbp | None] = ()
     if isinstance(parallel, tuple) and parallel:
-        first = parallel[0] if not isinstance(parallel[0], RawSbp) and isinstance(parallel[0], tuple) else parallel
-        found = [Sbp(sbp.word, sbp.axis) if isinstance(sbp, RawSbp) and sbp.word != "any" else None for sbp in first]
+        first = parallel[0] if not isinstance(parallel[0], SbpAttr) and isinstance(parallel[0], tuple) else parallel
+        found = [Sbp(sbp.word, sbp.axis) if isinstance(sbp, SbpAttr) and sbp.word != "any" else None for sbp in first]
     elif isinstance(words, tuple):
         found = [Sbp.parse(word) if isinstance(word, str) else None for word in words]
     nd_sbp = tuple(sbp for sbp in found if sbp is not None)

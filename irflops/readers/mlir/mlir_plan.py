@@ -46,7 +46,7 @@ class BadValue(ValueError):
         self.number = number
 
 
-class Sbp(NamedTuple):
+class SbpAttr(NamedTuple):
     """An attribute of the dialect `sbp`."""
 
     word: str
@@ -55,7 +55,7 @@ class Sbp(NamedTuple):
 
 
 @dataclass(slots=True)
-class RawOp:
+class MlirOp:
     """A statement as it is written."""
 
     kind: str
@@ -73,7 +73,7 @@ class RawOp:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to make a RawOp from the values of a statement."""
+    """How to make a MlirOp from the values of a statement."""
 
     kind: str
     name: Make
@@ -84,11 +84,11 @@ class Plan:
     result_types: tuple[Make, ...] = ()
     regions: int = 0
 
-    def fill(self, values: Sequence[str]) -> RawOp:
+    def fill(self, values: Sequence[str]) -> MlirOp:
         attrs = {name if isinstance(name, str) else name(values): make(values) for name, make in self.attrs}
         if len(attrs) < len(self.attrs):
             raise BadValue("an attribute is given twice", None)
-        return RawOp(
+        return MlirOp(
             self.kind,
             self.name(values),
             [(values[name], count(values) if count is not None else 1) for name, count in self.results],
@@ -200,9 +200,9 @@ class _Planner:
             return lambda _values: name
         if kind == "split":
             axis = self.integer(_tokens(tree)[-1])
-            return lambda values: Sbp("S", axis(values))
+            return lambda values: SbpAttr("S", axis(values))
         if kind == "whole":
-            sbp = Sbp(str(_tokens(tree)[0]).removeprefix("#sbp."))
+            sbp = SbpAttr(str(_tokens(tree)[0]).removeprefix("#sbp."))
             return lambda _values: sbp
         if kind == "parallel":
             return self.attribute(_trees(tree)[1], depth + 1)

@@ -9,7 +9,7 @@ from functools import cache
 from typing import NamedTuple
 
 from irflops.errors import GraphSyntaxError, IrflopsError, Source, Span, error_at
-from irflops.readers.mlir.mlir_plan import BadValue, Plan, RawOp, plan_of
+from irflops.readers.mlir.mlir_plan import BadValue, MlirOp, Plan, plan_of
 from irflops.readers.text.skeleton import Allowance, Skeletons, terminal
 from irflops.readers.text.syntax import SyntaxProblem
 
@@ -28,7 +28,7 @@ _NO_NAME = re.compile(r"(?:[(\[,@]|\bat)\s*\Z")
 class Enter(NamedTuple):
     """A region begins."""
 
-    head: RawOp | None
+    head: MlirOp | None
     """The module or job whose form of its own begins so; None in a generic operation, which is read when its regions are over."""
     span: Span
 
@@ -40,7 +40,7 @@ class Leave(NamedTuple):
 class Operation(NamedTuple):
     """An operation, or the label of a block (`^bb0`), with its place."""
 
-    raw: RawOp
+    raw: MlirOp
     span: Span
 
 

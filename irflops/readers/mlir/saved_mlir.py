@@ -15,7 +15,7 @@ from irflops.readers.meaning.resolve import resolve
 from irflops.readers.mlir.mlir_modules import Scope, assign_modules
 from irflops.readers.mlir.mlir_ops import (
     NO_USER_OPS,
-    Slot,
+    Place,
     SlotsDoNotFit,
     as_in_job,
     attrs_of,
@@ -25,7 +25,7 @@ from irflops.readers.mlir.mlir_ops import (
     op_type_of,
     slots_of,
 )
-from irflops.readers.mlir.mlir_plan import DataType, RawOp
+from irflops.readers.mlir.mlir_plan import DataType, MlirOp
 from irflops.readers.mlir.mlir_text import Enter, Leave, mlir_events
 from irflops.readers.mlir.mlir_types import NoTensorType, is_bool, tensor_type
 from irflops.readers.printed.operators import named_module
@@ -109,7 +109,7 @@ class _Module:
 
     # Statements
 
-    def _statement(self, raw: RawOp, span: Span) -> None:
+    def _statement(self, raw: MlirOp, span: Span) -> None:
         if raw.kind == "block":
             self._arguments(raw, span)
         elif raw.kind == "return" or raw.name in _RETURNS:
@@ -120,7 +120,7 @@ class _Module:
         elif raw.kind == "operation" and raw.name != "builtin.module":
             self.names.append(str(raw.attrs.get("sym_name", "?")))
 
-    def _arguments(self, raw: RawOp, span: Span) -> None:
+    def _arguments(self, raw: MlirOp, span: Span) -> None:
         for (name, _), type_ in zip(raw.results, raw.operand_types, strict=True):
             self._define(name, None, span, type_)
 
@@ -143,7 +143,7 @@ class _Module:
 
     # Operations
 
-    def _operation(self, raw: RawOp, span: Span) -> None:
+    def _operation(self, raw: MlirOp, span: Span) -> None:
         dialect, _, mnemonic = raw.name.partition(".")
         if dialect != "oneflow" or not mnemonic:
             raise self._error(span, f"{quoted(raw.name)} is no operation of OneFlow's", raw.name, NotAGraphError)
@@ -176,7 +176,7 @@ class _Module:
         for given, slot in zip(results, slots.results, strict=bool(results)):  # results that nobody reads need no names
             self._define(given, next(lbns).lbn if slot is not None else None, span)
 
-    def _check_counts(self, raw: RawOp, span: Span) -> None:
+    def _check_counts(self, raw: MlirOp, span: Span) -> None:
         results = [count for _, count in raw.results]
         named = sum(results) if results and min(results) > 0 else len(results)
         for given, types, what in ((len(raw.operands), raw.operand_types, "operands"), (named, raw.result_types, "results")):
@@ -185,7 +185,7 @@ class _Module:
         if results and min(results) < 1:
             raise self._error(span, f"{raw.name} has a result that stands for no value", raw.name)
 
-    def _operands(self, raw: RawOp, slots: Sequence[Slot | None], span: Span) -> Iterator[Operand]:
+    def _operands(self, raw: MlirOp, slots: Sequence[Place | None], span: Span) -> Iterator[Operand]:
         for name, slot, text in zip(raw.operands, slots, raw.operand_types, strict=True):
             value = self._value(name, span)
             if slot is None:
@@ -213,7 +213,7 @@ class _Module:
         return lbn
 
     def _results(
-        self, raw: RawOp, name: str, slots: Sequence[Slot | None], span: Span, op_type: str | None, inputs: Sequence[Operand]
+        self, raw: MlirOp, name: str, slots: Sequence[Place | None], span: Span, op_type: str | None, inputs: Sequence[Operand]
     ) -> Iterator[Operand]:
         nd_sbp = nd_sbp_of(raw)
         nd_sbp = self.shared.setdefault(nd_sbp, nd_sbp)
@@ -242,7 +242,7 @@ class _Module:
         shared: TensorType = self.shared.setdefault(made, made)
         return shared
 
-    def _placement(self, raw: RawOp, span: Span) -> Placement | None:
+    def _placement(self, raw: MlirOp, span: Span) -> Placement | None:
         key = raw.attrs.get("device_tag", "cpu"), raw.attrs.get("device_name", ()), raw.attrs.get("hierarchy", ())
         if key in self.placements:
             return self.placements[key]
@@ -258,7 +258,7 @@ class _Module:
         return placement
 
 
-def _dtypes(raw: RawOp) -> list[str]:
+def _dtypes(raw: MlirOp) -> list[str]:
     """The data types that an operation's attributes name."""
     return [dtype_word(value) for value in raw.attrs.values() if isinstance(value, DataType)]
 

@@ -17,7 +17,7 @@ _WORDS: dict[str, AttrValue] = {"true": True, "false": False, "none": None}
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class OpCall:
     """An op call: its type, its tensors by argument, its attributes."""
 
     op_type: str
@@ -26,13 +26,13 @@ class Call:
     attrs: Attrs
 
 
-class _ToCall(lark.Transformer[lark.Token, Call]):
-    def call(self, parts: list[Any]) -> Call:
+class _ToCall(lark.Transformer[lark.Token, OpCall]):
+    def call(self, parts: list[Any]) -> OpCall:
         name, *items = parts
         results = items.pop() if items and isinstance(items[-1], dict) else {}
         operands = {k: v for item in items if item is not None for kind, k, v in [item] if kind == "operand"}
         attrs = {k: v for item in items if item is not None for kind, k, v in [item] if kind == "attribute"}
-        return Call(str(name), operands, results, Attrs(attrs))
+        return OpCall(str(name), operands, results, Attrs(attrs))
 
     def operand(self, parts: list[Any]) -> tuple[str, str, tuple[TensorType, ...]]:
         name, tensors = parts
@@ -68,7 +68,7 @@ class _ToCall(lark.Transformer[lark.Token, Call]):
         return tuple(v for v in parts if v is not None)
 
 
-def read_call(text: str) -> Call:
+def read_call(text: str) -> OpCall:
     """The call that a line writes; GraphSyntaxError with the column where it does not read."""
     try:
         tree = parser("op_signature").parse(text)

@@ -25,7 +25,7 @@ from irflops.ir.graph import Attrs, Graph, Module, NdSbp, Note, Operand, Paramet
 from irflops.ir.tree import with_parents
 from irflops.readers.meaning.assemble import complete, freeze
 from irflops.readers.meaning.draft import Draft
-from irflops.readers.notation.op_signature import Call, read_call
+from irflops.readers.notation.op_signature import OpCall, read_call
 
 _LINE = re.compile(
     r"(?:(?P<module>[\w.]+)\s*\|\s*)?(?:(?P<names>\w+(?:\s*,\s*\w+)*)\s*=\s*)?(?P<call>\w+\(.*?)"
@@ -97,7 +97,7 @@ class _Drawing:
         call = read_call(_OPERAND.sub(typed, head) + (arrow or "->") + (tail or " ()"))
         self._add(match, call, read, wanted, start, start + len(line))
 
-    def _add(self, match: re.Match[str], call: Call, read: list[str], wanted: Mapping[str, NdSbp], start: int, end: int) -> None:
+    def _add(self, match: re.Match[str], call: OpCall, read: list[str], wanted: Mapping[str, NdSbp], start: int, end: int) -> None:
         module = match["module"] or ""
         names = re.split(r"\s*,\s*", match["names"]) if match["names"] else []
         attrs = dict(call.attrs)
@@ -133,7 +133,7 @@ class _Drawing:
         self.ops.setdefault(call.op_type, name)
         self.drafts.append(draft)
 
-    def _operands(self, call: Call, read: list[str], wanted: Mapping[str, NdSbp]) -> tuple[Operand, ...]:
+    def _operands(self, call: OpCall, read: list[str], wanted: Mapping[str, NdSbp]) -> tuple[Operand, ...]:
         """The operands by lbn. The names were read in the order of the slots; a type that no name stands for has no producer here."""
         waiting = list(read)
         operands = []
