@@ -22,7 +22,7 @@ from irflops.ir.graph import DType, Graph, Location, Module, Note, Op, Operand, 
 from irflops.report.json_writer import write_json
 from irflops.report.numbers import format_count
 from irflops.report.sections import Wish, table_by, whole_report
-from irflops.report.summary import certainty, facts
+from irflops.report.summary import facts, how_sure
 from irflops.report.table import drawn
 from irflops.report.terminal import print_report, print_table
 from irflops.report.text import write_csv, write_markdown
@@ -79,8 +79,8 @@ def test_facts_of_a_small_graph_are_singular() -> None:
     assert told["compute"] == "0 MACs, 1 FLOP"
     odd = Disagreement("r", "r/y_0", (1,), (2,), "differs", None)
     one, two = (replace(analysis, inference=replace(analysis.inference, disagreements=(odd,) * n)) for n in (1, 2))
-    assert certainty(one) == "exact, but 1 shape in the file disagrees with its operator"
-    assert certainty(two) == "exact, but 2 shapes in the file disagree with their operators"
+    assert how_sure(one) == "exact, but 1 shape in the file disagrees with its operator"
+    assert how_sure(two) == "exact, but 2 shapes in the file disagree with their operators"
 
 
 def test_operators_are_as_many_as_the_tables_have() -> None:

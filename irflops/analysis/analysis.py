@@ -10,7 +10,7 @@ from typing import Any
 from irflops.analysis import notebook, rows
 from irflops.analysis.rows import Row
 from irflops.counting.cost import ZERO, Cost, CostTable, OpCost
-from irflops.counting.fold import Group, Unknown, doubt, fold, grouped
+from irflops.counting.fold import Group, Unknown, fold, grouped, unsure_bits
 from irflops.counting.infer import Disagreement, Inference, infer
 from irflops.errors import IrflopsError, quoted
 from irflops.ir.graph import Graph, Location, Module, Note, Op, Phase, VariableKind
@@ -93,7 +93,7 @@ class Analysis:
     @cached_property
     def locations(self) -> Mapping[Location | None, Group]:
         """Costs by line of the user's Python, ops without one under None."""
-        return grouped([op.location for op in self.graph.ops], self.graph.ops, self.costs, doubt(self.graph))
+        return grouped([op.location for op in self.graph.ops], self.graph.ops, self.costs, unsure_bits(self.graph))
 
     @cached_property
     def structure(self) -> Structure:
@@ -182,7 +182,7 @@ def analyze_graph(graph: Graph) -> Analysis:
     table = CostTable(inference.types)
     costs = tuple(map(table.cost, graph.ops))
     inference = _with_misfits(inference, graph.ops, costs)
-    sums = fold(graph.ops, costs, tree_of(module.path for module in graph.modules), doubt(graph))
+    sums = fold(graph.ops, costs, tree_of(module.path for module in graph.modules), unsure_bits(graph))
     return Analysis(graph, inference, costs, sums.total, sums.phases, sums.types, sums.modules, sums.unknown, graph.notes)
 
 

@@ -11,7 +11,7 @@ from operator import or_
 
 from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.analysis.rows import Row
-from irflops.counting.cost import FIGURES, KINDS
+from irflops.counting.cost import COST_NAMES
 from irflops.counting.infer import infer
 from irflops.errors import IrflopsError
 from irflops.ir.certainty import Certainty
@@ -26,7 +26,7 @@ SAMPLES = MOST_DEGREES + 3
 SCHEMA = "irflops.scale/1"
 """Name and version of the JSON form."""
 
-SCALED = (*FIGURES, "params", "param_bytes")
+SCALED = COST_NAMES
 """The totals that are told; params are those of the model, trainable and frozen."""
 
 
@@ -240,14 +240,9 @@ def _kept_notes(analyses: Sequence[Analysis]) -> tuple[Note, ...]:
 
 
 def _totals(samples: Sequence[int], analyses: Sequence[Analysis]) -> tuple[Total, ...]:
-    model = [KINDS.index(kind) for kind in ("trainable", "frozen")]
     totals = []
     for name in SCALED:
-        if name in FIGURES:
-            values = tuple(analysis.total.get(name) for analysis in analyses)
-        else:
-            sums = [analysis.total.params if name == "params" else analysis.total.param_bytes for analysis in analyses]
-            values = tuple(sum(by_kind[i] for i in model) for by_kind in sums)
+        values = tuple(analysis.total.get(name) for analysis in analyses)
         certainty = reduce(or_, (analysis.total.certainty(name) for analysis in analyses))
         totals.append(Total(name, values, fitted(samples, values), certainty))
     return tuple(totals)

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 
 from irflops.analysis.analysis import Analysis, Selection
-from irflops.counting.fold import doubt, fold
+from irflops.counting.fold import fold, unsure_bits
 from irflops.errors import IrflopsError, quoted
 from irflops.ir.graph import Graph, Phase
 from irflops.ir.tree import nearest, tree_of
@@ -33,7 +33,7 @@ def select_part(analysis: Analysis, *, phase: Phase | str | None = None, module:
     ]
     ops = tuple(analysis.graph.ops[i] for i in kept)
     costs = tuple(analysis.costs[i] for i in kept)
-    sums = fold(ops, costs, tree, doubt(analysis.graph))
+    sums = fold(ops, costs, tree, unsure_bits(analysis.graph))
     names = {op.name for op in ops}
     disagreements = tuple(found for found in analysis.inference.disagreements if found.op in names)
     return replace(

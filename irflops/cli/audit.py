@@ -20,7 +20,7 @@ from irflops.auditing.settings import Settings, for_explaining, refuse_misfits, 
 from irflops.cli.baseline import known_ids
 from irflops.cli.exit_codes import FINE, FOUND
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, names_of
-from irflops.cli.rules import rule_row
+from irflops.cli.rules import audit_rule_row
 from irflops.ir.graph import Graph
 from irflops.readers import load
 from irflops.readers.intake import display_name
@@ -161,13 +161,13 @@ def _write(
         row = found.to_dict()
         stream.write(encoded(row | {"explained": found.near_rows()} if explain else row) + "\n")
     elif format_ == "sarif":
-        write_sarif(found, [rule_row(rule) for rule in rules], __version__, stream)
+        write_sarif(found, [audit_rule_row(rule) for rule in rules], __version__, stream)
     elif format_ == "junit":
         write_junit(found, settings.fail_level, stream)
     elif format_ == "github":
         write_annotations(found, stream)
     else:
-        row_ = next((rule_row(rule) for rule in rules if rule.name == explain), None)
+        row_ = next((audit_rule_row(rule) for rule in rules if rule.name == explain), None)
         limit = None if format_ == "markdown" else top
         report = explain_report(found, row_, limit, ignored) if row_ is not None else audit_report(found, limit)
         if format_ == "markdown":

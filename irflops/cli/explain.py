@@ -9,7 +9,7 @@ from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION
 from irflops.cli.tables import write_table
 from irflops.explaining.explanation import explain_op, find_op
 from irflops.readers import load
-from irflops.report.explanation import explanation_text, tensor_table, view_table
+from irflops.report.explanation import answer_table, explanation_text, tensor_table
 from irflops.report.json_writer import encoded
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.summary import short_path
@@ -46,7 +46,7 @@ def explain(path: str, op: str, format_: str, output: str | None, graph: str | N
             stream.write(encoded(found.to_dict()) + "\n")
             return
         stream.write(explanation_text(found))
-        for table in (tensor_table(found), view_table(found)):
+        for table in (tensor_table(found), answer_table(found)):
             if table.items:
                 stream.write("\n")
                 write_table(table, "table", stream)

@@ -26,9 +26,9 @@ def ops(op_type: str | None, format_: str, output: str | None) -> None:
     """List the op types, or tell how TYPE is counted."""
     known = sorted({*op_types(), *BY_TYPE})
     if op_type is None:
-        rows = [rule_row(name) for name in known]
+        rows = [op_row(name) for name in known]
     elif op_type in known:
-        rows = [rule_row(op_type)]
+        rows = [op_row(op_type)]
     else:
         near = difflib.get_close_matches(op_type, known, n=1)
         raise IrflopsError(f"OneFlow has no op type {op_type!r}", hint=f"did you mean {near[0]}?" if near else "irflops ops lists them")
@@ -44,7 +44,7 @@ def ops(op_type: str | None, format_: str, output: str | None) -> None:
             stream.write(f"\n{rules_line(rows)}\n")
 
 
-def rule_row(op_type: str) -> dict[str, Any]:
+def op_row(op_type: str) -> dict[str, Any]:
     """What is known of an op type, as plain data."""
     rule = BY_TYPE.get(op_type)
     if rule is None:

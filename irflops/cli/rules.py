@@ -29,7 +29,7 @@ def rules(name: str | None, format_: str, output: str | None) -> None:
         except ValueError as error:
             text, _, hint = str(error).partition("; ")
             raise IrflopsError(text, hint=hint) from None
-    rows = [rule_row(rule) for rule in known.values() if name in (None, rule.name)]
+    rows = [audit_rule_row(rule) for rule in known.values() if name in (None, rule.name)]
     with results_to(output) as stream:
         if format_ == "json":
             stream.write('{"schema":"irflops.rules/1",\n"rules":[\n' + ",\n".join(map(encoded, rows)) + "\n]}\n")
@@ -39,7 +39,7 @@ def rules(name: str | None, format_: str, output: str | None) -> None:
             write_table(audit_rule_table(rows), format_, stream)
 
 
-def rule_row(rule: AuditRule) -> dict[str, Any]:
+def audit_rule_row(rule: AuditRule) -> dict[str, Any]:
     """What is known of a rule, as plain data."""
     return {
         "name": rule.name,

@@ -6,8 +6,22 @@ import math
 
 from irflops.conventions.flowflops import EXTRA
 from irflops.conventions.fvcore import BATCH_NORM, NORM, product
-from irflops.conventions.rule import ZERO, Convention, Part, Rule, Unknown, biased, examples, macs, numel, recurrent_layers, rules, x, y
-from irflops.lifting.calls import Call
+from irflops.conventions.rule import (
+    COUNTS_ZERO,
+    Convention,
+    NotTold,
+    Part,
+    Rule,
+    biased,
+    examples,
+    macs,
+    numel,
+    recurrent_layers,
+    rules,
+    x,
+    y,
+)
+from irflops.lifting.calls import LiftedCall
 from irflops.lifting.steps import Step
 
 ELEMENTWISE = rules(
@@ -26,7 +40,7 @@ RECURRENT = (
 
 def recurrent_flops(part: Part) -> int:
     """An LSTM, GRU or RNN by its forward layers, doubled where it also runs backwards."""
-    assert isinstance(part, Call)
+    assert isinstance(part, LiftedCall)
     layers = recurrent_layers(part)
     one_way = sum(
         2 * numel(ih) - numel(ih[:1]) + 2 * numel(hh) - numel(hh[:1]) + EXTRA[part.class_name or ""] * numel(hh[1:]) + bias
@@ -45,7 +59,7 @@ def conv_flops(part: Part) -> int:
 def _transposed_macs(part: Part) -> int:
     """The output channels of one group are divided by the groups once more."""
     if part.weight is None or part.x is None or part.y is None:
-        raise Unknown("the weight is not known")
+        raise NotTold("the weight is not known")
     out = numel(part.weight[1:2])
     groups = numel(part.y[1:2]) // max(1, out)
     return x(part) * (out // max(1, groups)) * math.prod(extent or 0 for extent in part.weight[2:])
@@ -61,7 +75,7 @@ def _as_a_conv(part: Part) -> int:
     attrs, shape, data = part.op.attrs, part.weight or (), part.x or ()
     lists = [attrs.get(name) for name in ("strides", "padding_before", "dilation_rate")]
     if not all(isinstance(values, tuple) for values in lists):
-        raise Unknown("the stride of a transposed convolution is not known")
+        raise NotTold("the stride of a transposed convolution is not known")
     strides, padding, dilation = ([int(v) for v in values if isinstance(v, int)] for values in lists if isinstance(values, tuple))
     extents = [
         ((extent or 0) + 2 * p - (d * ((k or 0) - 1) + 1)) // s + 1
@@ -82,12 +96,12 @@ MACS = Convention(
     basis="macs",
     counts_by="function",
     batch="whole",
-    modules=rules(ZERO, "LSTM", "GRU", "RNN"),
+    modules=rules(COUNTS_ZERO, "LSTM", "GRU", "RNN"),
     operators={
         **rules(Rule(formula="M", count=macs), "conv", "linear", "*"),
         "conv_transpose": Rule(formula="X * (out / groups / groups) * K", count=_transposed_macs),
         "matmul": Rule(formula="X * last extent of Y", count=product),
-        "attention": ZERO,
+        "attention": COUNTS_ZERO,
     },
     ignores="everything but convolutions and matrix products; attention in one call, einsum, recurrent layers",
     errors=("a transposed convolution divides its groups out twice", "a product whose first operand is broadcast is counted too low"),
@@ -116,7 +130,7 @@ FLOPS = Convention(
         **rules(NORM, "layer_norm", "group_norm", "instance_norm"),
         **ELEMENTWISE,
         "upsample": Rule(formula="X", count=x),
-        "attention": ZERO,
+        "attention": COUNTS_ZERO,
     },
     ignores=f"{IGNORES}; attention in one call",
     errors=(

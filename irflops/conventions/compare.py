@@ -9,7 +9,7 @@ from fractions import Fraction
 from irflops.analysis.analysis import Analysis
 from irflops.analysis.rows import Row
 from irflops.conventions.registry import CONVENTIONS, Answer, Convention, count
-from irflops.conventions.rows import plain
+from irflops.conventions.rows import whole
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Phase
 
@@ -48,8 +48,8 @@ class Reason:
             "effect": self.effect,
             "count": self.count,
             "irflops": self.ours,
-            "tool": plain(self.theirs),
-            "difference": plain(self.difference),
+            "tool": whole(self.theirs),
+            "difference": whole(self.difference),
             "formula": self.formula,
         }
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from irflops.conventions.rule import Convention, Number, Rule, ToolError, Unknown
+from irflops.conventions.rule import Convention, NotTold, Number, Rule, ToolError
 from irflops.ir.graph import Phase
-from irflops.lifting.calls import Call
+from irflops.lifting.calls import LiftedCall
 from irflops.lifting.steps import Step
 from irflops.lifting.structure import Structure
 
@@ -51,23 +51,23 @@ class Answer:
 
 def count(convention: Convention, structure: Structure) -> Answer:
     """What the tool would print for the code that the graph was made from."""
-    problem: ToolError | Unknown | None = None
+    problem: ToolError | NotTold | None = None
     found: list[Contribution] = []
     before = count(convention.first, structure) if convention.first is not None else None
     for part in _parts(convention, structure):
         if isinstance(part, Contribution):
             found.append(part)
-        elif isinstance(problem, ToolError) or (problem is not None and isinstance(part, Unknown)):
+        elif isinstance(problem, ToolError) or (problem is not None and isinstance(part, NotTold)):
             continue
         else:
             problem = part
     raises = before.raises if before is not None and before.raises else str(problem) if isinstance(problem, ToolError) else None
-    unknown = str(problem) if isinstance(problem, Unknown) and raises is None else None
+    unknown = str(problem) if isinstance(problem, NotTold) and raises is None else None
     total = None if raises is not None or unknown is not None else int(sum((Fraction(c.value) for c in found), Fraction(0)))
     return Answer(convention, total, raises, unknown, structure.source, tuple(found))
 
 
-def _parts(convention: Convention, structure: Structure) -> Iterator[Contribution | ToolError | Unknown]:
+def _parts(convention: Convention, structure: Structure) -> Iterator[Contribution | ToolError | NotTold]:
     if convention.raw:
         yield from _raw(convention, structure)
         return
@@ -91,7 +91,7 @@ def _parts(convention: Convention, structure: Structure) -> Iterator[Contributio
         if found is None:
             continue
         if step.macs is None and step.kind not in convention.operators:
-            yield Unknown(f"whether {step.kind} is a product is not known")
+            yield NotTold(f"whether {step.kind} is a product is not known")
         else:
             yield _asked(convention, structure, found, step, step.kind, step.ops)
 
@@ -101,12 +101,12 @@ def _below(structure: Structure, path: str) -> Iterator[int]:
     return (index for index in structure.positions.get(path, ()) if structure.graph.ops[index].module != path)
 
 
-def _rule_of(convention: Convention, call: Call) -> Rule | None:
+def _rule_of(convention: Convention, call: LiftedCall) -> Rule | None:
     own = convention.modules.get(call.class_name or "")
     return own if own is not None else convention.modules.get("*") if call.is_leaf else None
 
 
-def _raw(convention: Convention, structure: Structure) -> Iterator[Contribution | ToolError | Unknown]:
+def _raw(convention: Convention, structure: Structure) -> Iterator[Contribution | ToolError | NotTold]:
     """The tool looks each operator up by its type; before that it reads the shapes of all of them, and fails at a scalar."""
     steps = [step for step in structure.plain if step.phase in convention.phases]
     if any(operand.type.shape == () for step in steps for operand in step.op.inputs):
@@ -120,11 +120,18 @@ def _raw(convention: Convention, structure: Structure) -> Iterator[Contribution 
 
 
 def _asked(
-    convention: Convention, structure: Structure, rule: Rule, part: Step | Call, name: str, ops: tuple[int, ...], *, counted: bool = True
-) -> Contribution | ToolError | Unknown:
+    convention: Convention,
+    structure: Structure,
+    rule: Rule,
+    part: Step | LiftedCall,
+    name: str,
+    ops: tuple[int, ...],
+    *,
+    counted: bool = True,
+) -> Contribution | ToolError | NotTold:
     try:
         value = rule.count(part) * (int(counted) if convention.batch == "sample" else int(counted) * part.runs)
-    except (ToolError, Unknown) as problem:
+    except (ToolError, NotTold) as problem:
         return problem
     if convention.batch == "mean" or (convention.batch == "one" and part.batched):
         value = _plain(Fraction(value, structure.batch))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from irflops.conventions.calflops import ELEMENTWISE, IGNORES, RECURRENT, conv_flops, recurrent_flops
 from irflops.conventions.fvcore import BATCH_NORM, NORM, product
-from irflops.conventions.rule import ZERO, Convention, Rule, examples, macs, rules, y
+from irflops.conventions.rule import COUNTS_ZERO, Convention, Rule, examples, macs, rules, y
 
 _SOURCE = "deepspeed/profiling/flops_profiler/profiler.py"
 
@@ -17,7 +17,7 @@ MACS = Convention(
     basis="macs",
     counts_by="function",
     batch="whole",
-    modules=rules(ZERO, "LSTM", "GRU", "RNN"),
+    modules=rules(COUNTS_ZERO, "LSTM", "GRU", "RNN"),
     operators={
         **rules(Rule(formula="M", count=macs), "conv", "conv_transpose", "linear", "attention", "*"),
         "matmul": Rule(formula="X * last extent of Y", count=product),

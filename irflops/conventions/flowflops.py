@@ -6,11 +6,11 @@ import math
 
 from irflops.conventions.rule import (
     Convention,
+    NotTold,
     Number,
     Part,
     Rule,
     ToolError,
-    Unknown,
     affine,
     biased,
     examples,
@@ -23,7 +23,7 @@ from irflops.conventions.rule import (
     y,
 )
 from irflops.ir.graph import Shape
-from irflops.lifting.calls import Call
+from irflops.lifting.calls import LiftedCall
 from irflops.lifting.steps import Step
 
 EXTRA = {"LSTM": 10, "GRU": 7, "RNN": 1}
@@ -32,7 +32,7 @@ EXTRA = {"LSTM": 10, "GRU": 7, "RNN": 1}
 
 def recurrent_count(part: Part) -> int:
     """An LSTM, GRU or RNN by its forward layers, doubled where it also runs backwards."""
-    assert isinstance(part, Call)
+    assert isinstance(part, LiftedCall)
     layers = recurrent_layers(part)
     one_way = sum(
         numel(ih) + numel(hh) + EXTRA[part.class_name or ""] * numel(hh[1:]) + bias for ih, hh, bias, is_reverse in layers if not is_reverse
@@ -49,13 +49,13 @@ RECURRENT = (
 def _linear(part: Part) -> int:
     shape = part.weight
     if shape is None:
-        raise Unknown("the weight is not known")
+        raise NotTold("the weight is not known")
     out = numel(shape[:1])
     return (x(part) * out + out * biased(part)) * samples(part)
 
 
 def _transposed(part: Part) -> int:
-    name = part.class_name if isinstance(part, Call) else None
+    name = part.class_name if isinstance(part, LiftedCall) else None
     raise ToolError(f"AttributeError: '{name}' object has no attribute 'in_channels'")
 
 
@@ -141,7 +141,7 @@ def _shape(part: Part, arg: str) -> tuple[int, ...]:
     tensors = part.view.inputs(arg)
     shape: Shape | None = tensors[0].shape if tensors else None
     if shape is None or None in shape:
-        raise Unknown(f"the shape of {arg} is not known")
+        raise NotTold(f"the shape of {arg} is not known")
     return tuple(extent for extent in shape if extent is not None)
 
 
@@ -153,7 +153,7 @@ def _conv(part: Part) -> Number:
     strides, padding, size = attrs.get("strides"), attrs.get("padding_before"), kernel[2:]
     if isinstance(strides, tuple) and isinstance(padding, tuple):
         if not len(data) - 2 == len(size) == len(padding) == len(strides):
-            raise Unknown("strides and padding do not have the axes of in and weight")
+            raise NotTold("strides and padding do not have the axes of in and weight")
         extents = [
             (extent - k + 2 * int(p)) // int(s) + 1  # type: ignore[arg-type]  # lists of integers, as the op type has them
             for extent, k, p, s in zip(data[2:], size, padding, strides, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irflops.conventions.rule import ZERO, Convention, Part, Rule, affine, examples, last_extent, macs, rules, x, y
+from irflops.conventions.rule import COUNTS_ZERO, Convention, Part, Rule, affine, examples, last_extent, macs, rules, x, y
 from irflops.lifting.steps import Step
 
 
@@ -22,7 +22,7 @@ PRODUCT = Rule(formula="X * last extent of Y", count=product)
 BATCH_NORM = Rule(formula="2X, 5X in training; X, 4X if not affine", count=batch_norm)
 NORM = Rule(formula="5X; 4X if not affine", count=lambda part: x(part) * (4 + affine(part)))
 RECURRENT = ("LSTM", "GRU", "RNN")
-NO_HANDLE = rules(ZERO, "attention", "dot", "matrix_vector_product")
+NO_HANDLE = rules(COUNTS_ZERO, "attention", "dot", "matrix_vector_product")
 """Products whose operators (`aten::dot`, `aten::mv`, fused attention) are in none of fvcore's tables: it warns of them and adds nothing."""
 
 
@@ -44,7 +44,7 @@ FVCORE = Convention(
     basis="macs",
     counts_by="operator",
     batch="whole",
-    modules=rules(ZERO, *RECURRENT),
+    modules=rules(COUNTS_ZERO, *RECURRENT),
     operators={
         **rules(Rule(formula="M", count=macs), "conv", "conv_transpose", "linear", "*"),
         "matmul": PRODUCT,
@@ -102,7 +102,7 @@ ACTIVATIONS = Convention(
     basis="activation_elements",
     counts_by="operator",
     batch="whole",
-    modules=rules(ZERO, *RECURRENT),
+    modules=rules(COUNTS_ZERO, *RECURRENT),
     operators={**rules(Rule(formula="Y", count=y), "conv", "conv_transpose", "linear", "matmul", "*"), **NO_HANDLE},
     ignores="the results of everything else, of fused attention, dot and mv too",
     source="fvcore/nn/activation_count.py",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from irflops.conventions.flowflops import RECURRENT, recurrent_count
 from irflops.conventions.fvcore import PRODUCT
 from irflops.conventions.rule import (
-    ZERO,
+    COUNTS_ZERO,
     Convention,
     Part,
     Rule,
@@ -19,7 +19,7 @@ from irflops.conventions.rule import (
     x,
     y,
 )
-from irflops.lifting.calls import Call
+from irflops.lifting.calls import LiftedCall
 from irflops.lifting.steps import Step
 
 _BIASED = Rule(formula="M + Y[bias]", count=lambda part: macs(part) + y(part) * biased(part))
@@ -143,7 +143,7 @@ def _linear(part: Part) -> int:
 
 
 def _recurrent(part: Part) -> int:
-    assert isinstance(part, Call)
+    assert isinstance(part, LiftedCall)
     once = sum(numel(ih) + numel(hh) + bias for ih, hh, bias, _ in recurrent_layers(part))
     return once * numel(part.x[:2] if part.x is not None else None)
 
@@ -158,14 +158,14 @@ ATEN = Convention(
     counts_by="operator",
     batch="one",
     modules={
-        "LSTM": ZERO,
+        "LSTM": COUNTS_ZERO,
         **rules(Rule(formula="(numel(weight_ih) + numel(weight_hh) + biases) * x0 * x1", count=_recurrent), "GRU", "RNN"),
     },
     operators={
         **rules(_BIASED, "conv", "conv_transpose"),
         "linear": Rule(formula="M + Y[bias]; M on a transposed view of more than two axes", count=_linear),
         **rules(Rule(formula="M", count=macs), "matmul", "*"),
-        "attention": ZERO,
+        "attention": COUNTS_ZERO,
     },
     ignores="everything but convolutions and matrix products; attention in one call",
     errors=("the bias of a Linear on a transposed view is not seen", "an LSTM runs as one fused operator, which counts nothing"),

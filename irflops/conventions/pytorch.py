@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from irflops.conventions.rule import ZERO, Convention, Part, Rule, examples, macs, numel, recurrent_layers, rules
+from irflops.conventions.rule import COUNTS_ZERO, Convention, Part, Rule, examples, macs, numel, recurrent_layers, rules
 from irflops.ir.graph import Phase
-from irflops.lifting.calls import Call
+from irflops.lifting.calls import LiftedCall
 
 
 def recurrent_macs(part: Part) -> int:
     """The matrix products of an LSTM, GRU or RNN, of all layers and directions."""
-    assert isinstance(part, Call)
+    assert isinstance(part, LiftedCall)
     once = sum(numel(ih) + numel(hh) for ih, hh, *_ in recurrent_layers(part))
     return once * numel(part.x[:2] if part.x is not None else None)
 
@@ -25,7 +25,7 @@ TORCH = Convention(
     batch="whole",
     phases=frozenset({Phase.FORWARD, Phase.RECOMPUTE, Phase.BACKWARD}),
     modules={
-        "LSTM": ZERO,
+        "LSTM": COUNTS_ZERO,
         **rules(
             Rule(formula="2 * (numel(weight_ih) + numel(weight_hh)) * x0 * x1", count=lambda part: 2 * recurrent_macs(part)), "GRU", "RNN"
         ),

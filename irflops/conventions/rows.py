@@ -12,7 +12,7 @@ from irflops.ir.graph import Graph
 from irflops.ir.tree import nearest, tree_of
 
 
-def plain(value: Number) -> int | str:
+def whole(value: Number) -> int | str:
     """A whole number as it is, another as `7/2`: never a float."""
     fraction = Fraction(value)
     return fraction.numerator if fraction.denominator == 1 else str(fraction)
@@ -41,7 +41,7 @@ def type_rows(answer: Answer) -> list[Row]:
     for part in answer.contributions:
         counts[part.type] = counts.get(part.type, 0) + 1
         totals[part.type] = totals.get(part.type, Fraction(0)) + part.value
-    return [{"type": name, "count": counts[name], "total": plain(totals[name])} for name in sorted(totals, key=lambda name: -totals[name])]
+    return [{"type": name, "count": counts[name], "total": whole(totals[name])} for name in sorted(totals, key=lambda name: -totals[name])]
 
 
 def module_rows(answer: Answer, graph: Graph) -> list[Row]:
@@ -55,7 +55,7 @@ def module_rows(answer: Answer, graph: Graph) -> list[Row]:
         if path:
             totals[tree.parents[path]] += totals[path]
     return [
-        {"path": path, "class": known[path].class_name if path in known else None, "total": plain(total)} for path, total in totals.items()
+        {"path": path, "class": known[path].class_name if path in known else None, "total": whole(total)} for path, total in totals.items()
     ]
 
 

@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from irflops.ir.graph import Phase, Shape
-from irflops.lifting.calls import Call
+from irflops.lifting.calls import LiftedCall
 from irflops.lifting.steps import Step
 
 Number = int | Fraction
-Part = Step | Call
+Part = Step | LiftedCall
 
 
 class ToolError(Exception):
     """The tool ends with this exception instead of a figure."""
 
 
-class Unknown(Exception):
+class NotTold(Exception):
     """What the tool counts by is not in this form."""
 
 
@@ -37,7 +37,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
+class LayerExample:
     """A layer with the figure that the tool itself printed for it."""
 
     layer: str
@@ -87,7 +87,7 @@ class Convention:
     """Known faults, which are counted as the tool counts them."""
     source: str
     """Where the rules were read."""
-    examples: tuple[Example, ...] = ()
+    examples: tuple[LayerExample, ...] = ()
 
     def __post_init__(self) -> None:
         if self.basis not in ("macs", "flops", "activation_elements"):
@@ -96,22 +96,22 @@ class Convention:
             raise TypeError(f"convention {self.name}: batch {self.batch!r}")
 
 
-def examples(**figures: int | str) -> tuple[Example, ...]:
+def examples(**figures: int | str) -> tuple[LayerExample, ...]:
     """Examples by layer: a figure, or the exception."""
     return tuple(
-        Example(layer=layer, raises=figure) if isinstance(figure, str) else Example(layer=layer, total=figure)
+        LayerExample(layer=layer, raises=figure) if isinstance(figure, str) else LayerExample(layer=layer, total=figure)
         for layer, figure in figures.items()
     )
 
 
 def numel(shape: Shape | None) -> int:
-    """Elements of a shape. Errors: Unknown where an extent is."""
+    """Elements of a shape. Errors: NotTold where an extent is."""
     if shape is None:
-        raise Unknown("a shape is not known")
+        raise NotTold("a shape is not known")
     total = 1
     for extent in shape:
         if extent is None:
-            raise Unknown("an extent is not known")
+            raise NotTold("an extent is not known")
         total *= extent
     return total
 
@@ -155,11 +155,11 @@ def macs(part: Part) -> int:
     """Multiply-accumulates of a convolution, a Linear or another product, as they are done."""
     if isinstance(part, Step):
         if part.macs is None:
-            raise Unknown("its multiply-accumulates are not known")
+            raise NotTold("its multiply-accumulates are not known")
         return part.macs
     shape = part.weight
     if shape is None or len(shape) < 2:
-        raise Unknown("the weight is not known")
+        raise NotTold("the weight is not known")
     if len(shape) == 2:
         return x(part) * numel(shape[:1])
     if part.class_name is not None and part.class_name.startswith("ConvTranspose"):
@@ -168,20 +168,20 @@ def macs(part: Part) -> int:
 
 
 def window(part: Part) -> int:
-    """Elements of a pooling window. Errors: Unknown where the form does not tell the kernel."""
+    """Elements of a pooling window. Errors: NotTold where the form does not tell the kernel."""
     step = part if isinstance(part, Step) else part.step
     kernel = step.op.attrs.get("kernel_size") if step is not None else None
     if not isinstance(kernel, tuple):
-        raise Unknown("the kernel size is not known")
+        raise NotTold("the kernel size is not known")
     return math.prod(int(k) for k in kernel if isinstance(k, int))
 
 
 def last_extent(shape: Shape | None) -> int:
-    """Extent of the last axis. Errors: Unknown."""
+    """Extent of the last axis. Errors: NotTold."""
     return numel(shape[-1:] if shape else None)
 
 
-def recurrent_layers(call: Call) -> list[tuple[Shape, Shape, int, bool]]:
+def recurrent_layers(call: LiftedCall) -> list[tuple[Shape, Shape, int, bool]]:
     """Of each layer and direction of an LSTM, GRU or RNN: both weights' shapes, elements of both biases, and whether it is the reverse."""
     found = []
     for name, shape in call.parameters.items():
@@ -190,13 +190,13 @@ def recurrent_layers(call: Call) -> list[tuple[Shape, Shape, int, bool]]:
         ending = name.removeprefix("weight_ih")
         other = call.parameters.get(f"weight_hh{ending}")
         if shape is None or other is None:
-            raise Unknown("a weight is not known")
+            raise NotTold("a weight is not known")
         bias = sum(numel(call.parameters[key]) for key in (f"bias_ih{ending}", f"bias_hh{ending}") if key in call.parameters)
         found.append((shape, other, bias, ending.endswith("_reverse")))
     return found
 
 
-ZERO = Rule(formula="0", count=lambda _: 0)
+COUNTS_ZERO = Rule(formula="0", count=lambda _: 0)
 """For what a tool knows and counts nothing for: what stands in such a module is covered by it."""
 
 

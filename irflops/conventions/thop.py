@@ -5,11 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 
 from irflops.conventions.rule import (
-    ZERO,
+    COUNTS_ZERO,
     Convention,
+    NotTold,
     Part,
     Rule,
-    Unknown,
     affine,
     examples,
     last_extent,
@@ -21,7 +21,7 @@ from irflops.conventions.rule import (
     x,
     y,
 )
-from irflops.lifting.calls import Call
+from irflops.lifting.calls import LiftedCall
 
 _MODES = {"nearest": 1, "linear": 5, "bilinear": 11, "bicubic": 259}
 """Operations per element of an upsampled result, by how it is interpolated."""
@@ -35,25 +35,25 @@ def _transposed(part: Part) -> int:
 
 
 def _softmax(part: Part) -> int:
-    step = part.step if isinstance(part, Call) else part
+    step = part.step if isinstance(part, LiftedCall) else part
     features = last_extent(step.x if step is not None else part.x)
     return x(part) // max(1, features) * (3 * features - 1)
 
 
 def _adaptive(part: Part) -> int:
     if part.x is None or part.y is None:
-        raise Unknown("a shape is not known")
+        raise NotTold("a shape is not known")
     return int((Fraction(spatial(part.x), max(1, spatial(part.y))) + 1) * y(part))
 
 
 def _upsample(part: Part) -> int:
-    step = part.step if isinstance(part, Call) else part
+    step = part.step if isinstance(part, LiftedCall) else part
     mode = (step.op.type or "").split("_")[1] if step is not None and (step.op.type or "").startswith("upsample_") else ""
     return y(part) * _MODES.get(mode, 0)
 
 
 def _recurrent(part: Part) -> int:
-    assert isinstance(part, Call)
+    assert isinstance(part, LiftedCall)
     products = {"RNN": 0, "GRU": 4, "LSTM": 4}[part.class_name or ""]
     once = sum(numel(ih) + numel(hh) + numel(hh[:1]) + bias + products * numel(hh[1:]) for ih, hh, bias, _ in recurrent_layers(part))
     return once * numel(part.x[:2] if part.x is not None else None)
@@ -91,7 +91,7 @@ THOP = Convention(
             "GRU",
             "RNN",
         ),
-        **rules(ZERO, "ReLU", "ReLU6", "LeakyReLU", "MaxPool#d", "AdaptiveMaxPool#d", "Dropout"),
+        **rules(COUNTS_ZERO, "ReLU", "ReLU6", "LeakyReLU", "MaxPool#d", "AdaptiveMaxPool#d", "Dropout"),
     },
     ignores="functions and operators (+, *, @), GroupNorm, GELU, SiLU, ELU, Embedding; activations it has hooks for count 0; biases",
     errors=(

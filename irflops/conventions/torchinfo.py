@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from irflops.conventions.rule import Convention, Part, Rule, examples, numel
-from irflops.lifting.calls import Call
+from irflops.lifting.calls import LiftedCall
 
 
 def _parameters(part: Part) -> int:
     """Weight and bias times positions of a convolution, or samples of another module; recurrent weights times steps."""
-    assert isinstance(part, Call)
+    assert isinstance(part, LiftedCall)
     total = 0
     for name, shape in part.parameters.items():
         if name in ("weight", "bias"):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from irflops.conventions.pytorch import recurrent_macs
-from irflops.conventions.rule import ZERO, Convention, Part, Rule, Unknown, affine, examples, macs, numel, rules, spatial, y
+from irflops.conventions.rule import COUNTS_ZERO, Convention, NotTold, Part, Rule, affine, examples, macs, numel, rules, spatial, y
 from irflops.lifting.steps import Step
 
 
 def _transposed(part: Part) -> int:
     """By the result's elements; which axis of the weight has the channels is told by the result's."""
     if part.weight is None or part.y is None:
-        raise Unknown("the weight is not known")
+        raise NotTold("the weight is not known")
     has_out_first = part.y[1:2] == part.weight[:1]
     channels = part.weight[1:2] if has_out_first else part.weight[:1]
     return y(part) * numel(channels) * spatial(part.weight)
@@ -32,7 +32,7 @@ TORCHPROFILE = Convention(
     batch="whole",
     modules={
         "LSTM": Rule(formula="(numel(weight_ih) + numel(weight_hh)) * x0 * x1", count=recurrent_macs),
-        **rules(ZERO, "GRU", "RNN"),
+        **rules(COUNTS_ZERO, "GRU", "RNN"),
     },
     operators={
         **rules(Rule(formula="M", count=macs), "conv", "linear", "matmul", "attention", "*"),

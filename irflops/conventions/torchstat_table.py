@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from irflops.conventions.rule import Rule, ToolError, Unknown, numel, x, y
+from irflops.conventions.rule import NotTold, Rule, ToolError, numel, x, y
 from irflops.conventions.torchstat import FLOPS, MADD
 from irflops.ir.graph import Shape
-from irflops.lifting.calls import Call
+from irflops.lifting.calls import LiftedCall
 from irflops.lifting.structure import Structure
 
 _BYTES = 4
@@ -63,7 +63,7 @@ def torchstat_rows(structure: Structure) -> tuple[LayerRow, ...]:
     return (*rows, last)
 
 
-def _row(structure: Structure, call: Call, path: str) -> LayerRow:
+def _row(structure: Structure, call: LiftedCall, path: str) -> LayerRow:
     name = call.class_name or ""
     samples = structure.batch if call.batched else 1
     read, written = _memory(call, samples)
@@ -84,20 +84,20 @@ def _row(structure: Structure, call: Call, path: str) -> LayerRow:
 def _known(count: Callable[[], int]) -> int | None:
     try:
         return count()
-    except Unknown:
+    except NotTold:
         return None
 
 
-def _counted(rule: Rule | None, call: Call, samples: int) -> int | None:
+def _counted(rule: Rule | None, call: LiftedCall, samples: int) -> int | None:
     if rule is None:
         return 0
     try:
         return int(rule.count(call)) // max(1, samples)
-    except (ToolError, Unknown):
+    except (ToolError, NotTold):
         return None
 
 
-def _memory(call: Call, samples: int) -> tuple[int | None, int | None]:
+def _memory(call: LiftedCall, samples: int) -> tuple[int | None, int | None]:
     """Bytes read and written."""
     name = call.class_name or ""
     try:
@@ -110,7 +110,7 @@ def _memory(call: Call, samples: int) -> tuple[int | None, int | None]:
         else:
             return 0, 0
         return _wrapped(read * _BYTES), _wrapped(y(call) // samples * _BYTES)
-    except Unknown:
+    except NotTold:
         return None, None
 
 

@@ -39,7 +39,7 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class UnsureBits:
     """Bits of COST_NAMES that no sum over a graph is sure of, whatever its operators say."""
 
     unread: int = 0
@@ -52,14 +52,14 @@ class Doubt:
         return bool(self.unread or self.missing or self.at_most)
 
 
-NO_DOUBT = Doubt()
+SURE = UnsureBits()
 
 
-def doubt(graph: Graph) -> Doubt:
+def unsure_bits(graph: Graph) -> UnsureBits:
     """What was not read may cost anything; a what-if that guessed may be wrong either way, except in its params."""
     at_most = 0 if graph.doubt.is_at_least else ALL_FIGURES
     missing = 0 if graph.doubt.is_at_most else SCALING_BITS if graph.doubt is Certainty.LOWER_BOUND else ALL_FIGURES
-    return Doubt(ALL_MISSING if graph.partial else 0, missing, at_most)
+    return UnsureBits(ALL_MISSING if graph.partial else 0, missing, at_most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +75,11 @@ class Fold:
     unknown: tuple[Unknown, ...]
 
 
-def fold(ops: Sequence[Op], costs: Sequence[OpCost], tree: Tree, unsure: Doubt) -> Fold:
+def fold(ops: Sequence[Op], costs: Sequence[OpCost], tree: Tree, unsure: UnsureBits) -> Fold:
     """Sums the costs of ops, given one run of each in their order; no sum is surer than `unsure` lets it be."""
     phases = grouped([op.phase.value if op.phase else UNPHASED for op in ops], ops, costs, unsure)
     types = grouped([op.type or UNTYPED for op in ops], ops, costs, unsure)
-    own = grouped([op.module for op in ops], ops, costs, NO_DOUBT)
+    own = grouped([op.module for op in ops], ops, costs, SURE)
     modules = {path: bounded(cost, unsure) for path, cost in _inclusive({path: group.cost for path, group in own.items()}, tree).items()}
     names = [phase.value for phase in Phase] + [UNPHASED] * (UNPHASED in phases)
     nothing = bounded(ZERO, unsure)
@@ -92,7 +92,7 @@ def fold(ops: Sequence[Op], costs: Sequence[OpCost], tree: Tree, unsure: Doubt) 
     )
 
 
-def grouped(keys: Iterable[K], ops: Sequence[Op], costs: Sequence[OpCost], unsure: Doubt) -> dict[K, Group]:
+def grouped(keys: Iterable[K], ops: Sequence[Op], costs: Sequence[OpCost], unsure: UnsureBits) -> dict[K, Group]:
     """Costs summed by key, keys in order of first appearance.
 
     Equal costs are summed by multiplication: a graph of 100,000 ops has some hundred distinct ones. They are told apart by identity, which
@@ -137,7 +137,7 @@ def _inclusive(own: Mapping[str, Cost], tree: Tree) -> dict[str, Cost]:
     return sums
 
 
-def bounded(cost: Cost, unsure: Doubt) -> Cost:
+def bounded(cost: Cost, unsure: UnsureBits) -> Cost:
     """The same sums, as sure as they can be."""
     if not unsure:
         return cost

@@ -13,7 +13,7 @@ from fractions import Fraction
 from irflops.analysis.analysis import Analysis
 from irflops.analysis.rows import Row, op_cost_row
 from irflops.conventions.registry import CONVENTIONS, Answer, Convention, count
-from irflops.conventions.rows import plain as plain_number
+from irflops.conventions.rows import whole
 from irflops.counting.cost import Cost, OpCost
 from irflops.counting.infer import MISFIT, operand_type, view
 from irflops.errors import IrflopsError
@@ -86,7 +86,7 @@ class Attribute:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class OpAnswer:
     """What a convention counts for an operator."""
 
     convention: Convention
@@ -95,7 +95,7 @@ class View:
     why: str
 
     def to_dict(self) -> Row:
-        """The view as plain data."""
+        """The answer as plain data."""
         return {"name": self.convention.name, "unit": self.convention.unit, "value": self.value, "why": self.why}
 
 
@@ -112,7 +112,7 @@ class Explanation:
     """The formula with numbers put in."""
     tensors: tuple[Tensor, ...]
     attributes: tuple[Attribute, ...]
-    conventions: tuple[View, ...]
+    conventions: tuple[OpAnswer, ...]
 
     @property
     def op(self) -> Op:
@@ -159,7 +159,7 @@ class Explanation:
                 name: float(round(Fraction(cost.get(name), total.get(name)), 6)) if total.get(name) and cost.is_known(name) else None
                 for name in ("macs", "flops", "bytes_read", "bytes_written")
             },
-            "conventions": [view.to_dict() for view in self.conventions],
+            "conventions": [answer.to_dict() for answer in self.conventions],
         }
 
 
@@ -211,7 +211,7 @@ def explain_op(analysis: Analysis, index: int, conventions: Sequence[Convention]
         numbers=numbers(rule.formula, seen, analysis.costs[index].cost) if rule is not None else None,
         tensors=_tensors(analysis, op, _traffic(rule, seen)),
         attributes=_attributes(analysis, op),
-        conventions=tuple(_view(answer, op, index, step) for answer in answers),
+        conventions=tuple(_op_answer(answer, op, index, step) for answer in answers),
     )
 
 
@@ -260,23 +260,23 @@ def _attributes(analysis: Analysis, op: Op) -> tuple[Attribute, ...]:
     return (*found, *(Attribute(name, None, None) for name in missing))
 
 
-def _view(answer: Answer, op: Op, index: int, step: Step | None) -> View:
+def _op_answer(answer: Answer, op: Op, index: int, step: Step | None) -> OpAnswer:
     convention = answer.convention
     for part in answer.contributions:
         if index in part.ops:
             together = f", for {part.type} as a whole ({len(part.ops)} operators)" if len(part.ops) > 1 else f", for {part.type}"
-            return View(convention, plain_number(part.value), part.formula + together)
+            return OpAnswer(convention, whole(part.value), part.formula + together)
     if step is None:
-        return View(convention, 0, "it computes nothing")
+        return OpAnswer(convention, 0, "it computes nothing")
     if op.phase not in convention.phases:
-        return View(convention, 0, f"it does not see the {op.phase.value if op.phase else 'unknown'} phase")
+        return OpAnswer(convention, 0, f"it does not see the {op.phase.value if op.phase else 'unknown'} phase")
     if convention.raw:
-        return View(convention, None, f"KeyError: {op.type!r}: its table lacks the type, and it ends here")
+        return OpAnswer(convention, None, f"KeyError: {op.type!r}: its table lacks the type, and it ends here")
     if answer.raises is not None:
-        return View(convention, None, f"it ends with {answer.raises}")
+        return OpAnswer(convention, None, f"it ends with {answer.raises}")
     if convention.operators:
-        return View(convention, 0, f"it has no rule for {step.kind}")
-    return View(convention, 0, "it is in no module that has a rule")
+        return OpAnswer(convention, 0, f"it has no rule for {step.kind}")
+    return OpAnswer(convention, 0, "it is in no module that has a rule")
 
 
 # ------------------------------------------------------------------ numbers

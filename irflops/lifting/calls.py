@@ -62,7 +62,7 @@ _RECURRENT = {4: "LSTM", 3: "GRU", 1: "RNN"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class LiftedCall:
     """One call of a module."""
 
     path: str
@@ -106,7 +106,7 @@ class Call:
         return next((step for step in self.steps if step.kind not in _FREE), None)
 
 
-def module_calls(graph: Graph, steps: Sequence[Step]) -> tuple[tuple[Call, ...], str]:
+def module_calls(graph: Graph, steps: Sequence[Step]) -> tuple[tuple[LiftedCall, ...], str]:
     """The calls of all modules in the forward pass, and where their classes are known from."""
     forward: dict[str, list[Step]] = {}
     for step in steps:
@@ -117,7 +117,7 @@ def module_calls(graph: Graph, steps: Sequence[Step]) -> tuple[tuple[Call, ...],
     return tuple(_inferred_calls(graph, forward)), INFERRED
 
 
-def _printed_calls(graph: Graph, forward: Mapping[str, list[Step]]) -> Iterator[Call]:
+def _printed_calls(graph: Graph, forward: Mapping[str, list[Step]]) -> Iterator[LiftedCall]:
     tree = tree_of(module.path for module in graph.modules)
     for module in graph.modules:
         if not module.path or module.class_name is None:
@@ -128,7 +128,7 @@ def _printed_calls(graph: Graph, forward: Mapping[str, list[Step]]) -> Iterator[
         shares = _shared_out(steps, len(module.calls))
         for number, (call, share) in enumerate(zip(module.calls, shares, strict=True)):
             x, y = _ends(parameters, share)
-            yield Call(
+            yield LiftedCall(
                 path=module.path,
                 class_name=None if is_own else module.class_name,
                 printed=module.class_name,
@@ -154,7 +154,7 @@ def _shared_out(steps: Sequence[Step], calls: int) -> list[tuple[Step, ...]]:
     return [tuple(ordered[size * n : size * (n + 1)]) for n in range(calls)]
 
 
-def _inferred_calls(graph: Graph, forward: Mapping[str, list[Step]]) -> Iterator[Call]:
+def _inferred_calls(graph: Graph, forward: Mapping[str, list[Step]]) -> Iterator[LiftedCall]:
     owned: dict[str, dict[str, Shape | None]] = {}
     for op in graph.ops:
         if op.type == "variable" and op.kind in (VariableKind.TRAINABLE, VariableKind.FROZEN) and op.outputs:
@@ -176,9 +176,11 @@ def _inferred_calls(graph: Graph, forward: Mapping[str, list[Step]]) -> Iterator
             yield _inferred(path, class_name, parameters, [main], is_last=number == len(mains) - 1)
 
 
-def _inferred(path: str, class_name: str | None, parameters: Mapping[str, Shape | None], steps: Sequence[Step], *, is_last: bool) -> Call:
+def _inferred(
+    path: str, class_name: str | None, parameters: Mapping[str, Shape | None], steps: Sequence[Step], *, is_last: bool
+) -> LiftedCall:
     x, y = _ends(parameters, steps)
-    return Call(
+    return LiftedCall(
         path=path,
         class_name=class_name,
         is_leaf=True,

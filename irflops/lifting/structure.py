@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from irflops.counting.cost import Cost, OpCost
-from irflops.counting.fold import doubt, grouped
+from irflops.counting.fold import grouped, unsure_bits
 from irflops.ir.graph import Graph, Phase, TensorType
-from irflops.lifting.calls import Call, module_calls
+from irflops.lifting.calls import LiftedCall, module_calls
 from irflops.lifting.steps import Step, lift, plain_steps
 
 
@@ -42,7 +42,7 @@ class Structure:
     def groups(self) -> Mapping[str, StepGroup]:
         """Costs by kind of step, the one with most FLOPs first: several operators that are one call of the user's count together."""
         kinds = {index: step.kind for step in self.steps for index in step.ops}
-        groups = grouped(kinds.values(), [self.graph.ops[i] for i in kinds], [self.costs[i] for i in kinds], doubt(self.graph))
+        groups = grouped(kinds.values(), [self.graph.ops[i] for i in kinds], [self.costs[i] for i in kinds], unsure_bits(self.graph))
         counts = Counter(step.kind for step in self.steps)
         order = sorted(groups, key=lambda kind: (-groups[kind].cost.get("flops"), -groups[kind].count, kind))
         return {kind: StepGroup(counts[kind], groups[kind].count, groups[kind].cost) for kind in order}
@@ -53,11 +53,11 @@ class Structure:
         return plain_steps(self.graph, self.types, self.costs)
 
     @cached_property
-    def _calls(self) -> tuple[tuple[Call, ...], str]:
+    def _calls(self) -> tuple[tuple[LiftedCall, ...], str]:
         return module_calls(self.graph, self.steps)
 
     @property
-    def calls(self) -> tuple[Call, ...]:
+    def calls(self) -> tuple[LiftedCall, ...]:
         """The calls of all modules."""
         return self._calls[0]
 

@@ -21,7 +21,7 @@ from irflops.report.table import Column, Table, printable
 
 _WIDTH = 100
 _BYTES_A_MB = 1024**2
-SOURCES = {
+CLASS_SOURCES = {
     "module_tree": "the classes of modules in the dump",
     "inferred": "classes inferred from the operators: this form has none",
 }
@@ -36,10 +36,10 @@ def _number(name: str, title: str) -> Column:
 
 
 def _cell(value: int | str | None) -> Figure | str | None:
-    return Figure(value) if isinstance(value, int) and value >= 0 else None if value is None else signed(value)
+    return Figure(value) if isinstance(value, int) and value >= 0 else None if value is None else spelled_number(value)
 
 
-def signed(value: int | str | Fraction) -> str:
+def spelled_number(value: int | str | Fraction) -> str:
     """A number with its sign where it is negative, thousands apart; parts of one as a fraction."""
     fraction = Fraction(value)
     if fraction.denominator != 1:
@@ -59,7 +59,7 @@ def answer_report(analysis: Analysis, answer: Answer) -> Report:
         ("tool", f"{convention.tool} {convention.version}"),
         ("counts", f"{convention.unit}, by {convention.counts_by}"),
         ("total", total),
-        ("known from", SOURCES[answer.source]),
+        ("known from", CLASS_SOURCES[answer.source]),
         ("leaves out", convention.ignores),
     ]
     tables = [type_answer_table(answer)] if answer.contributions else []
@@ -155,8 +155,8 @@ def reason_table(found: Sequence[tuple[str, Reason]], title: str, tool: str = "t
         ),
         Column(name="count", title="calls", get=lambda row: row[1].count),
         Column(name="irflops", title=ours, get=lambda row: Figure(row[1].ours)),
-        Column(name="tool", title=tool, get=lambda row: signed(row[1].theirs), numeric=True),
-        Column(name="difference", title="difference", get=lambda row: signed(row[1].difference), numeric=True),
+        Column(name="tool", title=tool, get=lambda row: spelled_number(row[1].theirs), numeric=True),
+        Column(name="difference", title="difference", get=lambda row: spelled_number(row[1].difference), numeric=True),
         Column(name="formula", title="the tool's rule", get=lambda row: row[1].formula, numeric=False, cut_at_end=True),
     )
     return Table(name="reason", title=title, columns=columns, items=found, people=tuple(column.name for column in columns))

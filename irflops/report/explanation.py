@@ -93,7 +93,7 @@ def tensor_table(found: Explanation) -> Table:
     return Table(name="tensor", title="Operands and results", columns=columns, items=found.tensors, people=tuple(c.name for c in columns))
 
 
-def view_table(found: Explanation) -> Table:
+def answer_table(found: Explanation) -> Table:
     """A row per convention."""
 
     def value(row: object) -> str:

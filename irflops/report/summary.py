@@ -127,7 +127,7 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
     elements = cost.get("activation_elements")
     held = [format_exact(elements, cost.certainty("activation_elements")), _count(cost, "activation_bytes", "bytes")]
     found.append(("activations", _known(held, f"{{}} element{'s' if elements != 1 else ''}, {{}}, a sum and no peak")))
-    found.append(("certainty", certainty(analysis)))
+    found.append(("certainty", how_sure(analysis)))
     return found
 
 
@@ -136,7 +136,7 @@ def _words(selection: Selection) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def certainty(analysis: Analysis) -> str:
+def how_sure(analysis: Analysis) -> str:
     """How sure the totals are, and what keeps them from being exact."""
     worst = analysis.total.worst
     words = {
