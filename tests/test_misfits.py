@@ -168,3 +168,49 @@ def test_every_change_is_drawn() -> None:
     """On an example that has all that can be changed."""
     call = read_call("conv1d(in: f32[1,2,8], weight: f32[4,2,3], groups=1, strides=[1]) -> out: f32[1,4,6]")
     assert {case.changes[0] for case in perturbed(call, Random(0), 1)} >= {change.__name__ for change in CHANGES}  # noqa: S311 - no secret
+
+
+LAYER_NORM = "layer_norm(x: f32[2,3,4], gamma: {gamma}, center=false, scale=true, begin_norm_axis={norm}, begin_params_axis={params})"
+STATISTICS = "mean: f32[2,3], inv_variance: f32[2,3]"
+LAYER_NORM_GRAD = "layer_norm_grad(dy: f32[2,3,4], x: f32[2,3,4], {statistics}, begin_norm_axis={norm}) -> dx: f32[2,3,4]"
+PARAM_GRAD = f"layer_norm_param_grad(dy: f32[2,3,4], x: f32[2,3,4], {STATISTICS}, begin_params_axis={{params}})"
+FUSED_GRAD = (
+    f"fuse_layer_norm_grad(dy: f32[2,3,4], x: f32[2,3,4], {STATISTICS}, begin_norm_axis={{norm}}, begin_params_axis={{params}}) -> "
+    "dx: f32[2,3,4], gamma_diff: f32[4]"
+)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        # What OneFlow's layer_norm_op.cpp accepts and refuses.
+        (LAYER_NORM.format(gamma="f32[4]", norm=2, params=2) + f" -> y: f32[2,3,4], {STATISTICS}", None),
+        (LAYER_NORM.format(gamma="f32[4]", norm=-1, params=2) + f" -> y: f32[2,3,4], {STATISTICS}", None),
+        (LAYER_NORM.format(gamma="f32[4]", norm=1, params=2) + " -> y: f32[2,3,4]", "begin_norm_axis 1 and begin_params_axis 2 differ"),
+        (LAYER_NORM.format(gamma="f32[3,4]", norm=2, params=-2) + " -> y: f32[2,3,4]", "begin_norm_axis 2 and begin_params_axis 1 differ"),
+        (LAYER_NORM.format(gamma="f32[3]", norm=2, params=2) + " -> y: f32[2,3,4]", "gamma (3,) does not go with x (2, 3, 4) from axis 2"),
+        (LAYER_NORM_GRAD.format(statistics=STATISTICS, norm=2), None),
+        (LAYER_NORM_GRAD.format(statistics="mean: f32[2,3,1], inv_variance: f32[2,3,1]", norm=2), None),
+        (LAYER_NORM_GRAD.format(statistics=STATISTICS, norm=1), "mean (2, 3) does not go with x (2, 3, 4) before axis 1"),
+        (LAYER_NORM_GRAD.format(statistics=STATISTICS, norm=0), "begin_norm_axis of layer_norm_grad should be at least 1, not 0"),
+        (LAYER_NORM_GRAD.format(statistics=STATISTICS, norm=-1), "begin_norm_axis of layer_norm_grad should be at least 1, not -1"),
+        (
+            LAYER_NORM_GRAD.format(statistics=STATISTICS, norm=2).replace("x: f32[2,3,4]", "x: f32[2,3,5]"),
+            "dy f32[2,3,4] is not of the shape",
+        ),
+        (PARAM_GRAD.format(params=2) + " -> gamma_diff: f32[4]", None),
+        (PARAM_GRAD.format(params=1) + " -> gamma_diff: f32[3,4]", None),
+        (PARAM_GRAD.format(params=3) + " -> gamma_diff: f32[]", "begin_params_axis 3 is out of range"),
+        (
+            PARAM_GRAD.format(params=-1) + " -> gamma_diff: f32[4]",
+            "begin_params_axis of layer_norm_param_grad should be at least 1, not -1",
+        ),
+        (FUSED_GRAD.format(norm=2, params=2), None),
+        (FUSED_GRAD.format(norm=1, params=2), "mean (2, 3) does not go with x (2, 3, 4) before axis 1"),
+        (FUSED_GRAD.format(norm=2, params=0), "begin_params_axis of fuse_layer_norm_grad should be at least 1, not 0"),
+    ],
+)
+def test_the_axes_of_layer_norm_and_its_gradients(call: str, words: str | None) -> None:
+    disagreements = irflops.analyze(graph_of(read_call(call), stated=True)).inference.disagreements
+    assert [words in found.reason for found in disagreements if words is not None] == [True] * (words is not None)
+    assert len(disagreements) == (words is not None)

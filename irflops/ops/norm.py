@@ -10,7 +10,7 @@ from irflops.ops.batch_norm import statistics_type
 from irflops.ops.op_view import OpView
 from irflops.ops.readings import axis_of
 from irflops.ops.rule import Example, OpRule, WorkRule
-from irflops.ops.shapes import Inferred, ShapeRule, normal_axis, results_like
+from irflops.ops.shapes import Inferred, ShapeRule, normal_axis, present, results_like
 from irflops.ops.traffic import touch_all
 from irflops.ops.work import Work
 
@@ -27,9 +27,12 @@ def with_statistics(op: OpView, statistics: tuple[int, ...], *results: str) -> I
 
 
 def layer_norm_shape(op: OpView) -> Inferred:
-    """Statistics over the axes from `begin_norm_axis` on."""
-    x = op.shape("x")
+    """Statistics over the axes from `begin_norm_axis` on, gamma and beta of those from `begin_params_axis` on, which must be the same."""
+    x = op.shape("x", at_least=1)
     begin = normal_axis(op.integer("begin_norm_axis"), len(x))
+    params = normal_axis(op.integer("begin_params_axis"), len(x)) if "begin_params_axis" in op.attrs else begin
+    if begin != params:
+        raise ValueError(f"begin_norm_axis {begin} and begin_params_axis {params} differ, OneFlow takes one axis for both")
     for arg in ("gamma", "beta"):
         if op.inputs(arg) and op.shape(arg) != x[begin:]:
             raise ValueError(f"{arg} {op.shape(arg)} does not go with x {x} from axis {begin}")
@@ -102,16 +105,39 @@ def param_grad_cost(**per_element: int) -> WorkRule:
     return cost
 
 
+def _inner_axis(op: OpView, name: str, shape: tuple[int, ...]) -> int:
+    """An axis as the gradients take it: never the first, and never counted from the last, as the forward op may."""
+    axis = op.integer(name, least=1)
+    if axis >= len(shape):
+        raise ValueError(f"{name} {axis} is out of range for the {len(shape)} dimensions of {shape}")
+    return axis
+
+
+def layer_norm_grad_shape(op: OpView) -> Inferred:
+    """Like dy, which is like x; the statistics are those of the axes before `begin_norm_axis`, where the form tells it."""
+    dy, x = op.input("dy"), op.input("x")
+    if None not in (dy.numel, x.numel) and dy.shape != x.shape:
+        raise ValueError(f"dy {dy} is not of the shape of x {x}")
+    if "begin_norm_axis" in op.attrs:
+        shape = op.shape("x")
+        begin = _inner_axis(op, "begin_norm_axis", shape)
+        rows, ones = shape[:begin], (1,) * (len(shape) - begin)  # OneFlow can be told to keep the axes that it normalizes over
+        for arg in ("mean", "inv_variance"):
+            if op.shape(arg) not in (rows, rows + ones):
+                raise ValueError(f"{arg} {op.shape(arg)} does not go with x {shape} before axis {begin}")
+    return {"dx": dy}
+
+
 def layer_norm_param_grad_shape(op: OpView) -> Inferred:
     """The axes from `begin_params_axis` on."""
     dy = op.shape("dy")
-    begin = normal_axis(op.integer("begin_params_axis"), len(dy))
-    return dict.fromkeys(op.output_args, TensorType(dy[begin:], op.input("dy").dtype))
+    params = TensorType(dy[_inner_axis(op, "begin_params_axis", dy) :], op.input("dy").dtype)
+    return present(op, {"beta_diff": params, "gamma_diff": params})
 
 
 def fuse_layer_norm_grad_shape(op: OpView) -> Inferred:
-    """The data's gradient like dy, the others as in layer_norm_param_grad."""
-    return {**layer_norm_param_grad_shape(op), "dx": op.input("dy")}
+    """Those of both gradients."""
+    return {**layer_norm_param_grad_shape(op), **layer_norm_grad_shape(op)}
 
 
 def fuse_layer_norm_grad_cost(op: OpView) -> Work:
@@ -146,7 +172,7 @@ RULES: tuple[OpRule, ...] = (
         readings=axis_of("begin_norm_axis", "x"),
         cost=norm_cost(statistic="mean", centred=True),
         traffic=touch_all,
-        source="Ba, Kiros and Hinton, arXiv 1607.06450",
+        source="Ba, Kiros and Hinton, arXiv 1607.06450; axes as in OneFlow's layer_norm_op.cpp",
         examples=(
             Example(
                 call="layer_norm(x: f32[2,3,4], gamma: f32[4], beta: f32[4], center=true, scale=true, begin_norm_axis=2, "
@@ -175,10 +201,10 @@ RULES: tuple[OpRule, ...] = (
         ),
     ),
     OpRule(
-        op_types=("layer_norm_grad", "group_norm_grad"),
-        summary="Gradient of layer or group normalization for its data.",
+        op_types=("layer_norm_grad",),
+        summary="Gradient of layer normalization for its data.",
         formula=_BACKWARD,
-        shape=results_like("dy", "dx"),
+        shape=layer_norm_grad_shape,
         cost=norm_grad_cost(centred=True),
         traffic=touch_all,
         examples=(
@@ -190,14 +216,25 @@ RULES: tuple[OpRule, ...] = (
                 because="per row of 4: x' 8, gamma 4, sum of dy 3, products and sum 4 + 3, means 2, dx 16: 40, times 6",
             ),
             Example(
+                call=f"layer_norm_grad(dy: f32[2,3,4], x: f32[2,3,4], {_STATISTICS}, _add_to_output: f32[2,3,4], begin_norm_axis=2) -> "
+                "dx: f32[2,3,4]",
+                flops=240,
+                because="36 per row and 24 further additions",
+            ),
+        ),
+    ),
+    OpRule(
+        op_types=("group_norm_grad",),
+        summary="Gradient of group normalization for its data.",
+        formula=_BACKWARD,
+        shape=results_like("dy", "dx"),
+        cost=norm_grad_cost(centred=True),
+        traffic=touch_all,
+        examples=(
+            Example(
                 call="group_norm_grad(dy: f32[2,6,2], x: f32[2,6,2], mean: f32[2,3], inv_variance: f32[2,3]) -> dx: f32[2,6,2]",
                 flops=216,
                 because="36 per group of 4 without gamma, 6 groups",
-            ),
-            Example(
-                call=f"layer_norm_grad(dy: f32[2,3,4], x: f32[2,3,4], {_STATISTICS}, _add_to_output: f32[2,3,4]) -> dx: f32[2,3,4]",
-                flops=240,
-                because="36 per row and 24 further additions",
             ),
         ),
     ),
