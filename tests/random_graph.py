@@ -71,6 +71,8 @@ class Builder:
     random: Random
     nodes: list[Node] = field(default_factory=list)
     tensors: list[Tensor] = field(default_factory=list)
+    operators: int = 0
+    """As OneFlow counts them: a number that is missing would tell of an operator that a pass removed."""
 
     def pick(self, fits: Callable[[Tensor], bool] = lambda _: True) -> Tensor | None:
         """One of the tensors so far, the later ones likelier."""
@@ -95,7 +97,8 @@ class Builder:
         known: Known,
         attrs: dict[str, Attr] | None = None,
     ) -> None:
-        name = f"{module}-{op_type}-{len(self.nodes)}"
+        name = f"{module}-{op_type}-{self.operators}"
+        self.operators += 1
         result = Tensor(lbn=f"{name}/{arg}_0", shape=shape)
         read = sum(tensor.nbytes for _, tensors in inputs for tensor in tensors)
         moved = known if known.bytes_read < 0 else replace(known, bytes_read=read, bytes_written=result.nbytes)
