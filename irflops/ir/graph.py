@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from irflops.errors import Source, Span
 from irflops.ir.certainty import Certainty
 from irflops.ir.edges import NOBODY, Edges, edges_of
+from irflops.ir.quick import quick
 
 if TYPE_CHECKING:
     import networkx
@@ -65,6 +66,7 @@ class DType(enum.Enum):
         return (elements * self.value[1] + 7) // 8
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class TensorType:
     """Shape and dtype of a logical tensor; either may be unknown."""
@@ -160,6 +162,7 @@ class VariableKind(enum.Enum):
     OPTIMIZER_STATE = "optimizer_state"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Operand:
     """One tensor at an argument slot of an operator: an operand or a result."""
@@ -233,6 +236,7 @@ class Attrs(Mapping[str, AttrValue]):
 NO_ATTRS = Attrs()
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Op:
     """One operator instance."""

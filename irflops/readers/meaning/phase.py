@@ -13,11 +13,13 @@ from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.seed import Seed, find_seed
 from irflops.readers.meaning.updates import is_update_name, state_suffix
 
-_OPTIMIZER_NAME = re.compile(
-    r"^Sys(?:tem)?-(?:Train-)?(?:ClipGradient|DynamicLossScale|(?:Model)?DiffScale|RegularizeGradient)"
-    r"|_scale_initial_diff$|_grad_Scale$|(?:adam|lamb)_bias_correction_factor[12]$"
+_OPTIMIZER_NAME = re.compile(r"^Sys(?:tem)?-(?:Train-)?(?:ClipGradient|DynamicLossScale|(?:Model)?DiffScale|RegularizeGradient)")
+_OPTIMIZER_ENDS = (
+    "_scale_initial_diff",
+    "_grad_Scale",
+    *(f"{optimizer}_bias_correction_factor{power}" for optimizer in ("adam", "lamb") for power in "12"),
 )
-_SYSTEM_NAME = re.compile(r"^System-Train-|^System-ZeRO-ParallelCast-")
+_SYSTEM_NAMES = ("System-Train-", "System-ZeRO-ParallelCast-")
 
 
 @cache
@@ -56,11 +58,12 @@ def _named_phase(draft: Draft) -> Phase | None:
     """The phase that an operator's name or type tells by itself."""
     if draft.recompute:
         return Phase.RECOMPUTE
-    if _updates(draft) or _OPTIMIZER_NAME.search(draft.name):
+    name = draft.name
+    if _updates(draft) or name.endswith(_OPTIMIZER_ENDS) or _OPTIMIZER_NAME.match(name):
         return Phase.OPTIMIZER
     if draft.type == "variable":
-        return Phase.OPTIMIZER if draft.kind is VariableKind.OPTIMIZER_STATE and state_suffix(draft.name) else None
-    if draft.type in ("input", "output", "learning_rate_schedule") or draft.role is Role.BOXING or _SYSTEM_NAME.search(draft.name):
+        return Phase.OPTIMIZER if draft.kind is VariableKind.OPTIMIZER_STATE and state_suffix(name) else None
+    if draft.type in ("input", "output", "learning_rate_schedule") or draft.role is Role.BOXING or name.startswith(_SYSTEM_NAMES):
         return Phase.SYSTEM
     return Phase.BACKWARD if draft.gradient else None
 
@@ -93,10 +96,12 @@ def _mark_servants(drafts: list[Draft], edges: Edges, after: int) -> None:
     serves = bytearray(len(drafts))  # whether an operator's results are for backward and optimizer alone
     for index in reversed(edges.order):
         draft, consumers = drafts[index], edges.read_by[index]
-        for_later = bool(consumers) and all(serves[consumer] for consumer in consumers)
-        if draft.phase is None and draft.number is not None and draft.number > after and for_later:
+        late = draft.phase is None and draft.number is not None and draft.number > after
+        boxing = draft.role is Role.BOXING
+        for_later = (late or boxing) and bool(consumers) and all(map(serves.__getitem__, consumers))
+        if late and for_later:
             draft.phase = Phase.BACKWARD
-        serves[index] = for_later if draft.role is Role.BOXING else draft.phase in later
+        serves[index] = for_later if boxing else draft.phase in later
 
 
 def _mark_unnumbered(drafts: list[Draft], edges: Edges) -> None:

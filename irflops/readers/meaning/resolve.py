@@ -148,9 +148,9 @@ class Resolved(NamedTuple):
 
 def resolve(name: str, operands: int) -> Resolved:
     """Reads a name; `operands` is the number of operand arguments, which tells some of OneFlow's own operators apart."""
-    for prefix in RECOMPUTE_PREFIXES:
-        if name.startswith(prefix):
-            return _resolved(name[len(prefix) :], operands)._replace(recompute=True, role=Role.SYSTEM)
+    if name.startswith(RECOMPUTE_PREFIXES):
+        prefix = next(prefix for prefix in RECOMPUTE_PREFIXES if name.startswith(prefix))
+        return _resolved(name[len(prefix) :], operands)._replace(recompute=True, role=Role.SYSTEM)
     found = _resolved(name, operands)
     return found._replace(role=_role(name)) if name.startswith(_SYSTEM) else found
 
@@ -176,9 +176,10 @@ def _resolved(name: str, operands: int) -> Resolved:
     rewritten = _rewritten(name)
     if rewritten is not None:
         return rewritten
-    user = _USER.match(name)
-    if user is not None and not name.startswith(_SYSTEM):
-        return Resolved((user["type"],), user["path"] or "", count)
+    user = _USER.match(name) if number is not None and not name.startswith(_SYSTEM) else None
+    if user is not None:
+        path, op_type, _ = user.groups()
+        return Resolved((op_type,), path or "", count)
     interface = _INTERFACE.match(name)
     if interface is not None:
         return Resolved((interface[1] or interface[2],), "", None)

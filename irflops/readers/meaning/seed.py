@@ -97,9 +97,11 @@ def _one_element(draft: Draft) -> bool:
 def _leading(edges: Edges, ends: Iterable[int]) -> bytearray:
     """By operator, whether its results lead to one of these; they themselves do not."""
     wanted = set(ends)
-    leads = bytearray(len(edges.read_by))
+    leads = bytearray(len(edges.fed_by))
     for index in reversed(edges.order):
-        leads[index] = any(consumer in wanted or leads[consumer] for consumer in edges.read_by[index])
+        if leads[index] or index in wanted:
+            for maker in edges.fed_by[index]:
+                leads[maker] = 1
     return leads
 
 

@@ -47,10 +47,13 @@ def _weight_feeders(drafts: list[Draft], edges: Edges) -> bytearray:
     """By op, whether a result of it is used as a weight, straight or through repeat, cast or a boxing identity."""
     weights = {operand.lbn for draft in drafts for operand in draft.inputs if _is_weight_slot(draft.type, operand.arg)}
     feeds = bytearray(len(drafts))
+    for maker in map(edges.maker, weights):
+        if maker is not None:
+            feeds[maker] = 1
     for index in reversed(edges.order):
-        feeds[index] = any(result.lbn in weights for result in drafts[index].outputs) or any(
-            feeds[consumer] and drafts[consumer].type in LOOKED_THROUGH for consumer in edges.read_by[index]
-        )
+        if feeds[index] and drafts[index].type in LOOKED_THROUGH:
+            for maker in edges.fed_by[index]:
+                feeds[maker] = 1
     return feeds
 
 

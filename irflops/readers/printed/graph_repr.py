@@ -240,6 +240,8 @@ class _Reader:
 
         An input's result is what its consumers read; an output's operand is the one tensor of its type that nothing reads.
         """
+        if all(draft.outputs for draft in self.drafts):
+            return
         used = {operand.lbn: operand for draft in self.drafts for operand in draft.inputs}
         by_maker: dict[str, list[Operand]] = {}
         for operand in used.values():

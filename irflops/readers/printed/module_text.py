@@ -25,11 +25,14 @@ class ModuleTexts:
     def __init__(self, statements: Statements) -> None:
         self._statements = statements
         self._calls: dict[str, Call | None] = {}
+        self._classes: dict[str, str | None] = {}
 
     def class_name(self, text: str) -> str | None:
         """The module's class, None where the text does not begin with one."""
-        name = text.partition("(")[0].strip()
-        return name if name.isidentifier() else None
+        if text not in self._classes:
+            name = text.partition("(")[0].strip()
+            self._classes[text] = name if name.isidentifier() else None
+        return self._classes[text]
 
     def attrs(self, text: str, draft: Draft) -> Attrs | None:
         """Attributes of an operator in a module of this text; None where the text tells none."""

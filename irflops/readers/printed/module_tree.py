@@ -40,7 +40,7 @@ def name_lost_modules(modules: Sequence[Level]) -> None:
             paths = [d.module if d.module != UNPLACED else d.name.rpartition(".")[0] for d in level.drafts]
             level.path = Counter(paths).most_common(1)[0][0] if paths else ""
         free: dict[tuple[TensorType, bool], deque[str]] = {}
-        for draft in level.drafts:
+        for draft in level.drafts if level.unnamed else ():
             if draft.type == "variable":
                 free.setdefault((draft.outputs[0].type, _is_buffer_name(draft.name)), deque()).append(draft.name)
         for parameter in level.unnamed:

@@ -23,6 +23,8 @@ class OpPlan(NamedTuple):
     inputs: Slots | None
     """None where the line elides them."""
     outputs: Slots | None
+    tensors: int
+    """How many stand among both."""
     placements: tuple[int, ...]
     locations: tuple[int, ...]
     others: tuple[int, ...]
@@ -42,7 +44,8 @@ def op_plan(tree: Tree, number: Number) -> OpPlan:
     for part in cast("list[Tree]", parts):
         by_kind[part.data].append(number(_token(part)))
     took, gave = _slots(cast("Tree", inputs), number), _slots(cast("Tree", outputs), number)
-    return OpPlan(number(cast("lark.Token", head)), took, gave, *map(tuple, by_kind.values()))
+    tensors = sum(1 if isinstance(slot, int) else len(slot) for slot in (*(took or ()), *(gave or ())))
+    return OpPlan(number(cast("lark.Token", head)), took, gave, tensors, *map(tuple, by_kind.values()))
 
 
 def _slots(args: Tree, number: Number) -> Slots | None:

@@ -155,16 +155,15 @@ class Statements:
         frames: tuple[Location, ...] = ()
         for number in plan.locations:
             frames = self._located(pieces[number][0])
-        others = tuple(pieces[number][0].lstrip(", ") for number in plan.others)
-        inputs, outputs = self._args(plan.inputs, pieces), self._args(plan.outputs, pieces)
-        return RawOp(head[head.index(":") + 1 : -1].strip(), inputs, outputs, placement, frames, others)
-
-    def _args(self, slots: Slots | None, pieces: list[Piece]) -> tuple[RawArg, ...] | None:
-        if slots is None:
-            return None
-        self._tensors_left -= sum([1 if isinstance(slot, int) else len(slot) for slot in slots])
+        others = tuple([pieces[number][0].lstrip(", ") for number in plan.others]) if plan.others else ()
+        self._tensors_left -= plan.tensors
         if self._tensors_left < 0:
             raise SyntaxProblem(0, 1, "more tensors than a graph of this size can have")
+        inputs = None if plan.inputs is None else self._args(plan.inputs, pieces)
+        outputs = None if plan.outputs is None else self._args(plan.outputs, pieces)
+        return RawOp(head[head.index(":") + 1 : -1].strip(), inputs, outputs, placement, frames, others)
+
+    def _args(self, slots: Slots, pieces: list[Piece]) -> tuple[RawArg, ...]:
         return tuple([self._tensor(pieces[slot]) if isinstance(slot, int) else self._several(slot, pieces) for slot in slots])
 
     def _several(self, slot: tuple[int, ...], pieces: list[Piece]) -> tuple[RawTensor, ...]:
@@ -253,11 +252,11 @@ class Statements:
 
     def _placement(self, piece: Piece) -> Placement | None:
         """`placement=(oneflow.placement(type="cpu", ranks=[0]))`, None where it says `None`."""
-        at = piece[0].index("placement=") + len("placement=")
-        text = piece[0][at:]
+        text = piece[0]
         if text not in self._placements:
+            at = text.index("placement=") + len("placement=")
             with _Shifted(piece.start() + at):
-                value = self._value(text, "call")
+                value = self._value(text[at:], "call")
                 while isinstance(value, tuple) and len(value) == 1:
                     (value,) = value
                 self._placements[text] = self.interned(placement_of(value)) if isinstance(value, Call) else None
