@@ -26,8 +26,6 @@ from irflops.ops.work import Unknowable
 from irflops.readers.notation.op_signature import OpCall, read_call
 
 SHARDS = 8
-SMALL = 100
-"""Extents beyond it are left to the tests of what-if: its readings go through the steps of an axis."""
 
 
 def view(call: OpCall, *, results: bool = True, attrs: bool = True) -> OpView:
@@ -59,12 +57,6 @@ def test_rules_answer_or_say_what_does_not_fit(shard: int) -> None:
                     answer(lambda ask=ask, op=op: ask(op))  # type: ignore[misc]  # bound in the loop
 
 
-def small(call: OpCall) -> bool:
-    return all(
-        (extent or 0) < SMALL for types in (*call.inputs.values(), *call.outputs.values()) for t in types for extent in t.shape or ()
-    )
-
-
 def changes_between(old: OpCall, new: OpCall) -> Changes:
     pairs = set()
     for arg, types in old.inputs.items():
@@ -83,8 +75,6 @@ def test_readings_and_sizes_of_a_what_if_do_too(shard: int) -> None:
         rule = BY_TYPE[call.op_type]
         for case in perturbed(call, Random(number), 1):  # noqa: S311 - no secret
             for old, new in ((call, case.call), (case.call, call), (case.call, case.call)):
-                if not (small(old) and small(new)):
-                    continue
                 changes = changes_between(old, new)
                 for attrs in (True, False):
                     was, now = view(old, attrs=attrs), view(new, results=False, attrs=attrs)

@@ -9,10 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irflops.ops.op_view import OpView
-from irflops.ops.readings import convolutions, permutations, pools, reduced, slices
 from irflops.ops.resize import cuts, expanded, reshape_targets, sliced
-from irflops.ops.rule import Changes, Readings
-from irflops.ops.work import Unknowable
+from irflops.ops.rule import Changes
 from irflops.readers.notation.op_signature import read_call
 
 BATCH = Changes(frozenset({(1, 8)}), frozenset())
@@ -91,38 +89,3 @@ def test_slice_keeps_what_did_not_change() -> None:
     old = view("slice(x: f32[1,10], start=[0,2], stop=[1,5], step=[1,1]) -> y: f32[1,3]")
     new = view("slice(x: f32[8,10], start=[0,2], stop=[1,5], step=[1,1]) -> y: f32[1,3]")
     assert list(sliced(old, new, BATCH)) == [{"start": (0, 2), "stop": (8, 5)}]
-
-
-@pytest.mark.parametrize(
-    ("readings", "call", "expected"),
-    [
-        (permutations, "transpose(input: f32[2,3,2]) -> output: f32[2,2,3]", [{"perm": (0, 2, 1)}, {"perm": (2, 0, 1)}]),
-        (slices, "slice(x: f32[4,6]) -> y: f32[4,2]", [{"start": (0, 0), "stop": (4, 2), "step": (1, 1)}]),
-    ],
-)
-def test_readings_of_what_a_printed_graph_lacks(readings: Readings, call: str, expected: list[dict[str, object]]) -> None:
-    op = view(call)
-    assert list(readings(op, op)) == expected
-
-
-def test_a_reduction_may_have_taken_any_axis_of_1_along() -> None:
-    op = view("reduce_sum(input_tensor: f32[1,3,4]) -> output_tensor: f32[1,3,1]")
-    axes = [reading["axis"] for reading in reduced("axis", "keepdims")(op, op)]
-    assert (2,) in axes
-    assert (0, 2) in axes
-
-
-def test_windows_of_a_changed_axis_are_not_guessed() -> None:
-    old = view("max_pool_2d(x: f32[1,2,6,6]) -> y: f32[1,2,3,3], indice: i64[1,2,3,3]")
-    new = view("max_pool_2d(x: f32[1,2,9,9]) -> y: f32[1,2,3,3], indice: i64[1,2,3,3]")
-    with pytest.raises(Unknowable):
-        list(pools(old, new))
-    assert list(pools(old, old))
-
-
-def test_a_pointwise_convolution_tells_its_stride() -> None:
-    old = view("conv2d(in: f32[1,4,32,32], weight: f32[8,4,1,1]) -> out: f32[1,8,16,16]")
-    new = view("conv2d(in: f32[1,4,48,48], weight: f32[8,4,1,1]) -> out: f32[1,8,16,16]")
-    found = [reading for reading in convolutions(old, new) if reading["data_format"] == "channels_first"]
-    assert [reading["strides"] for reading in found] == [(2, 2)]
-    assert found[0]["groups"] == 1

@@ -244,12 +244,45 @@ def test_a_baked_size_that_several_extents_could_take_is_refused_by_name() -> No
     assert shapes_of(changed(told, batch=3))["split"] == (3, 8, 2)
 
 
-def test_a_printed_pooling_called_as_a_function_takes_a_batch_and_no_other_size() -> None:
+def test_windows_that_a_print_does_not_tell_are_taken_as_the_api_has_them_and_noted() -> None:
+    """A convolution and a pooling that halve, one of 8 to 3 by windows of 3 that lie 2 apart, an interpolation to the double."""
     graph = irflops.load(FIXTURES / "functional_pool.repr.txt.gz")
-    assert irflops.analyze(graph, batch=6).inference.disagreements == ()
-    error = refusal(graph, inputs=(2, 3, 48, 48))
-    assert "conv2d" in error.message
-    assert "_full_graph_proto" in (error.hint or "")
+    batch = irflops.analyze(graph, batch=6)
+    assert [note.code for note in batch.notes] == ["what-if"]
+    analysis = irflops.analyze(graph, inputs=(2, 3, 64, 64))
+    assert analysis.inference.disagreements == ()
+    shapes = [shape[2] if shape is not None and len(shape) == 4 else None for shape in shapes_of(analysis.graph).values()]
+    assert [size for size in shapes if size] == [3, 32, 32, 16, 7, 14, 1, 64]
+    note = next(note.text for note in analysis.notes if note.code == "what-if-reading")
+    assert "'model-conv2d-0', 'model-max_pool_2d-2', 'model-avg_pool_2d-3' and 1 more" in note
+    assert "_full_graph_proto" in note
+    assert analysis.total.certainty("macs") == "unbounded"
+    assert analysis.total.get("macs") == 2 * 32 * 32 * 8 * 27
+
+
+def test_a_print_is_never_refused_for_what_it_leaves_open_and_a_job_is() -> None:
+    """The interpolation may have been given a factor of 2 or the size 4."""
+    lines = (
+        ("x", "input() -> out: f32[1,3,2,2]"),
+        ("y", "upsample_nearest_2d(x: f32[1,3,2,2]) -> y: f32[1,3,4,4]", "x"),
+    )
+    assert "8x8 or 1x3x4x4: both fit" in refusal(graph_of(*lines), inputs=(1, 3, 4, 4)).message
+    printed = replace(graph_of(*lines), format="repr")
+    after = changed(printed, inputs=(1, 3, 4, 4))
+    assert shapes_of(after)["y"] == (1, 3, 8, 8)
+    assert irflops.analyze(after).total.certainty("bytes_written") == "unbounded"
+
+
+def test_an_attribute_that_nothing_tells_leaves_the_result_unknown() -> None:
+    graph = graph_of(
+        ("x", "input() -> out: f32[2,7]"),
+        ("windows", "unfold_tensor(x: f32[2,7]) -> y: f32[2,3,3]", "x"),
+        ("y", "relu(x: f32[2,3,3]) -> y: f32[2,3,3]", "windows"),
+    )
+    after = changed(replace(graph, format="repr"), batch=4)
+    assert shapes_of(after) == {"x": (4, 7), "windows": None, "y": None}
+    assert "'windows' (size)" in next(note.text for note in after.notes if note.code == "what-if-unknown")
+    assert irflops.analyze(after).total.certainty("flops") == "lower_bound"
 
 
 def test_the_contradiction_of_an_update_is_seen_though_it_gives_out_nothing() -> None:

@@ -6,11 +6,11 @@ import math
 
 from irflops.ir.graph import TensorType
 from irflops.ops.op_view import OpView
-from irflops.ops.readings import convolutions, filter_gradients, transposed_convolutions
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, results_like
 from irflops.ops.traffic import moves, touch_all
 from irflops.ops.window import channel_axis, spatial_axes, window_count, with_extents
+from irflops.ops.window_readings import convolutions, filter_gradients, transposed_convolutions
 from irflops.ops.work import Work
 
 

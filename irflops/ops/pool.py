@@ -6,12 +6,12 @@ import math
 
 from irflops.ir.graph import DType, TensorType
 from irflops.ops.op_view import OpView
-from irflops.ops.readings import pools
 from irflops.ops.resize import unpooled
 from irflops.ops.rule import Example, OpRule, WorkRule, no_work
 from irflops.ops.shapes import Inferred, present, results_like
 from irflops.ops.traffic import moves, touch_all
 from irflops.ops.window import spatial_axes, window_count, with_extents
+from irflops.ops.window_readings import pools
 from irflops.ops.work import MissingAttribute, Work
 
 _ARITHMETIC_UNKNOWN = Work(macs=0, arithmetic=None, transcendentals=0)

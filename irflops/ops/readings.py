@@ -1,30 +1,33 @@
 """Attributes that a printed graph lacks: what they can have been, by the sizes of operands and results.
 
-A function here lists sets of values; those that do not give the captured results are weeded out where they are used.
+A function here gives sets of values; those that do not give the captured results are weeded out where they are used. Of sets that give the
+same whatever the operands become, the first is enough: each function gives one of a kind, so that their number goes by how many of the
+axes changed, and by the extents not at all.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 
 from irflops.ir.graph import AttrValue
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Readings
-from irflops.ops.window import window_count
 from irflops.ops.work import MissingAttribute
 
 Assignments = Iterator[Mapping[str, AttrValue]]
+Ints = tuple[int, ...]
 
-MOST_AXES = 8
-"""Axes up to which subsets and orders of axes are listed."""
+MOST_KINDS = 512
+"""Kinds of slices of one axis, and of axes that stay, that are told apart."""
 
 
 def result_shape(attr: str, result: str = "out") -> Readings:
     """An attribute that holds the extents of a result."""
 
     def readings(old: OpView, _new: OpView) -> Assignments:
-        yield {attr: _result(old, result)}
+        yield {attr: result_of(old, result)}
 
     return readings
 
@@ -33,7 +36,7 @@ def result_extent(attr: str, result: str = "out", axis: int = -1) -> Readings:
     """An attribute that holds one extent of a result."""
 
     def readings(old: OpView, _new: OpView) -> Assignments:
-        shape = _result(old, result)
+        shape = result_of(old, result)
         if shape:
             yield {attr: shape[axis]}
 
@@ -42,30 +45,19 @@ def result_extent(attr: str, result: str = "out", axis: int = -1) -> Readings:
 
 def rows_and_columns(old: OpView, _new: OpView) -> Assignments:
     """The extents of a matrix that is made of nothing."""
-    rows, columns = _result(old, "out")
+    rows, columns = result_of(old, "out", rank=2)
     yield {"rows": rows, "cols": columns}
 
 
 def ranges(old: OpView, _new: OpView) -> Assignments:
     """Numbers from 0 upwards, one apart, as many as there are."""
-    (steps,) = _result(old, "out")
+    (steps,) = result_of(old, "out", rank=1)
     yield {"integer_start": 0, "integer_limit": steps, "integer_delta": 1, "float_start": 0, "float_limit": steps, "float_delta": 1}
 
 
 def spatial_sizes(old: OpView, _new: OpView) -> Assignments:
     """The extents that a pooling to a given size, or an interpolation, gives."""
-    yield {"output_size": _result(old, "y")[2:]}
-
-
-def interpolations(old: OpView, new: OpView) -> Assignments:
-    """Scales and sizes of an interpolation: where its operand keeps its size, its result does."""
-    before, after, result = old.shape("x"), new.shape("x"), _result(old, "y")
-    if any(name.endswith("scale") or name == "scale_factor" for name in old.attrs):
-        yield {"output_size": ()}
-        return
-    if before[2:] != after[2:]:
-        raise MissingAttribute("output_size")
-    yield {"output_size": result[2:]}
+    yield {"output_size": result_of(old, "y")[2:]}
 
 
 def flags(*names: str) -> Readings:
@@ -91,77 +83,170 @@ def axis_of(attr: str, operand: str, *, more: int = 0) -> Readings:
 def reduced(axes: str, keep: str) -> Readings:
     """The axes of a reduction, and whether they stay as 1."""
 
-    def readings(old: OpView, _new: OpView) -> Assignments:
-        rank, kept = len(old.shape(old.first_input)), len(_result(old, old.first_output))
-        if rank > MOST_AXES:
-            raise MissingAttribute(axes)
-        sizes = range(rank + 1) if kept == rank else range(rank - kept, rank - kept + 1) if kept < rank else ()
-        for size in sizes:
-            for chosen in itertools.combinations(range(rank), size):
-                yield {axes: chosen, keep: kept == rank}
+    def readings(old: OpView, new: OpView) -> Assignments:
+        before, out = old.shape(old.first_input), result_of(old, old.first_output)
+        after = new.shape(new.first_input, rank=len(before))
+        if len(out) < len(before):
+            kept = _kept(axes, before, after, out, lambda _axis: True)
+            for gone in sorted(_others(stay, len(before)) for stay in kept):
+                yield {axes: gone, keep: False}
+            return
+        reduced = [axis for axis, extent in enumerate(before) if out[axis] != extent]
+        # An axis of 1 that stays one may have been summed over: where it grows that matters.
+        either = [axis for axis, extent in enumerate(before) if extent == out[axis] == 1 != after[axis]]
+        for size in range(len(either) + 1):
+            for more in itertools.combinations(either, size):
+                yield {axes: tuple(sorted((*reduced, *more))), keep: True}
 
     return readings
 
 
-def permutations(old: OpView, _new: OpView) -> Assignments:
-    """The orders of axes that give the result."""
-    shape, result = old.shape("input"), _result(old, "output")
-    if len(shape) > MOST_AXES:
-        raise MissingAttribute("perm")
+def _kept(what: str, before: Ints, after: Ints, out: Ints, goes: Callable[[int], bool]) -> list[Ints]:
+    """Axes that stay, so that their extents are the result's: the last that can, for each way in which these extents can change.
 
-    def orders(left: tuple[int, ...], wanted: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    `goes` tells which axes may go. MissingAttribute where they stay in too many ways.
+    """
+
+    @cache
+    def fits(axes: int, extents: int) -> bool:
+        """Whether so many axes from the front can leave so many extents of the result."""
+        if not axes or axes < extents:
+            return axes == extents
+        return (extents > 0 and before[axes - 1] == out[extents - 1] and fits(axes - 1, extents - 1)) or (
+            goes(axes - 1) and fits(axes - 1, extents)
+        )
+
+    found: list[Ints] = []
+    open_ends: list[tuple[int, Ints]] = [(len(before), ())] if fits(len(before), len(out)) else []
+    while open_ends:
+        end, stay = open_ends.pop()
+        left = len(out) - len(stay)
+        if not left:
+            found.append(stay)
+            if len(found) > MOST_KINDS:
+                raise MissingAttribute(what)
+            continue
+        last: dict[int, int] = {}
+        for axis in range(end - 1, -1, -1):
+            if before[axis] == out[left - 1] and fits(axis, left - 1):
+                last.setdefault(after[axis], axis)
+            if not goes(axis):
+                break
+        open_ends += [(axis, (axis, *stay)) for axis in last.values()]
+    return found
+
+
+def _others(axes: Ints, rank: int) -> Ints:
+    return tuple(axis for axis in range(rank) if axis not in axes)
+
+
+def permutations(old: OpView, new: OpView) -> Assignments:
+    """The orders of axes that give the result; of axes that change alike, in their own order."""
+    before, out = old.shape("input"), result_of(old, "output")
+    after = new.shape("input", rank=len(before))
+    if sorted(before) != sorted(out):
+        return
+
+    def orders(left: Ints, wanted: Ints) -> Iterator[Ints]:
         if not wanted:
             yield ()
+            return
+        first: dict[int, int] = {}
         for axis in left:
-            if wanted and shape[axis] == wanted[0]:
-                rest = tuple(other for other in left if other != axis)
-                yield from ((axis, *order) for order in orders(rest, wanted[1:]))
+            if before[axis] == wanted[0]:
+                first.setdefault(after[axis], axis)
+        for axis in first.values():
+            yield from ((axis, *order) for order in orders(tuple(other for other in left if other != axis), wanted[1:]))
 
-    yield from ({"perm": order} for order in orders(tuple(range(len(shape))), result))
+    yield from ({"perm": order} for order in orders(tuple(range(len(before))), out))
 
 
 def runs_of_axes(old: OpView, _new: OpView) -> Assignments:
-    """The axes that a flatten makes one."""
-    rank = max(1, len(old.shape("in")))
-    yield from ({"start_dim": start, "end_dim": end} for start in range(rank) for end in range(start, rank))
+    """The axes that a flatten makes one; all of them together are as many more than one as the result lacks."""
+    rank, left = max(1, len(old.shape("in"))), len(result_of(old, "out"))
+    starts = range(left) if left < rank else range(1)
+    yield from ({"start_dim": start, "end_dim": start + rank - left} for start in starts if left <= rank)
 
 
-def axes_of_one(old: OpView, _new: OpView) -> Assignments:
-    """The axes of extent 1 that a squeeze takes away."""
-    shape = old.shape("in")
-    ones = [axis for axis, extent in enumerate(shape) if extent == 1]
-    if len(ones) > MOST_AXES:
-        raise MissingAttribute("axes")
-    gone = len(shape) - len(_result(old, "out"))
-    yield from ({"axes": chosen} for chosen in (itertools.combinations(ones, gone) if gone >= 0 else ()))
+def axes_of_one(old: OpView, new: OpView) -> Assignments:
+    """The axes of extent 1 that a squeeze takes away, which must be 1 still if that is possible."""
+    before, out = old.shape("in"), result_of(old, "out")
+    after = new.shape("in", rank=len(before))
+    kept = _kept("axes", before, after, out, lambda axis: before[axis] == after[axis] == 1)
+    kept = kept or _kept("axes", before, after, out, lambda axis: before[axis] == 1)
+    yield from ({"axes": gone} for gone in sorted(_others(stay, len(before)) for stay in kept))
 
 
-def narrowings(old: OpView, _new: OpView) -> Assignments:
+def narrowings(old: OpView, new: OpView) -> Assignments:
     """Axis, start and length of a narrowing; the start as far as it matters: at the front, at the end, between."""
-    shape = old.shape("in")
-    result = _result(old, "out", rank=len(shape))
-    cut = [axis for axis, extent in enumerate(result) if extent != shape[axis]] or range(len(shape))
-    for axis in cut:
-        spare = shape[axis] - result[axis]
-        yield from ({"dim": axis, "start": start, "length": result[axis]} for start in sorted({0, min(1, spare), spare}))
+    before = old.shape("in")
+    after, out = new.shape("in", rank=len(before)), result_of(old, "out", rank=len(before))
+    if any(extent > before[axis] for axis, extent in enumerate(out)):
+        return
+    for axis in [axis for axis, extent in enumerate(out) if extent != before[axis]] or range(len(before))[:1]:
+        spare = before[axis] - out[axis] if before[axis] != after[axis] else 0
+        yield from ({"dim": axis, "start": start, "length": out[axis]} for start in sorted({0, min(1, spare), spare}))
 
 
 def slices(old: OpView, new: OpView) -> Assignments:
-    """Start, stop and step by axis; only an axis that changes needs all that are possible."""
-    each = []
-    x = old.shape("x")
-    for before, after, kept in zip(x, new.shape("x", rank=len(x)), _result(old, "y", rank=len(x)), strict=True):
-        if before == kept:
-            each.append([(0, before, 1)])
-        elif before == after:
-            each.append([(0, kept, 1)])
-        else:
-            spare = before - kept
-            each.append([(start, start + kept, 1) for start in sorted({0, min(1, spare), spare})])
-            for step in range(2, before + 1):
-                each[-1] += [(start, before, step) for start in range(step) if -((start - before) // step) == kept]
+    """Start, stop and step by axis; only an axis that changes needs all that can differ."""
+    before = old.shape("x")
+    after, out = new.shape("x", rank=len(before)), result_of(old, "y", rank=len(before))
+    each = [_slices(*extents) for extents in zip(before, after, out, strict=True)]
     for chosen in itertools.product(*each):
         yield {"start": tuple(c[0] for c in chosen), "stop": tuple(c[1] for c in chosen), "step": tuple(c[2] for c in chosen)}
+
+
+def _slices(before: int, after: int, kept: int) -> list[tuple[int, int, int]]:
+    """Start, stop and step of each kind of slice that keeps so many entries of an axis: no two give the same of the axis as it is now."""
+    if before == kept:
+        return [(0, before, 1)]
+    if before == after:
+        return [(0, kept, 1)]
+    spare = before - kept
+    if spare < 0:
+        return []
+    kinds = [(start, start + kept, 1) for start in sorted({0, min(1, spare), spare})]
+    return [*kinds, *((start, before, step) for step, start in sorted(_stepped(before, after, kept)))]
+
+
+def _stepped(before: int, after: int, kept: int) -> Iterator[tuple[int, int]]:
+    """Steps above 1, each with a start, by which so many entries of an axis are reached: the least for each number reached now."""
+    if not kept:
+        return
+    least, most = max(2, -(-(before + 1) // (kept + 1))), before if kept == 1 else (before - 1) // (kept - 1)
+    if most < least:
+        return
+    counts: Sequence[int] = range(max(0, after - most + 1) // most, -(-after // least) + 1)
+    if len(counts) > MOST_KINDS:
+        if most - least >= MOST_KINDS:
+            raise MissingAttribute("step")
+        starts = {step: (max(0, before - kept * step), min(step, before - (kept - 1) * step) - 1) for step in range(least, most + 1)}
+        counts = sorted({-((start - after) // step) for step, ends in starts.items() for start in ends if ends[0] <= ends[1]})
+    for count in counts:
+        found = _least_step(before, after, kept, count)
+        if found is not None:
+            yield found
+
+
+def _least_step(before: int, after: int, kept: int, count: int) -> tuple[int, int] | None:
+    """The least step above 1, and start, of a slice to the end that keeps so many of `before` entries, and `count` of `after`.
+
+    A start below the step is sought with `kept - 1 < (before - start) / step <= kept`, and the same of `after` and `count`: a pair of
+    bounds, as a + b * step, each of which must not pass the other.
+    """
+    lower = ((0, 0), (before, -kept), (after, -count))
+    upper = ((-1, 1), (before - 1, 1 - kept), (after - 1, 1 - count), (after, 0))
+    least, most = 2, before
+    for (low, by), (high, also) in itertools.product(lower, upper):
+        slope, room = by - also, high - low
+        if slope > 0:
+            most = min(most, room // slope)
+        elif slope:
+            least = max(least, -(room // -slope))
+        elif room < 0:
+            return None
+    return (least, max(low + by * least for low, by in lower)) if least <= most else None
 
 
 def parts(attr: str, whole: str, part: str) -> Readings:
@@ -177,8 +262,8 @@ def parts(attr: str, whole: str, part: str) -> Readings:
 
 def padded(old: OpView, _new: OpView) -> Assignments:
     """Padding by axis: how much in all is what the sizes tell, and all that matters."""
-    wide = _result(old, "y") if old.inputs("x") else old.shape("dy")
-    narrow = old.shape("x", rank=len(wide)) if old.inputs("x") else _result(old, "dx", rank=len(wide))
+    wide = result_of(old, "y") if old.inputs("x") else old.shape("dy")
+    narrow = old.shape("x", rank=len(wide)) if old.inputs("x") else result_of(old, "dx", rank=len(wide))
     yield {"padding_before": tuple(n - m for n, m in zip(wide, narrow, strict=True)), "padding_after": (0,) * len(wide)}
 
 
@@ -186,7 +271,7 @@ def spatially_padded(narrow: str, wide: str) -> Readings:
     """Padding in pairs, the last axis first: again as much in all as the sizes tell."""
 
     def readings(old: OpView, _new: OpView) -> Assignments:
-        inner, outer = (old.shape(arg) if old.inputs(arg) else _result(old, arg) for arg in (narrow, wide))
+        inner, outer = (old.shape(arg) if old.inputs(arg) else result_of(old, arg) for arg in (narrow, wide))
         if len(inner) != len(outer):
             raise ValueError(f"{narrow} {inner} and {wide} {outer} have different ranks")
         yield {"padding": tuple(n for a, b in zip(inner[:1:-1], outer[:1:-1], strict=True) for n in (b - a, 0))}
@@ -194,144 +279,13 @@ def spatially_padded(narrow: str, wide: str) -> Readings:
     return readings
 
 
-def pools(old: OpView, new: OpView) -> Assignments:
-    """What the line of a pooling module leaves open; of a pooling called as a function, only what keeps its size is known."""
-    x = old.shape("x", at_least=3)
-    y = _result(old, "y", rank=len(x))
-    layouts = ("channels_first", "channels_last") if "data_format" not in old.attrs else (old.attrs["data_format"],)
-    needed = ("pool_size", "strides", "padding") if old.type.startswith("tf_") else ("kernel_size", "stride", "padding")
-    known = all(name in old.attrs for name in needed)
-    if not known and x[1:] != new.shape("x")[1:]:
-        raise MissingAttribute("kernel_size")
-    if known and "ceil_mode" not in old.attrs and not old.type.startswith("tf_"):
-        _refuse_rounding(old, new, y)
-    for layout, ceil_mode in itertools.product(layouts, (False, True)):
-        choice: dict[str, AttrValue] = {"data_format": layout, "ceil_mode": ceil_mode}
-        if not known:
-            at = slice(1, -1) if layout == "channels_last" else slice(2, None)
-            # Windows of all that is left over, one apart: they give the result from this operand, whatever the true ones are.
-            grown = [max(0, m - n) for n, m in zip(x[at], y[at], strict=True)]
-            kernel = [n + 2 * p - m + 1 for n, m, p in zip(x[at], y[at], grown, strict=True)]
-            ones = (1,) * len(kernel)
-            choice |= {"kernel_size": tuple(kernel), "stride": ones, "padding": tuple(grown), "dilation": ones}
-            if old.type.startswith("tf_"):
-                choice |= {"pool_size": tuple(kernel), "strides": ones, "padding": "customized"}
-                choice |= {"padding_before": tuple(grown), "padding_after": tuple(grown)}
-        yield choice
-
-
-def _refuse_rounding(old: OpView, new: OpView, y: tuple[int, ...]) -> None:
-    """MissingAttribute where the captured sizes do not tell whether a last, partial window counts, and the new ones depend on it."""
-    dilation = old.attrs.get("dilation") or (1,) * (len(y) - 2)
-    first = 1 if old.attrs.get("data_format") == "channels_last" else 2
-    lists = (old.ints("kernel_size"), old.ints("stride"), old.ints("padding"), dilation if isinstance(dilation, tuple) else ())
-    for axis, kernel, stride, padding, apart in zip(range(first, first + len(y) - 2), *lists, strict=False):
-        windows = (kernel, stride, padding, int(apart) if isinstance(apart, int) else 1)
-        was, now = ({window_count(op.shape("x")[axis], *windows, ceil_mode=ceil_mode) for ceil_mode in (False, True)} for op in (old, new))
-        if was == {y[axis]} and len(now) > 1:
-            raise MissingAttribute("ceil_mode")
-
-
-def convolutions(old: OpView, new: OpView) -> Assignments:
-    """Groups by the channels; some strides, padding and dilation that fit, if all that do give the same from the new operand too."""
-    x = old.shape("in", at_least=3)
-    weight, out, now = old.shape("weight", rank=len(x)), _result(old, "out", rank=len(x)), new.shape("in", rank=len(x))
-    for layout in ("channels_first", "channels_last"):
-        channel = len(x) - 1 if layout == "channels_last" else 1
-        axes = range(1, len(x) - 1) if layout == "channels_last" else range(2, len(x))
-        if not weight[channel] or x[channel] % weight[channel]:
-            continue
-        each = []
-        for axis in axes:
-            found = list(itertools.islice(_windows(x[axis], weight[axis], out[axis]), None if x[axis] != now[axis] else 1))
-            if len({_count(now[axis], weight[axis], *window) for window in found}) > 1:
-                raise MissingAttribute("strides")
-            each.append(found[:1])
-        groups = x[channel] // weight[channel]
-        for chosen in itertools.product(*each):
-            strides, padding, dilation = zip(*chosen, strict=True) if chosen else ((), (), ())
-            yield {
-                "data_format": layout,
-                "groups": groups,
-                "strides": strides,
-                "padding_before": padding,
-                "dilation_rate": dilation,
-            }
-
-
-def _count(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
-    """Positions of a window, 0 or fewer where there is none."""
-    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-
-
-def _windows(size: int, kernel: int, count: int) -> Iterator[tuple[int, int, int]]:
-    """Stride, padding and dilation of windows of that kernel that fall so many times on an axis; padding holds no whole window."""
-    for dilation in range(1, 2 if kernel == 1 else size + 2):
-        reach = dilation * (kernel - 1)
-        for padding in range(reach + 1):
-            room = size + 2 * padding - reach - 1
-            if room < 0:
-                continue
-            if count == 1:
-                yield room + 1, padding, dilation
-                continue
-            # These strides alone go into the room one time less often than there are windows.
-            yield from ((stride, padding, dilation) for stride in range(room // count + 1, room // (count - 1) + 1))
-
-
-def filter_gradients(old: OpView, _new: OpView) -> Assignments:
-    """Groups and kernel by the filter's own sizes."""
-    x = old.shape("x", at_least=3)
-    result = _result(old, "filter_diff", rank=len(x))
-    for layout in ("channels_first", "channels_last"):
-        channel = len(x) - 1 if layout == "channels_last" else 1
-        kernel = result[1:-1] if layout == "channels_last" else result[2:]
-        if result[channel] and x[channel] % result[channel] == 0:
-            yield {"data_format": layout, "groups": x[channel] // result[channel], "kernel_size": kernel}
-
-
-def transposed_convolutions(old: OpView, new: OpView) -> Assignments:
-    """Of a transposed convolution only what keeps its size is known: some strides that give the result."""
-    x = old.shape("in", at_least=3)
-    weight, out = old.shape("weight", rank=len(x)), _result(old, "out", rank=len(x))
-    if x[1:] != new.shape("in")[1:]:
-        raise MissingAttribute("strides")
-    for layout in ("channels_first", "channels_last"):
-        channel = len(x) - 1 if layout == "channels_last" else 1
-        axes = range(1, len(x) - 1) if layout == "channels_last" else range(2, len(x))
-        if not weight[channel] or out[channel] % weight[channel]:
-            continue
-        # One position after the other, the rest added behind.
-        extra = [out[axis] - (x[axis] - 1) - weight[axis] for axis in axes]
-        padding = [max(0, -(n // 2)) for n in extra]
-        yield {
-            "data_format": layout,
-            "groups": out[channel] // weight[channel],
-            "strides": (1,) * len(axes),
-            "padding_before": tuple(padding),
-            "output_padding": tuple(n + 2 * p for n, p in zip(extra, padding, strict=True)),
-            "dilation_rate": (1,) * len(axes),
-        }
-
-
 def segments(old: OpView, _new: OpView) -> Assignments:
     """Axis and number of segments of a sum by segments."""
-    rank = len(old.shape("data"))
-    for axis, count in itertools.product(range(rank), sorted(set(_result(old, "out")))):
-        yield {"axis": axis, "num_segments": count}
+    out = result_of(old, "out")
+    yield from ({"axis": axis, "num_segments": count} for axis, count in zip(range(len(old.shape("data"))), out, strict=False))
 
 
-def joined(*readings: Readings) -> Readings:
-    """All combinations of several lists."""
-
-    def together(old: OpView, new: OpView) -> Assignments:
-        for chosen in itertools.product(*(tuple(reading(old, new)) for reading in readings)):
-            yield {name: value for values in chosen for name, value in values.items()}
-
-    return together
-
-
-def _result(op: OpView, arg: str, *, rank: int | None = None) -> tuple[int, ...]:
+def result_of(op: OpView, arg: str, *, rank: int | None = None) -> tuple[int, ...]:
     """The shape of a result; MissingAttribute where not even that is known, so that nothing can be told."""
     shape = op.output(arg).shape if op.outputs(arg) else None
     if shape is None or None in shape:

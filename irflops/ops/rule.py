@@ -30,7 +30,13 @@ class Changes:
 
 Readings = Callable[[OpView, OpView], Iterable[Mapping[str, AttrValue]]]
 """Values for attributes that a form lacks, from the op as captured and as changed (its operands alone): every set that could be meant.
-Sets that do not give the captured results are weeded out by the caller. MissingAttribute where they cannot be listed."""
+Sets that do not give the captured results are weeded out by the caller, and one of those that always give the same is enough; the likelier
+come first. MissingAttribute where they cannot be listed."""
+
+
+class Likely(dict[str, AttrValue]):
+    """Values for attributes that a form lacks, beside which others fit as well that are not listed."""
+
 
 Resized = Callable[[OpView, OpView, Changes], Iterable[Mapping[str, AttrValue]]]
 """New values for attributes that hold logical sizes, from the op as captured, with all attributes, and as changed: every one that could be

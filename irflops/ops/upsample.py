@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from irflops.ir.graph import TensorType
 from irflops.ops.op_view import OpView
-from irflops.ops.readings import interpolations
 from irflops.ops.resize import baked
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, results_like
 from irflops.ops.traffic import moves, touch_all
+from irflops.ops.window_readings import interpolations
 from irflops.ops.work import MissingAttribute, Work
 
 _SCALES = {3: ("scale_factor",), 4: ("height_scale", "width_scale"), 5: ("depth_scale", "height_scale", "width_scale")}

@@ -147,8 +147,12 @@ def _doubt(graph: Graph, outcome: Outcome, means: tuple[str, ...]) -> Certainty:
 
 
 def _names(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return f"{', '.join(map(quoted, names[:LISTED]))}{more}"
+    return _listed([quoted(name) for name in names])
+
+
+def _listed(texts: list[str]) -> str:
+    more = f" and {len(texts) - LISTED} more" if len(texts) > LISTED else ""
+    return f"{', '.join(texts[:LISTED])}{more}"
 
 
 def _notes(graph: Graph, wanted: tuple[Asked, ...], outcome: Outcome, swap: Mapping[DType, DType], means: tuple[str, ...]) -> list[Note]:
@@ -157,11 +161,16 @@ def _notes(graph: Graph, wanted: tuple[Asked, ...], outcome: Outcome, swap: Mapp
     notes = [Note("what-if", f"not as captured: {'; '.join(parts) or 'nothing differs from what was asked for'}")]
     unknown = sum(shape is None for shape in outcome.shapes.values())
     if unknown:
-        notes.append(
-            Note("what-if-unknown", f"{unknown} tensors behind operators without a rule, or without operands, have no known shape any more")
+        untold = [f"{quoted(name)} ({attr})" for name, attr in outcome.untold.items()]
+        behind = (
+            f"operators whose attributes nothing tells, {_listed(untold)}" if untold else "operators without a rule, or without operands"
         )
+        notes.append(Note("what-if-unknown", f"{unknown} tensors behind {behind}, have no known shape any more"))
     if outcome.preferred:
-        what = "the attributes of these operators could mean several things; taken is what keeps tensors of one size at one size"
+        what = (
+            "the attributes of these operators could mean several things; taken is what keeps tensors of one size at one size, or else "
+            "what OneFlow's API does unless told otherwise"
+        )
         sure = f"no total of work is exact: {OTHER_FORM if graph.format == 'repr' else OTHER_SIZE}"
         notes.append(Note("what-if-reading", f"{what}: {_names(outcome.preferred)}; {sure}"))
     if means:

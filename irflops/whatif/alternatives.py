@@ -11,7 +11,7 @@ from irflops.ir.shapes import fit
 from irflops.ir.signatures import signature
 from irflops.ops import BY_TYPE, RULES
 from irflops.ops.op_view import OpView
-from irflops.ops.rule import Changes, OpRule
+from irflops.ops.rule import Changes, Likely, OpRule
 from irflops.ops.work import MissingAttribute, Unknowable
 
 MOST_READINGS = 20_000
@@ -35,9 +35,11 @@ class Answer:
     alternatives: tuple[Alternative, ...]
     misfit: str | None = None
     missing: str | None = None
-    """The attribute without which nothing can be told."""
+    """The attribute without which nothing can be told of the results."""
     tried: int = 1
     """Sets of attributes that were tried for it."""
+    guessed: bool = False
+    """Whether it holds for the likeliest of several settings alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def _of_type(op: Op, op_type: str, operands: Operands, results: Sequence[TensorT
             return Answer((), misfit=f"{op_type}: no attributes give {_texts(results)} from {_texts(operands.before)}, as captured")
         return _collected(rule, op, captured, changed, readings, changes)
     except MissingAttribute as missing:
-        return Answer((), missing=missing.what)
+        return replace(_unknown(op), missing=missing.what)
     except Unknowable:
         return _unknown(op)
     except MISFIT as error:
@@ -140,7 +142,7 @@ def _collected(
     if not found and misfit is None:
         results = [type_ for arg in captured.output_args for type_ in captured.outputs(arg)]
         misfit = f"{captured.type}: it has the sizes of {_texts(results)} baked in, which do not scale along in one way"
-    return Answer(tuple(found.values()), misfit=misfit, tried=tried)
+    return Answer(tuple(found.values()), misfit, tried=tried, guessed=any(isinstance(reading, Likely) for reading in readings))
 
 
 def _readings(rule: OpRule, captured: OpView, changed: OpView, op: Op, results: Sequence[TensorType]) -> Iterator[Mapping[str, AttrValue]]:

@@ -33,6 +33,11 @@ class Plan:
     loops: Mapping[str, Loop]
     """By operator the loop that it can be a step of."""
 
+    @property
+    def holds_attributes(self) -> bool:
+        """Whether the graph's form tells all attributes: then what is open is the meaning of sizes alone."""
+        return self.graph.format != "repr"
+
     def captured(self, operand: Operand) -> TensorType:
         """The type of a tensor as the file states it, or as it was inferred."""
         stated, made = operand.type, self.types.get(operand.lbn, operand.type)

@@ -21,8 +21,8 @@ _ASKED_SIZE = "capture the graph at the size that you ask for"
 OTHER_SIZE = "capture the graph at a size that no other extent has (a batch of 3, say): then the extents tell"
 
 
-def misfit(plan: Plan, op: Op, operands: Operands, why: str, world: World) -> IrflopsError:
-    """An operator that cannot take its operands."""
+def misfit(plan: Plan, op: Op, operands: Operands, why: str, world: World, *, guessed: bool = False) -> IrflopsError:
+    """An operator that cannot take its operands; perhaps for what was taken for likely before it."""
     each = [
         f"{operand.arg} {_shape(after.shape)} from {_origin(plan, operand, world)}"
         for operand, after in zip(op.inputs[:MOST_LISTED], operands.after, strict=False)
@@ -30,19 +30,9 @@ def misfit(plan: Plan, op: Op, operands: Operands, why: str, world: World) -> Ir
     message = f"{quoted(op.name)} cannot take the new sizes: {why}"
     if each:
         message += f"; {', '.join(each)}{' and others' if len(op.inputs) > MOST_LISTED else ''}"
+    if guessed and not plan.holds_attributes:
+        return _error(plan, op, message, f"the model is bound to its size here, or means another thing before it: {OTHER_FORM}")
     return _error(plan, op, message, f"the model is bound to its size here; if only the graph is, {_ASKED_SIZE}")
-
-
-def unreadable(plan: Plan, op: Op, operands: Operands, attr: str) -> IrflopsError:
-    """An operator whose results hang on an attribute that nothing tells."""
-    changes = [
-        f"{operand.arg} {_shape(before.shape)} -> {_shape(after.shape)}"
-        for operand, before, after in zip(op.inputs, operands.before, operands.after, strict=True)
-        if before != after
-    ]
-    listed = ", ".join(changes[:MOST_LISTED]) + (" and others" if len(changes) > MOST_LISTED else "")
-    what = f"this form does not tell its {attr}, and the shapes leave it open"
-    return _error(plan, op, f"{quoted(op.name)} ({op.type}) under {listed or 'new sizes'}: {what}", OTHER_FORM)
 
 
 def ambiguous(plan: Plan, one: World, others: Sequence[World]) -> IrflopsError:
@@ -56,8 +46,6 @@ def ambiguous(plan: Plan, one: World, others: Sequence[World]) -> IrflopsError:
     fit = "both fit" if len(readings) == 2 else f"all {len(readings)} fit"
     listed = " or ".join(readings) if len(readings) <= MOST_LISTED else f"{', '.join(readings[:MOST_LISTED])} or others"
     message = f"{quoted(name)} ({op.type}) gave {_shape(captured[lbn])} and could now give {listed}: {fit}"
-    if plan.graph.format == "repr" and not op.attrs:
-        return _error(plan, op, message, OTHER_FORM)
     # No other size tells whether an extent is a constant, or where a cut counts from.
     rule = BY_TYPE.get(op.type or "")
     constant = _shape(captured[lbn]) in readings or (rule is not None and rule.resized in CUTS)
@@ -69,13 +57,13 @@ def too_many(plan: Plan, world: World, most: int) -> IrflopsError:
     chosen = [name for part in reversed(list(world.line())) for name in part.chosen]
     op = plan.graph.by_name[chosen[0]]
     message = f"more than {most} readings of {len(chosen)} operators fit the new sizes, from {quoted(op.name)} ({op.type}) on"
-    return _error(plan, op, message, OTHER_FORM if plan.graph.format == "repr" else OTHER_SIZE)
+    return _error(plan, op, message, OTHER_SIZE)
 
 
 def exhausted(plan: Plan, op: Op) -> IrflopsError:
     """More readings, over all operators so far, than can be tried."""
     message = f"{quoted(op.name)} ({op.type}) and the operators before it leave more readings open than are tried"
-    return _error(plan, op, message, OTHER_FORM if plan.graph.format == "repr" else OTHER_SIZE)
+    return _error(plan, op, message, OTHER_SIZE if plan.holds_attributes else OTHER_FORM)
 
 
 def _error(plan: Plan, op: Op, message: str, hint: str) -> IrflopsError:

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from irflops.errors import IrflopsError
 from irflops.ir.graph import AttrValue, Op, Shape, TensorType
 from irflops.ops import BY_TYPE
 from irflops.ops.rule import Changes
 from irflops.ops.shapes import broadcast_shapes
 from irflops.whatif.alternatives import Alternative, Answer, Operands, alternatives
 from irflops.whatif.plan import Loop, Plan
-from irflops.whatif.refusals import ambiguous, exhausted, misfit, too_many, unreadable
+from irflops.whatif.refusals import ambiguous, exhausted, misfit, too_many
 from irflops.whatif.request import Asked
 from irflops.whatif.world import World
 
@@ -38,10 +39,12 @@ class Outcome:
     op_types: Mapping[str, str]
     """Types that OneFlow would have taken for the new shapes, by operator."""
     preferred: tuple[str, ...]
-    """Operators with several readings that fit, of which the one was taken that keeps tensors of one size together."""
+    """Operators with several readings that fit, of which the likeliest was taken."""
+    untold: Mapping[str, str]
+    """Operators whose results nothing tells, with the attribute that they lack."""
 
 
-UNCHANGED = Outcome({}, {}, {}, ())
+UNCHANGED = Outcome({}, {}, {}, (), {})
 
 
 def carried(plan: Plan, inputs: Iterable[Asked]) -> Outcome:
@@ -66,6 +69,10 @@ class _Carrier:
         for old, new in pairs:
             self.roots.setdefault(old, set()).add(new)
         self.batches = frozenset((ask.before[0], ask.after[0]) for ask in inputs if ask.before and ask.before[0] != ask.after[0])
+        self.guessed: set[str] = set()
+        """Operators of which the likeliest of several settings was taken."""
+        self.untold: dict[str, str] = {}
+        """Operators whose results nothing tells, with the attribute that they lack."""
         self.known: dict[object, Answer] = {}
         tensors = sum(len(op.inputs) + len(op.outputs) for op in plan.order)
         self.steps_left = MOST_STEPS + STEPS_PER_TENSOR * tensors
@@ -79,11 +86,12 @@ class _Carrier:
                 self._check_pieces(op, self.plan.pieces.get(op.name, ()))
         best, *others = self._likeliest()
         others += [world for world in self.worlds if world.parted == best.parted and self._holds_several(best, world)]
-        if others:
+        if others and self.plan.holds_attributes:
             raise ambiguous(self.plan, best, others)
         self._set_aside([world for world in self.worlds if world is not best])
-        preferred = {name for name, number in best.chosen.items() if self.fallen.get(name, {number}) != {number}}
-        return Outcome(best.shapes, best.sizes, best.op_types, tuple(op.name for op in self.plan.graph.ops if op.name in preferred))
+        preferred = self.guessed.union(name for name, number in best.chosen.items() if self.fallen.get(name, {number}) != {number})
+        in_order = tuple(op.name for op in self.plan.graph.ops if op.name in preferred)
+        return Outcome(best.shapes, best.sizes, best.op_types, in_order, self.untold)
 
     def _likeliest(self) -> list[World]:
         """The worlds that nothing speaks against, or the least does."""
@@ -133,7 +141,7 @@ class _Carrier:
         ended = [world for world, _, answer in answers if not answer.alternatives]
         if len(ended) == len(answers):
             world, operands, answer = min(answers, key=lambda asked: asked[0].oddity)
-            raise misfit(self.plan, op, operands, answer.misfit or "", world)
+            raise self._misfit(op, operands, answer.misfit or "", world)
         first = answers[0][2].alternatives
         if len(first) == 1 and all(answer.alternatives == first for *_, answer in answers):
             self._agree(op, captured, answers)
@@ -146,8 +154,10 @@ class _Carrier:
         if len(self.worlds) > MANY_WORLDS:
             likeliest = set(self._likeliest())
             self._set_aside([world for world in self.worlds if world not in likeliest])
-            if len(self.worlds) > MOST_WORLDS:
+        if len(self.worlds) > MOST_WORLDS:
+            if self.plan.holds_attributes:
                 raise too_many(self.plan, self.worlds[0], MOST_WORLDS)
+            self._set_aside(self.worlds[MANY_WORLDS:])
 
     def _agree(self, op: Op, captured: Mapping[str, Shape | None], answers: Sequence[tuple[World, Operands, Answer]]) -> None:
         """Puts what every world says into what they have in common."""
@@ -176,7 +186,7 @@ class _Carrier:
         if len(ended) == len(self.worlds):
             grown = ", ".join(str(axis) for axis in sorted(loop.axes))
             why = f"{loop.steps} operators cut axis {grown} into pieces, an unrolled loop perhaps: at another size there are more or fewer"
-            raise misfit(self.plan, op, self._operands(op, self.worlds[0]), why, self.worlds[0])
+            raise self._misfit(op, self._operands(op, self.worlds[0]), why, self.worlds[0])
         self._end(ended)
 
     def _check_pieces(self, last: Op, pieces: Sequence[Op]) -> None:
@@ -199,8 +209,11 @@ class _Carrier:
                     ended.append(world)
             if len(ended) == len(self.worlds):
                 why = f"{len(pieces)} operators cut axis {axis} into pieces, an unrolled loop perhaps, and no longer use all of it"
-                raise misfit(self.plan, last, self._operands(last, self.worlds[0]), why, self.worlds[0])
+                raise self._misfit(last, self._operands(last, self.worlds[0]), why, self.worlds[0])
             self._end(ended)
+
+    def _misfit(self, op: Op, operands: Operands, why: str, world: World) -> IrflopsError:
+        return misfit(self.plan, op, operands, why, world, guessed=bool(self.guessed or self.fallen))
 
     def _operands(self, op: Op, world: World) -> Operands:
         before = tuple(map(self.plan.captured, op.inputs))
@@ -224,9 +237,11 @@ class _Carrier:
             answer = self.known[key] = alternatives(op, operands, results, changes)
             self._spend(op, answer.tried)
         if answer.missing is not None:
-            raise unreadable(self.plan, op, operands, answer.missing)
+            self.untold[op.name] = answer.missing
         if not op.outputs and _differ(operands):
             return operands, Answer((), misfit=f"{op.type}: its operands were of one shape and are not")
+        if answer.guessed:
+            self.guessed.add(op.name)
         for alternative in answer.alternatives:
             self._see(op, alternative)
         return operands, answer

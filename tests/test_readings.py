@@ -1,0 +1,362 @@
+"""Attributes that a print lacks: what is told of them in closed form is what trying all of them finds, on sizes small enough to try."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from irflops.ir.graph import Attrs, AttrValue, DType, Op, Operand, Shape, TensorType
+from irflops.ops import BY_TYPE
+from irflops.ops.op_view import OpView
+from irflops.ops.resize import cuts
+from irflops.ops.rule import Changes
+from irflops.whatif.alternatives import Answer, Operands, alternatives
+
+Ints = tuple[int, ...]
+NOTHING = Changes(frozenset(), frozenset())
+
+
+def f32(shape: Ints) -> TensorType:
+    return TensorType(shape, DType.FLOAT32)
+
+
+def result_of(op_type: str, operands: Mapping[str, Ints], attrs: Mapping[str, AttrValue], result: str) -> Ints | None:
+    """The shape that a rule gives, None where it refuses."""
+    view = OpView(op_type, {arg: (f32(shape),) for arg, shape in operands.items()}, {result: (TensorType(),)}, Attrs(attrs))
+    try:
+        found = BY_TYPE[op_type].shape(view)[result]
+    except ValueError:
+        return None
+    assert isinstance(found, TensorType)
+    assert found.shape is not None
+    assert None not in found.shape
+    return found.shape  # type: ignore[return-value]  # None is excluded above
+
+
+def asked(op_type: str, before: Mapping[str, Ints], after: Mapping[str, Ints], results: Mapping[str, Ints], **attrs: AttrValue) -> Answer:
+    """What the op can give out of changed operands, as a print shows it: with these attributes and no others."""
+    op = Op(
+        "op",
+        op_type,
+        tuple(Operand(arg, 0, arg, f32(shape)) for arg, shape in before.items()),
+        tuple(Operand(arg, 0, arg, f32(shape)) for arg, shape in results.items()),
+        Attrs(attrs),
+    )
+    operands = Operands(tuple(map(f32, before.values())), tuple(map(f32, after.values())))
+    return alternatives(op, operands, tuple(map(f32, results.values())), NOTHING)
+
+
+def given_out(answer: Answer) -> list[Shape | None]:
+    assert answer.missing is None, answer
+    assert not answer.guessed
+    return [alternative.shapes[0] for alternative in answer.alternatives]
+
+
+def tried(
+    op_type: str,
+    before: Mapping[str, Ints],
+    after: Mapping[str, Ints],
+    result: str,
+    captured: Ints,
+    values: Iterable[Mapping[str, AttrValue]],
+) -> list[Ints]:
+    """What an op gives out of changed operands under all values that give the captured result, in the order in which they come."""
+    fits = (value for value in values if result_of(op_type, before, value, result) == captured)
+    found = (result_of(op_type, after, value, result) for value in fits)
+    return list(dict.fromkeys(shape for shape in found if shape is not None))
+
+
+def subsets(rank: int) -> Iterator[Ints]:
+    return (axes for size in range(rank + 1) for axes in itertools.combinations(range(rank), size))
+
+
+def few(most: int = 3) -> st.SearchStrategy[int]:
+    return st.sampled_from(sorted({1, 2, most}))
+
+
+@st.composite
+def changed_shape(draw: st.DrawFn, least: int = 0, most: int = 4) -> tuple[Ints, Ints]:
+    """A shape of few extents, and what becomes of it; equal extents may change in different ways."""
+    before = tuple(draw(st.lists(few(), min_size=least, max_size=most)))
+    after = tuple(draw(st.sampled_from((extent, extent, extent + 4, 1 + 4 * extent))) for extent in before)
+    return before, after
+
+
+@given(changed_shape(), st.data())
+def test_orders_of_axes(shapes: tuple[Ints, Ints], data: st.DataObject) -> None:
+    before, after = shapes
+    perm = tuple(data.draw(st.permutations(range(len(before)))))
+    captured = tuple(before[axis] for axis in perm)
+    values = [{"perm": order} for order in itertools.permutations(range(len(before)))]
+    expected = tried("transpose", {"input": before}, {"input": after}, "output", captured, values)
+    assert given_out(asked("transpose", {"input": before}, {"input": after}, {"output": captured})) == expected
+
+
+@given(changed_shape(), st.data(), st.sampled_from(["reduce_sum", "var"]))
+def test_axes_of_a_reduction(shapes: tuple[Ints, Ints], data: st.DataObject, op_type: str) -> None:
+    before, after = shapes
+    arg, result, axes, keep = (
+        ("input", "output", "dim", "keepdim") if op_type == "var" else ("input_tensor", "output_tensor", "axis", "keepdims")
+    )
+    chosen = data.draw(st.sampled_from(list(subsets(len(before)))))
+    kept = data.draw(st.booleans())
+    captured = result_of(op_type, {arg: before}, {axes: chosen, keep: kept}, result)
+    assert captured is not None
+    values: list[dict[str, AttrValue]] = [{axes: axis, keep: stay} for axis in subsets(len(before)) for stay in (False, True)]
+    expected = tried(op_type, {arg: before}, {arg: after}, result, captured, values)
+    assert given_out(asked(op_type, {arg: before}, {arg: after}, {result: captured})) == expected
+
+
+@given(changed_shape(), st.data())
+def test_axes_of_a_squeeze(shapes: tuple[Ints, Ints], data: st.DataObject) -> None:
+    before, after = shapes
+    ones = [axis for axis, extent in enumerate(before) if extent == 1]
+    gone = data.draw(st.sets(st.sampled_from(ones)) if ones else st.just(set()))
+    captured = tuple(extent for axis, extent in enumerate(before) if axis not in gone)
+    values = [{"axes": axes} for axes in subsets(len(before))]
+    expected = tried("squeeze", {"in": before}, {"in": after}, "out", captured, values)
+    answer = asked("squeeze", {"in": before}, {"in": after}, {"out": captured})
+    assert given_out(answer) == expected
+    assert bool(answer.misfit) == (not expected)
+
+
+@given(changed_shape(), st.data())
+def test_axes_of_a_flatten(shapes: tuple[Ints, Ints], data: st.DataObject) -> None:
+    before, after = shapes
+    ends = [(start, end) for start in range(max(1, len(before))) for end in range(start, max(1, len(before)))]
+    start, end = data.draw(st.sampled_from(ends))
+    captured = result_of("flatten", {"in": before}, {"start_dim": start, "end_dim": end}, "out")
+    assert captured is not None
+    values = [{"start_dim": start, "end_dim": end} for start, end in ends]
+    expected = tried("flatten", {"in": before}, {"in": after}, "out", captured, values)
+    assert given_out(asked("flatten", {"in": before}, {"in": after}, {"out": captured})) == expected
+
+
+@given(changed_shape(least=1), st.data(), st.sampled_from(["expand_dims", "gather", "unsorted_segment_sum"]))
+def test_an_axis(shapes: tuple[Ints, Ints], data: st.DataObject, op_type: str) -> None:
+    before, after = shapes
+    rank = len(before) + (op_type == "expand_dims")
+    axis = data.draw(st.integers(0, rank - 1))
+    name, result = ("data", "out") if op_type == "unsorted_segment_sum" else ("in", "out")
+    old, new, more = {name: before}, {name: after}, {}
+    if op_type == "gather":
+        ids = data.draw(changed_shape(most=2))
+        old["indices"], new["indices"] = ids
+    if op_type == "unsorted_segment_sum":
+        old["segment_ids"], new["segment_ids"] = (before[axis],), (after[axis],)
+        more = {"num_segments": data.draw(few())}
+    captured = result_of(op_type, old, {"axis": axis, **more}, result)
+    assert captured is not None
+    counts = [{"num_segments": count} for count in range(5)] if more else [{}]
+    values: list[dict[str, AttrValue]] = [{"axis": axis, **count} for axis in range(rank) for count in counts]
+    expected = tried(op_type, old, new, result, captured, values)
+    assert given_out(asked(op_type, old, new, {result: captured})) == expected
+
+
+@given(changed_shape(least=1, most=3), st.data())
+def test_a_narrowing(shapes: tuple[Ints, Ints], data: st.DataObject) -> None:
+    """Whatever the axis and the start are, of an axis that changed they mean what cuts of it can mean."""
+    before, after = shapes
+    dim = data.draw(st.integers(0, len(before) - 1))
+    length = data.draw(st.integers(0, before[dim]))
+    captured = (*before[:dim], length, *before[dim + 1 :])
+    expected = set()
+    for axis in range(len(before)):
+        for start in range(before[axis] - captured[axis] + 1):
+            attrs = {"dim": axis, "start": start, "length": captured[axis]}
+            if result_of("narrow", {"in": before}, attrs, "out") != captured:
+                continue
+            same = before[axis] == after[axis]
+            for first, last in cuts(before[axis], after[axis], start, start + captured[axis], 1):
+                expected.add((*after[:axis], captured[axis] if same else last - first, *after[axis + 1 :]))
+    assert set(given_out(asked("narrow", {"in": before}, {"in": after}, {"out": captured}))) == expected
+
+
+def all_slices(before: int, kept: int) -> Iterator[tuple[int, int, int]]:
+    """Slices that keep so many entries: all by a step of 1, and of the others those to the end that begin within the first step."""
+    yield from ((start, start + kept, 1) for start in range(before - kept + 1))
+    yield from (
+        (start, before, step) for step in range(2, before + 1) for start in range(step) if len(range(start, before, step)) == kept != before
+    )
+
+
+def all_cuts(before: int, after: int, kept: int) -> list[int]:
+    """Entries that the slices of an axis, as far as a print tells them, can keep of it at another extent."""
+    if before == kept:
+        return [after]
+    if before == after:
+        return [kept]
+    found = [
+        len(range(first, last, step))
+        for start, stop, step in all_slices(before, kept)
+        for first, last in cuts(before, after, start, stop, step)
+    ]
+    return list(dict.fromkeys(found))
+
+
+@pytest.mark.parametrize("before", range(1, 15))
+def test_slices_of_one_axis(before: int) -> None:
+    """Every slice of a small axis, against every other extent: what it can become, the likelier first."""
+    for kept, after in itertools.product(range(before + 1), (*range(1, 31), 47, 64)):
+        answer = asked("slice", {"x": (before,)}, {"x": (after,)}, {"y": (kept,)})
+        found = [shape[0] for shape in given_out(answer) if shape is not None]
+        assert sorted(found, key=lambda n: n or 0) == sorted(all_cuts(before, after, kept)), (before, kept, after)
+
+
+@given(changed_shape(least=2, most=3), st.data())
+def test_slices_of_several_axes(shapes: tuple[Ints, Ints], data: st.DataObject) -> None:
+    before, after = shapes
+    captured = tuple(data.draw(st.integers(0, extent)) for extent in before)
+    expected = set(itertools.product(*(all_cuts(*extents) for extents in zip(before, after, captured, strict=True))))
+    assert set(given_out(asked("slice", {"x": before}, {"x": after}, {"y": captured}))) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kept", "found"),
+    [
+        pytest.param(480_000, 960_000, 479_999, {479_999, 959_999, 959_998}, id="all but the first of many samples"),
+        pytest.param(480_000, 960_000, 240_000, {240_000, 720_000, 480_000}, id="every second, or one half"),
+        pytest.param(2**40, 2**41, 1, {1, 2**40 + 1, 2, 3}, id="one of very many: the first, or by a large step"),
+        pytest.param(2**62, 2**62 - 1, 2**61, {2**61, 2**61 - 1}, id="as many as there can be"),
+    ],
+)
+def test_slices_of_long_axes(before: int, after: int, kept: int, found: set[int]) -> None:
+    assert {shape[0] for shape in given_out(asked("slice", {"x": (before,)}, {"x": (after,)}, {"y": (kept,)})) if shape} == found
+
+
+def test_slices_of_too_many_kinds_are_not_listed() -> None:
+    answer = asked("slice", {"x": (2**40,)}, {"x": (2**60,)}, {"y": (2,)})
+    assert answer.missing == "step"
+    assert [alternative.shapes for alternative in answer.alternatives] == [(None,)]
+    assert len(given_out(asked("slice", {"x": (10,)}, {"x": (2**60,)}, {"y": (2,)}))) < 30
+
+
+# Windows
+
+
+def all_windows(size: int, kernel: int, count: int) -> Iterator[Ints]:
+    """Stride, padding and dilation of all windows that fall so many times; padding holds no whole window, taps lie as far apart as they
+    like.
+    """
+    for dilation in range(1, 2 if kernel == 1 else size + count + 4):
+        for padding in range(dilation * (kernel - 1) + 1):
+            room = size + 2 * padding - dilation * (kernel - 1) - 1
+            if room >= 0:
+                yield from ((stride, padding, dilation) for stride in range(1, 2 * room + 40) if room // stride + 1 == count)
+
+
+@pytest.mark.parametrize("size", range(1, 8))
+def test_windows_of_convolutions(size: int) -> None:
+    """Of one axis: the setting that is taken gives the captured count, is the first that does, and certain if all give the same now."""
+    for kernel, count in itertools.product(range(1, 5), range(1, 8)):
+        every = list(all_windows(size, kernel, count))
+        for now in (size, size + 1, size + 2, 2 * size, 3 * size + 1, max(1, size - 1)):
+            before, after = ({"in": (2, 3, extent), "weight": (11, 3, kernel)} for extent in (size, now))
+            answer = asked("conv1d", before, after, {"out": (2, 11, count)})
+            if not every:
+                assert not answer.alternatives
+                continue
+            counts = {(now + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1 for stride, padding, dilation in every}
+            stride, padding, dilation = min(every, key=lambda setting: (setting[2], setting[1], setting[0]))
+            likely = (now + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+            if now == size:
+                likely, counts = count, {count}
+            shapes = [alternative.shapes[0] for alternative in answer.alternatives]
+            assert shapes == ([(2, 11, likely)] if likely > 0 else []), (size, kernel, count, now)
+            assert answer.guessed or len(counts) == 1, (size, kernel, count, now, counts)
+            if kernel == 1 and count > 1:
+                assert answer.guessed == (len(counts) > 1)
+
+
+@pytest.mark.parametrize("count", [1, 2, 40, 99, 1000, 2**40])
+@pytest.mark.parametrize("kernel", [2, 3, 4, 7, 2**30, 2**30 + 1])
+@pytest.mark.parametrize("size", [1, 2, 5, 32, 33, 2**40])
+def test_some_window_falls_any_number_of_times(size: int, kernel: int, count: int) -> None:
+    """Where the batch alone changes, however odd a convolution may be."""
+    answer = asked(
+        "conv1d", {"in": (2, 3, size), "weight": (11, 3, kernel)}, {"in": (6, 3, size), "weight": (11, 3, kernel)}, {"out": (2, 11, count)}
+    )
+    assert given_out(answer) == [(6, 11, count)]
+
+
+@pytest.mark.parametrize(
+    ("call", "now", "found"),
+    [
+        ((224, 7, 112), 384, 192),
+        ((224, 3, 224), 300, 300),
+        ((224, 3, 222), 300, 298),
+        ((32, 3, 28), 64, 60),
+        ((32768, 3, 16384), 65536, 32768),
+    ],
+    ids=["stride 2", "the same size", "no padding", "taps 2 apart", "a very large image"],
+)
+def test_the_likeliest_windows_of_a_convolution(call: Ints, now: int, found: int) -> None:
+    size, kernel, count = call
+    weight = (8, 3, kernel, kernel)
+    before, after = ({"in": (1, 3, extent, extent), "weight": weight} for extent in (size, now))
+    answer = asked("conv2d", before, after, {"out": (1, 8, count, count)})
+    assert answer.guessed
+    assert [alternative.shapes for alternative in answer.alternatives] == [((1, 8, found, found),)]
+
+
+def test_a_pointwise_convolution_tells_its_stride() -> None:
+    before, after = ({"in": (1, 4, size, size), "weight": (8, 2, 1, 1)} for size in (32, 48))
+    assert given_out(asked("conv2d", before, after, {"out": (1, 8, 16, 16)})) == [(1, 8, 24, 24)]
+
+
+def test_channels_may_be_last() -> None:
+    before, after = ({"in": (1, size, size, 4), "weight": (8, 1, 1, 2)} for size in (32, 48))
+    assert given_out(asked("conv2d", before, after, {"out": (1, 32, 32, 8)}))[0] == (1, 48, 48, 8)
+    before, after = ({"x": (1, size, size, 4), "dy": (1, size, size, 8)} for size in (32, 48))
+    assert given_out(asked("conv_filter_grad", before, after, {"filter_diff": (8, 3, 3, 4)})) == [(8, 3, 3, 4)]
+
+
+@pytest.mark.parametrize("op_type", ["max_pool_1d", "avg_pool_1d", "tf_max_pool_1d"])
+@pytest.mark.parametrize("last", [False, True])
+def test_a_pooling_called_as_a_function(op_type: str, last: bool) -> None:
+    """Where the batch changes all is known; where the axis does, windows side by side are taken, if there are such, and it is a guess."""
+    for size, count, now in itertools.product(range(1, 10), range(1, 12), (3, 8, 9, 20)):
+        before, after, captured = ((n, 2, m) for n, m in ((1, size), (4, now), (1, count)))
+        if last:
+            before, after, captured = ((n, m, c) for n, c, m in (before, after, captured))
+        alone = asked(op_type, {"x": before}, {"x": (4, *before[1:])}, {"y": captured})
+        assert (4, *captured[1:]) in given_out(alone)
+        if now == size:
+            continue
+        answer = asked(op_type, {"x": before}, {"x": after}, {"y": captured})
+        assert answer.guessed
+        found = [shape[1 if last else 2] for alternative in answer.alternatives for shape in alternative.shapes if shape is not None]
+        assert len(found) == 1 or now < size
+        full = {now // kernel for kernel in range(1, size + 1) if size // kernel == count}
+        assert not full or full.issuperset(found)
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "now", "found"),
+    [
+        pytest.param(112, 56, 224, 112, id="halved"),
+        pytest.param(111, 55, 223, 111, id="halved, the last one left out"),
+        pytest.param(8, 3, 16, 7, id="windows of 3, 2 apart"),
+        pytest.param(7, 4, 15, 8, id="halved, the last one not full"),
+        pytest.param(7, 7, 9, 9, id="the same size"),
+        pytest.param(7, 9, 8, 10, id="grown by padding"),
+        pytest.param(9, 1, 20, 2, id="all of it"),
+    ],
+)
+def test_the_likeliest_windows_of_a_pooling(size: int, count: int, now: int, found: int) -> None:
+    answer = asked("max_pool_2d", {"x": (1, 2, 5, size)}, {"x": (1, 2, 5, now)}, {"y": (1, 2, 5, count)})
+    assert answer.guessed
+    assert [alternative.shapes for alternative in answer.alternatives] == [((1, 2, 5, found),)]
+
+
+def test_rounding_of_a_pooling_module_is_taken_as_its_default_where_the_captured_size_does_not_tell() -> None:
+    """10 and 5 are told by windows of 2 either way; of 11, a last one that is half full counts or not."""
+    attrs: dict[str, AttrValue] = {"kernel_size": (2,), "stride": (2,), "padding": (0,), "dilation": (1,), "data_format": "channels_first"}
+    answer = asked("max_pool_1d", {"x": (1, 2, 10)}, {"x": (1, 2, 11)}, {"y": (1, 2, 5)}, **attrs)
+    assert (answer.guessed, [alternative.shapes for alternative in answer.alternatives]) == (True, [((1, 2, 5),)])
+    assert given_out(asked("max_pool_1d", {"x": (1, 2, 10)}, {"x": (1, 2, 12)}, {"y": (1, 2, 5)}, **attrs)) == [(1, 2, 6)]
+    assert given_out(asked("max_pool_1d", {"x": (1, 2, 11)}, {"x": (1, 2, 13)}, {"y": (1, 2, 6)}, **attrs)) == [(1, 2, 7)]
