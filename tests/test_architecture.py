@@ -116,6 +116,13 @@ def test_module_of_ops_is_a_registered_family_or_helps_one(name: str) -> None:
     assert [rule.op_types for rule in rules if not any(rule is registered for registered in ops.RULES)] == []
 
 
+@pytest.mark.parametrize("name", OPS)
+def test_no_family_of_ops_is_imported_by_another_module(name: str) -> None:
+    """What several need stands in a helper, where it is looked for."""
+    families = {other for other in OPS if hasattr(importlib.import_module(f"irflops.ops.{other}"), "RULES")}
+    assert not _siblings_imported(name) & families
+
+
 def test_op_type_has_one_rule() -> None:
     times = Counter(op_type for rule in ops.RULES for op_type in rule.op_types)
     assert [op_type for op_type, count in times.items() if count > 1] == []

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from irflops.ir.graph import TensorType
+from irflops.ops.costs import fold
 from irflops.ops.op_view import OpView
 from irflops.ops.per_element import Definition, common_shape, elementwise, per_element
-from irflops.ops.reduce import fold
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, results_like
 from irflops.ops.traffic import touch_all

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from irflops.ir.graph import DType, TensorType
+from irflops.ops.costs import one_per_element
 from irflops.ops.op_view import OpView
 from irflops.ops.readings import spatial_sizes
 from irflops.ops.rule import Example, OpRule
@@ -50,11 +51,6 @@ def adaptive_max_pool_cost(op: OpView) -> Work:
 def adaptive_avg_pool_grad_cost(op: OpView) -> Work:
     """A division per gradient and an addition per tap."""
     return Work(arithmetic=taps(op.shape("x"), op.shape("dy")) + op.numel("dy"))
-
-
-def adaptive_max_pool_grad_cost(op: OpView) -> Work:
-    """One addition per gradient."""
-    return Work(arithmetic=op.numel("dy"))
 
 
 def _by_dimensions(name: str, suffix: str = "") -> tuple[str, ...]:
@@ -147,7 +143,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Gradient of adaptive max pooling: dy goes where each maximum was.",
         formula="flops = numel(dy) additions; x gives a shape alone",
         shape=results_like("x", "dx"),
-        cost=adaptive_max_pool_grad_cost,
+        cost=one_per_element("dy"),
         traffic=moves(like=("x",)),
         examples=(
             Example(

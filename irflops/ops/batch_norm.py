@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from irflops.ir.graph import DType, TensorType
+from irflops.ops.normalizing import statistics_type
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, normal_axis, present
 from irflops.ops.traffic import Traffic, moves, touch_all
 from irflops.ops.work import Work
-
-_HALVES = (DType.FLOAT16, DType.BFLOAT16)
-
-
-def statistics_type(shape: tuple[int, ...], dtype: DType | None) -> TensorType:
-    """Type of means and inverse deviations: at least single precision, as OneFlow keeps them."""
-    return TensorType(shape, DType.FLOAT32 if dtype in _HALVES else dtype)
 
 
 def _trains(op: OpView) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from irflops.ir.graph import DType, TensorType
+from irflops.ops.costs import fold, no_work
 from irflops.ops.op_view import OpView
 from irflops.ops.per_element import SOURCE, Definition, broadcast_type, common_dtype, common_shape, elementwise, per_element, same_type
-from irflops.ops.reduce import fold
-from irflops.ops.rule import Example, OpRule, no_work
+from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, results_like
 from irflops.ops.traffic import moves, touch_all
 from irflops.ops.work import Work

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from irflops.ir.graph import TensorType
+from irflops.ops.costs import WorkRule
 from irflops.ops.op_view import OpView
 from irflops.ops.per_element import common_shape
-from irflops.ops.rule import Example, OpRule, WorkRule
+from irflops.ops.rows import SOFTMAX, row_work
+from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, ShapeRule, results_like
-from irflops.ops.softmax import SOFTMAX, row_work
 from irflops.ops.traffic import TrafficRule, moves, touch_all
 from irflops.ops.work import Work
 

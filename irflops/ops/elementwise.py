@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from irflops.ir.graph import DType, TensorType
+from irflops.ops.costs import no_work
 from irflops.ops.op_view import OpView
 from irflops.ops.per_element import SOURCE, Definition, elementwise, per_element
-from irflops.ops.rule import Example, OpRule, no_work
+from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, ShapeRule, results_like
 from irflops.ops.traffic import TrafficRule, moves, touch_all
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 from irflops.ir.graph import TensorType
+from irflops.ops.costs import no_work, one_per_element
 from irflops.ops.op_view import OpView
 from irflops.ops.readings import axis_of, segments
 from irflops.ops.resize import baked
-from irflops.ops.rule import Example, OpRule, WorkRule, no_work
-from irflops.ops.shapes import Inferred, ShapeRule, normal_axis
+from irflops.ops.rule import Example, OpRule
+from irflops.ops.shapes import Inferred, normal_axis, shaped_like
 from irflops.ops.traffic import Traffic, moves
 from irflops.ops.work import Work
 
@@ -55,15 +56,6 @@ def one_hot_shape(op: OpView) -> Inferred:
     return {"out": TensorType((*op.shape("indices"), op.integer("depth")), op.dtype_attr())}
 
 
-def shaped_like(shape_of: str, dtype_of: str, result: str = "out") -> ShapeRule:
-    """A shape rule: the shape of one operand, the dtype of another."""
-
-    def shape(op: OpView) -> Inferred:
-        return {result: TensorType(op.input(shape_of).shape, op.input(dtype_of).dtype)}
-
-    return shape
-
-
 def segment_sum_shape(op: OpView) -> Inferred:
     """num_segments in place of the axes that the segment ids number."""
     data, ids = op.shape("data"), op.shape("segment_ids")
@@ -75,15 +67,6 @@ def batch_segment_sum_shape(op: OpView) -> Inferred:
     """num_segments in place of the last axis of the segment ids."""
     data, ids = op.shape("data"), op.shape("segment_ids")
     return {"out": TensorType((*ids[:-1], op.integer("num_segments"), *data[len(ids) :]), op.input("data").dtype)}
-
-
-def one_per_element(arg: str) -> WorkRule:
-    """A cost rule: one operation per element of an operand."""
-
-    def cost(op: OpView) -> Work:
-        return Work(arithmetic=op.numel(arg))
-
-    return cost
 
 
 def renorm_cost(op: OpView) -> Work:

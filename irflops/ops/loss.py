@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from irflops.ir.graph import TensorType
+from irflops.ops.costs import WorkRule, fold
 from irflops.ops.op_view import OpView
 from irflops.ops.per_element import Definition, common_dtype, common_shape, counts_text, elementwise, same_type
-from irflops.ops.reduce import fold
-from irflops.ops.rule import Example, OpRule, WorkRule
+from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred
 from irflops.ops.traffic import touch_all
 from irflops.ops.work import MissingAttribute, Work

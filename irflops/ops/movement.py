@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from irflops.ir.graph import TensorType
+from irflops.ops.costs import no_work
 from irflops.ops.op_view import OpView
 from irflops.ops.readings import axis_of, permutations, result_extent, result_shape
 from irflops.ops.resize import baked, expanded, like_operand
-from irflops.ops.rule import Example, OpRule, no_work
+from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, normal_axis
 from irflops.ops.traffic import moves, touch_all
 from irflops.ops.work import Work

@@ -1,29 +1,24 @@
-"""Layer and group normalization, their gradients, and what they share with others that normalize rows."""
+"""Layer and group normalization, and their gradients."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-
 from irflops.ir.graph import TensorType
-from irflops.ops.batch_norm import statistics_type
+from irflops.ops.normalizing import (
+    grad_operations,
+    norm_cost,
+    norm_grad_cost,
+    operations,
+    param_grad_cost,
+    param_operations,
+    rows_norm_shape,
+    with_statistics,
+)
 from irflops.ops.op_view import OpView
 from irflops.ops.readings import axis_of
-from irflops.ops.rule import Example, OpRule, WorkRule
-from irflops.ops.shapes import Inferred, ShapeRule, normal_axis, present, results_like
+from irflops.ops.rule import Example, OpRule
+from irflops.ops.shapes import Inferred, normal_axis, present, results_like
 from irflops.ops.traffic import touch_all
 from irflops.ops.work import Work
-
-
-def _present(op: OpView, *args: str) -> int:
-    """How many of these operands there are."""
-    return sum(1 for arg in args if op.inputs(arg))
-
-
-def with_statistics(op: OpView, statistics: tuple[int, ...], *results: str) -> Inferred:
-    """The data's type for y, and the named statistics."""
-    x = op.input("x")
-    return {"y": x, **dict.fromkeys(results, statistics_type(statistics, x.dtype))}
 
 
 def layer_norm_shape(op: OpView) -> Inferred:
@@ -44,65 +39,11 @@ def group_norm_shape(op: OpView) -> Inferred:
     return with_statistics(op, (op.shape("x", at_least=2)[0], op.integer("num_groups")), "mean", "inv_variance")
 
 
-def rows_norm_shape(*statistics: str) -> ShapeRule:
-    """A shape rule: the named statistics per row, all rows in one axis."""
-
-    def shape(op: OpView) -> Inferred:
-        return with_statistics(op, (math.prod(op.shape("x")[:-1]),), *statistics)
-
-    return shape
-
-
-def _operations(op: OpView, groups: int, *, centred: bool) -> int:
-    """Arithmetic of a normalization in that many groups, with the scale, shift and shortcut that are present."""
-    shortcut = 2 * _present(op, "skip") + _present(op, "bias")
-    per_element = (5 if centred else 3) + _present(op, "gamma", "weight", "beta") + shortcut
-    return per_element * op.numel("x") + groups
-
-
-def _grad_operations(op: OpView, *, centred: bool) -> int:
-    """Arithmetic of the gradient for the data, from the statistics of the forward op."""
-    return ((9 if centred else 6) + _present(op, "gamma", "weight", "_add_to_output")) * op.numel("x")
-
-
-def norm_cost(*, statistic: str, centred: bool) -> WorkRule:
-    """A cost rule: normalization in as many groups as the named statistic has elements."""
-
-    def cost(op: OpView) -> Work:
-        groups = op.numel(statistic)
-        return Work(arithmetic=_operations(op, groups, centred=centred), transcendentals=groups)
-
-    return cost
-
-
 def group_norm_cost(op: OpView) -> Work:
     """As layer_norm's, with the fused activation where the form shows one."""
     groups = op.numel("mean")
     activated = op.numel("x") if op.attrs.get("activation", "none") != "none" else 0
-    return Work(arithmetic=_operations(op, groups, centred=True) + activated, transcendentals=groups + activated)
-
-
-def norm_grad_cost(*, centred: bool) -> WorkRule:
-    """A cost rule: gradient for the data, from the statistics of the forward op."""
-
-    def cost(op: OpView) -> Work:
-        return Work(arithmetic=_grad_operations(op, centred=centred))
-
-    return cost
-
-
-def _param_operations(op: OpView, per_element: Mapping[str, int]) -> int:
-    n = op.numel("dy")
-    return sum(max(0, times * n - op.numel(arg)) for arg, times in per_element.items() if arg in op.output_args)
-
-
-def param_grad_cost(**per_element: int) -> WorkRule:
-    """A cost rule: for each of the named results so many operations per element of dy, the sum over the groups included."""
-
-    def cost(op: OpView) -> Work:
-        return Work(arithmetic=_param_operations(op, per_element))
-
-    return cost
+    return Work(arithmetic=operations(op, groups, centred=True) + activated, transcendentals=groups + activated)
 
 
 def _inner_axis(op: OpView, name: str, shape: tuple[int, ...]) -> int:
@@ -142,7 +83,7 @@ def fuse_layer_norm_grad_shape(op: OpView) -> Inferred:
 
 def fuse_layer_norm_grad_cost(op: OpView) -> Work:
     """The gradients together, x normalized once."""
-    return Work(arithmetic=_grad_operations(op, centred=True) + _param_operations(op, {"beta_diff": 1, "gamma_diff": 2}))
+    return Work(arithmetic=grad_operations(op, centred=True) + param_operations(op, {"beta_diff": 1, "gamma_diff": 2}))
 
 
 def group_norm_param_grad_shape(op: OpView) -> Inferred:

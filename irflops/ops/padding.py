@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 
 from irflops.ir.graph import TensorType
+from irflops.ops.costs import no_work, one_per_element
 from irflops.ops.op_view import OpView
 from irflops.ops.readings import padded, spatially_padded
 from irflops.ops.resize import baked
-from irflops.ops.rule import Example, OpRule, WorkRule, no_work
+from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, ShapeRule
 from irflops.ops.traffic import Traffic, moves, touch_all
 from irflops.ops.window import spatial_axes, window_count, with_extents
-from irflops.ops.work import Work
 
 _PAD = "no arithmetic; reads x, writes y"
 
@@ -99,15 +99,6 @@ def fold_shape(op: OpView) -> Inferred:
     if shape[1] % window or shape[2] != _window_positions(op, size):
         raise ValueError(f"x {shape} does not hold the windows of {window} elements of an image {size}")
     return {"y": TensorType((shape[0], shape[1] // window, *size), op.input("x").dtype)}
-
-
-def _adds_each(arg: str) -> WorkRule:
-    """A cost rule: every element of an operand is added to a result."""
-
-    def cost(op: OpView) -> Work:
-        return Work(arithmetic=op.numel(arg))
-
-    return cost
 
 
 RULES: tuple[OpRule, ...] = (
@@ -204,7 +195,7 @@ RULES: tuple[OpRule, ...] = (
         formula="flops = numel(dy), one addition per element; reads dy, writes dx",
         shape=spatial_pad_grad_shape,
         readings=spatially_padded("dx", "dy"),
-        cost=_adds_each("dy"),
+        cost=one_per_element("dy"),
         traffic=touch_all,
         examples=(
             Example(
@@ -275,7 +266,7 @@ RULES: tuple[OpRule, ...] = (
         formula="flops = numel(x), one addition per element; reads x, writes y",
         shape=fold_shape,
         resized=baked("output_size"),
-        cost=_adds_each("x"),
+        cost=one_per_element("x"),
         traffic=touch_all,
         examples=(
             Example(

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 
 from irflops.ir.graph import DType, Shape, TensorType
 from irflops.ir.shapes import unified
+from irflops.ops.costs import WorkRule
 from irflops.ops.op_view import OpView
-from irflops.ops.rule import Example, OpRule, WorkRule
+from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, ShapeRule, broadcast_shapes
 from irflops.ops.traffic import touch_all
 from irflops.ops.work import Work

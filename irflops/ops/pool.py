@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from irflops.ir.graph import DType, TensorType
+from irflops.ops.costs import WorkRule, no_work, one_per_element
 from irflops.ops.op_view import OpView
 from irflops.ops.resize import unpooled
-from irflops.ops.rule import Example, OpRule, WorkRule, no_work
+from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, present, results_like
 from irflops.ops.traffic import moves, touch_all
 from irflops.ops.window import spatial_axes, window_count, with_extents
@@ -81,11 +82,6 @@ def max_unpool_shape(op: OpView) -> Inferred:
     windows = zip(axes, *(op.ints(name, length=len(axes)) for name in ("kernel_size", "stride", "padding")), strict=True)
     extents = [(x[axis] - 1) * stride - 2 * padding + kernel for axis, kernel, stride, padding in windows]
     return {"y": TensorType(with_extents(x, axes, extents), op.input("x").dtype)}
-
-
-def max_pool_grad_cost(op: OpView) -> Work:
-    """One addition per pooled element, at the position that its index gives."""
-    return Work(arithmetic=op.numel("dy"))
 
 
 _ATTRS = 'data_format="channels_first", kernel_size=[3,3], stride=[2,2], padding=[1,1]'
@@ -201,7 +197,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Gradient of max pooling: dy goes where each maximum was.",
         formula="flops = numel(dy) additions, whatever the window; x (and y) gives a shape alone",
         shape=results_like("x", "dx"),
-        cost=max_pool_grad_cost,
+        cost=one_per_element("dy"),
         traffic=moves(like=("x", "y")),
         examples=(
             Example(

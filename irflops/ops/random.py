@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from irflops.ir.graph import DType, TensorType
+from irflops.ops.costs import WorkRule, no_work
 from irflops.ops.op_view import OpView
-from irflops.ops.rule import Example, OpRule, WorkRule, no_work
+from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, present, results_like
 from irflops.ops.traffic import moves, touch_all
 from irflops.ops.work import Work

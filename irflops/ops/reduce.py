@@ -6,17 +6,13 @@ import math
 from collections.abc import Callable
 
 from irflops.ir.graph import DType, TensorType
+from irflops.ops.costs import WorkRule, fold
 from irflops.ops.op_view import OpView, known
 from irflops.ops.readings import reduced
-from irflops.ops.rule import Example, OpRule, WorkRule
+from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, ShapeRule, normal_axis, results_like
 from irflops.ops.traffic import moves, touch_all
 from irflops.ops.work import Work
-
-
-def fold(elements: int, results: int) -> int:
-    """Operations that fold so many elements into so many results: n - 1 for n to 1, none where there is nothing to fold."""
-    return max(0, elements - results)
 
 
 def reduced_shape(shape: tuple[int, ...], axes: tuple[int, ...], *, keep: bool) -> tuple[int, ...]:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from irflops.ir.graph import TensorType
-from irflops.ops.batch_norm import statistics_type
-from irflops.ops.norm import norm_cost, norm_grad_cost, param_grad_cost, rows_norm_shape, with_statistics
+from irflops.ops.normalizing import (
+    norm_cost,
+    norm_grad_cost,
+    param_grad_cost,
+    rows_norm_shape,
+    statistics_type,
+    with_statistics,
+)
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, normal_axis, results_like

@@ -9,13 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from irflops.ir.graph import AttrValue
+from irflops.ops.costs import WorkRule
 from irflops.ops.op_view import OpView
 from irflops.ops.shapes import ShapeRule
 from irflops.ops.traffic import TrafficRule
-from irflops.ops.work import Work
-
-WorkRule = Callable[[OpView], Work]
-"""The work of one run, from shapes. Attributes only where shapes do not tell, and never one that holds a logical size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +95,3 @@ class OpRule:
         for name in ("op_types", "summary", "formula", "examples"):
             if not getattr(self, name):
                 raise TypeError(f"rule {self.op_types or self.summary!r}: {name} is empty")
-
-
-def no_work(_op: OpView) -> Work:
-    """Moves data at most: no arithmetic."""
-    return Work()

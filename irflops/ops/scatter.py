@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 from irflops.ir.graph import DType, TensorType
-from irflops.ops.embedding import one_per_element, shaped_like
+from irflops.ops.costs import no_work, one_per_element
 from irflops.ops.op_view import OpView
 from irflops.ops.readings import result_shape
 from irflops.ops.resize import baked
-from irflops.ops.rule import Example, OpRule, no_work
-from irflops.ops.shapes import Inferred
+from irflops.ops.rule import Example, OpRule
+from irflops.ops.shapes import Inferred, shaped_like
 from irflops.ops.traffic import moves, touch_all
 from irflops.ops.work import Work
 

@@ -34,6 +34,15 @@ def results_like(arg: str, *results: str) -> ShapeRule:
     return shape
 
 
+def shaped_like(shape_of: str, dtype_of: str, result: str = "out") -> ShapeRule:
+    """A shape rule: the shape of one operand, the dtype of another."""
+
+    def shape(op: OpView) -> Inferred:
+        return {result: TensorType(op.input(shape_of).shape, op.input(dtype_of).dtype)}
+
+    return shape
+
+
 def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     """The shape that operands broadcast to, axes aligned from the right; ValueError names the shapes that do not fit."""
     rank = max((len(s) for s in shapes), default=0)

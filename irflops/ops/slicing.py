@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from irflops.ir.graph import TensorType
+from irflops.ops.costs import no_work, one_per_element
 from irflops.ops.op_view import OpView
 from irflops.ops.readings import narrowings, result_shape, slices
 from irflops.ops.resize import fixed, narrowed, slice_undone, sliced, sliced_from
-from irflops.ops.rule import Example, OpRule, no_work
+from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, ShapeRule, normal_axis
 from irflops.ops.traffic import Traffic, TrafficRule, moves, touch_all
-from irflops.ops.work import Work
 
 _CUT = "no arithmetic; reads and writes numel(out) elements"
 _PUT_BACK = "no arithmetic; reads dy, writes dx whole (zeros outside the part)"
@@ -99,11 +99,6 @@ def unfold_tensor_shape(op: OpView) -> Inferred:
     if size > shape[axis]:
         raise ValueError(f"windows of {size} do not fit into axis {axis} of x {shape}")
     return {"y": TensorType((*shape[:axis], (shape[axis] - size) // step + 1, *shape[axis + 1 :], size), op.input("x").dtype)}
-
-
-def scatter_add_cost(op: OpView) -> Work:
-    """Every element of dy is added where it came from."""
-    return Work(arithmetic=op.numel("dy"))
 
 
 def diag_traffic(operand: str, result: str, *like: str) -> TrafficRule:
@@ -316,7 +311,7 @@ RULES: tuple[OpRule, ...] = (
         summary="The gradient of as_strided: overlapping elements add up.",
         formula="flops = numel(dy), one addition per element; reads dy, writes dx whole; input gives the shape alone",
         shape=gradient_like("input"),
-        cost=scatter_add_cost,
+        cost=one_per_element("dy"),
         traffic=moves(like=("input",)),
         examples=(
             Example(
@@ -350,7 +345,7 @@ RULES: tuple[OpRule, ...] = (
         summary="The gradient of unfold_tensor: overlapping windows add up.",
         formula="flops = numel(dy), one addition per element; reads dy, writes dx; x gives the shape alone",
         shape=gradient_like("x"),
-        cost=scatter_add_cost,
+        cost=one_per_element("dy"),
         traffic=moves(like=("x",)),
         examples=(
             Example(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 from irflops.ir.graph import DType, TensorType
+from irflops.ops.costs import no_work
 from irflops.ops.op_view import OpView
 from irflops.ops.readings import ranges, result_extent, result_shape, rows_and_columns
 from irflops.ops.resize import baked
-from irflops.ops.rule import Example, OpRule, no_work
+from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, ShapeRule
 from irflops.ops.traffic import moves, touch_all, touch_nothing
 

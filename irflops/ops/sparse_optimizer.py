@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from irflops.ops.op_view import OpView
-from irflops.ops.optimizer import (
+from irflops.ops.rule import Example, OpRule
+from irflops.ops.shapes import Inferred, no_result_shape
+from irflops.ops.traffic import Traffic, TrafficRule, touch_all
+from irflops.ops.updates import (
     ADAGRAD,
     ADAGRAD_STEPS,
     ADAM,
@@ -19,9 +22,6 @@ from irflops.ops.optimizer import (
     Update,
     update_cost,
 )
-from irflops.ops.rule import Example, OpRule
-from irflops.ops.shapes import Inferred, no_result_shape
-from irflops.ops.traffic import Traffic, TrafficRule, touch_all
 
 
 def sparse_traffic(update: Update) -> TrafficRule:

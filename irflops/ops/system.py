@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from irflops.ir.graph import DType, TensorType
+from irflops.ops.costs import no_work, one_per_element
 from irflops.ops.op_view import OpView
 from irflops.ops.readings import parts
-from irflops.ops.rule import Example, OpRule, no_work
+from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, no_result_shape, results_like
 from irflops.ops.traffic import Traffic, moves, touch_all, touch_nothing
-from irflops.ops.work import Work
 
 
 def declared_shape(op: OpView) -> Inferred:
@@ -44,11 +44,6 @@ def pack_shape(op: OpView) -> Inferred:
     shape, parts = op.shape("in"), op.integer("pack_num")
     out = (shape[0] * parts, *shape[1:]) if shape else (parts,)
     return {"out": TensorType(out, op.input("in").dtype)}
-
-
-def acc_cost(op: OpView) -> Work:
-    """One addition per element."""
-    return Work(arithmetic=op.numel("in"))
 
 
 RULES: tuple[OpRule, ...] = (
@@ -165,7 +160,7 @@ RULES: tuple[OpRule, ...] = (
         summary="Gradient accumulation: the sum over N micro-batches.",
         formula="flops = numel(in), one addition per element and run; reads in, writes out; it runs N times",
         shape=results_like("in", "out"),
-        cost=acc_cost,
+        cost=one_per_element("in"),
         traffic=touch_all,
         ignores="that the first run copies instead of adding; the sum so far, which stays in out",
         examples=(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 from irflops.ir.graph import TensorType
+from irflops.ops.costs import no_work
 from irflops.ops.op_view import OpView
 from irflops.ops.readings import axes_of_one, axis_of, result_shape, runs_of_axes
 from irflops.ops.resize import reshaped
-from irflops.ops.rule import Example, OpRule, no_work
+from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, normal_axis
 from irflops.ops.traffic import touch_nothing
 
