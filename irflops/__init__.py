@@ -12,15 +12,12 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from irflops.analysis.analysis import Analysis, analyze_graph
-from irflops.analysis.select import select_part
 from irflops.auditing import audit_analysis
-from irflops.capturing.write import write_capture
 from irflops.counting.cost import Cost
 from irflops.errors import ChoiceError, GraphError, GraphSyntaxError, IrflopsError, NotAGraphError
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Graph, Phase
 from irflops.readers import load, load_live, loads
-from irflops.whatif import Inputs, changed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,6 +29,7 @@ if TYPE_CHECKING:
     from irflops.differ.edit import Edit
     from irflops.differ.result import Diff
     from irflops.explaining.explanation import Explanation
+    from irflops.whatif import Inputs
 
 __version__ = "0.1.0"
 
@@ -50,7 +48,12 @@ def analyze(
     `name` chooses among several graphs in a file and `partial` accepts damaged ones, as for `load`. What if it had been captured otherwise:
     at another `batch`; with other `inputs`, a shape or shapes by name; with `dtype` for its commonest float type. Errors: IrflopsError.
     """
-    return analyze_graph(changed(_graph(graph, name, partial), batch=batch, inputs=inputs, dtype=dtype))
+    found = _graph(graph, name, partial)
+    if batch is not None or inputs is not None or dtype is not None:
+        from irflops.whatif import changed  # here for start-up time: most programs look at what was captured
+
+        found = changed(found, batch=batch, inputs=inputs, dtype=dtype)
+    return analyze_graph(found)
 
 
 def _graph(graph: object, name: str | int | None = None, partial: bool = False) -> Graph:
@@ -77,6 +80,8 @@ def select(graph: object, *, phase: Phase | str | None = None, module: str | Non
     `graph` is an `Analysis`, or what `analyze` takes. `*` stands for any part of one level of a module's path, `**` for any number of
     levels. Errors: IrflopsError where no module matches, and where no operator of the graph is in that phase.
     """
+    from irflops.analysis.select import select_part  # here for start-up time: most programs look at the whole
+
     return select_part(_analysis(graph), phase=phase, module=module)
 
 
@@ -136,6 +141,8 @@ def capture(graph: object, path: str | PathLike[str], *, inputs: Sequence[object
     The graph was called once before, or is compiled here for `inputs`, without a run. Every rank may call this: rank 0 alone writes. A
     file that is there is replaced, and only by a whole one. Errors: IrflopsError where it is no compiled graph, or cannot be written.
     """
+    from irflops.capturing.write import write_capture  # here for start-up time: archives, which few programs write
+
     write_capture(graph, path, inputs, __version__)
 
 

@@ -22,7 +22,6 @@ from irflops.report.sections import BY, Wish, summary_report, table_by, whole_re
 from irflops.report.summary import Model, model_of, model_table, short_path
 from irflops.report.table import arranged
 from irflops.report.text import write_markdown_report
-from irflops.whatif import changed
 
 FORMATS = ("table", "json", "csv", "markdown", "latex")
 PARTS = ("phases", "by_type", "by_step", "modules", "ops", "unknown", "shape_disagreements", "notes")
@@ -112,7 +111,11 @@ def analyze(
     def analyzed(path: str) -> Analysis:
         with sign_of_life(f"analyzing {short_path(path)}", quiet):
             found = load(path, graph, partial=partial, max_size=max_size)
-            return analyze_graph(changed(found, batch=batch, inputs=inputs or None, dtype=dtype))
+            if batch is not None or inputs or dtype is not None:
+                from irflops.whatif import changed  # here for start-up time: most runs look at what was captured
+
+                found = changed(found, batch=batch, inputs=inputs or None, dtype=dtype)
+            return analyze_graph(found)
 
     if columns and format_ == "json":
         raise click.UsageError("--columns is for tables: JSON has all columns, and --without leaves parts out.")
