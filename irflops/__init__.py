@@ -74,6 +74,14 @@ def _analysis(graph: object) -> Analysis:
     return graph if isinstance(graph, Analysis) else analyze(graph)
 
 
+def _whole(graph: object) -> Analysis:
+    """For those who follow a graph from end to end: what a part lacks would look like a fault of it."""
+    analysis = _analysis(graph)
+    if analysis.selection is not None:
+        raise IrflopsError("this is an analysis of a part, and a whole graph is needed", hint="its whole: part.whole")
+    return analysis
+
+
 def select(graph: object, *, phase: Phase | str | None = None, module: str | None = None) -> Analysis:
     """The part of an analysis that is in a phase of the step, and in the modules that match a pattern or below one that does.
 
@@ -87,7 +95,7 @@ def select(graph: object, *, phase: Phase | str | None = None, module: str | Non
 
 def audit(graph: object, settings: Settings | None = None) -> Audit:
     """What the audit rules find in an `Analysis`, or in what `analyze` takes. Errors: IrflopsError."""
-    return audit_analysis(_analysis(graph), settings)
+    return audit_analysis(_whole(graph), settings)
 
 
 def diff(old: object, new: object, *, ignore: Iterable[str] = ()) -> Diff:
@@ -98,7 +106,7 @@ def diff(old: object, new: object, *, ignore: Iterable[str] = ()) -> Diff:
     """
     from irflops.differ import diff_analyses  # here for start-up time: most programs compare nothing
 
-    return diff_analyses(_analysis(old), _analysis(new), ignore=ignore)
+    return diff_analyses(_whole(old), _whole(new), ignore=ignore)
 
 
 def compare(graph: object, conventions: Iterable[str] = ()) -> tuple[Comparison, ...]:
@@ -110,7 +118,7 @@ def compare(graph: object, conventions: Iterable[str] = ()) -> tuple[Comparison,
     from irflops.conventions.registry import CONVENTIONS, convention_called  # the same
 
     wanted = tuple(map(convention_called, conventions)) or CONVENTIONS
-    return compare_analysis(_analysis(graph), wanted)
+    return compare_analysis(_whole(graph), wanted)
 
 
 def explain(graph: object, op: str) -> Explanation:
@@ -120,7 +128,7 @@ def explain(graph: object, op: str) -> Explanation:
     """
     from irflops.explaining.explanation import explain_op, find_op  # here for start-up time: the tables of ten tools
 
-    analysis = _analysis(graph)
+    analysis = _analysis(graph).whole
     return explain_op(analysis, find_op(analysis, op))
 
 
@@ -132,7 +140,7 @@ def scale(graph: object, inputs: Template | None = None, *, symbol: str = "N") -
     """
     from irflops.analysis.scale import scaling  # here for start-up time: most programs analyze one size
 
-    return scaling(graph.graph if isinstance(graph, Analysis) else _graph(graph), inputs, symbol)
+    return scaling(_whole(graph).graph if isinstance(graph, Analysis) else _graph(graph), inputs, symbol)
 
 
 def capture(graph: object, path: str | PathLike[str], *, inputs: Sequence[object] | None = None) -> None:

@@ -88,6 +88,16 @@ def test_functions_take_an_analysis_or_what_makes_one() -> None:
         assert irflops.audit(given).graph == graph.name
 
 
+@pytest.mark.parametrize("function", [irflops.audit, irflops.compare, irflops.scale, lambda part: irflops.diff(part, NET)])
+def test_what_follows_a_graph_from_end_to_end_takes_no_part_of_one(function: Callable[[irflops.Analysis], object]) -> None:
+    part = irflops.select(STEP, phase="forward")
+    with pytest.raises(irflops.IrflopsError, match="an analysis of a part") as caught:
+        function(part)
+    assert caught.value.hint == "its whole: part.whole"
+    assert function(part.whole)
+    assert irflops.explain(part, "line:32").op.name == "model.1-relu-2"
+
+
 def test_compare_gives_all_conventions_and_accounts_for_every_unit() -> None:
     found = irflops.compare(NET)
     assert [comparison.convention for comparison in found] == list(CONVENTIONS)
