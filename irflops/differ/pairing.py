@@ -52,9 +52,8 @@ def same_type(a: Op, b: Op) -> bool:
         return False
     if a.type is not None and b.type is not None:
         return a.type == b.type
-    return bool({a.type, *a.type_candidates} & {b.type, *b.type_candidates} - {None}) or (
-        a.type is None and b.type is None and not a.type_candidates
-    )
+    ours, theirs = ({op.type, *op.type_candidates} - {None} for op in (a, b))
+    return bool(ours & theirs) or not (ours or theirs)
 
 
 def _direction(op: Op) -> str:

@@ -102,17 +102,13 @@ def _myers(old: Sequence[int], new: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def _walk_back(trace: list[dict[int, int]], a: int, b: int) -> list[tuple[int, int]]:
+    """The pairs on the way to a point: round by round the run that ends it, then the step with which it began."""
     found: list[tuple[int, int]] = []
-    for edits in range(len(trace) - 1, -1, -1):
-        farthest = trace[edits]
-        diagonal = a - b
-        down = diagonal == -edits or (diagonal != edits and farthest.get(diagonal - 1, -1) < farthest.get(diagonal + 1, -1))
+    for edits in range(len(trace) - 1, 0, -1):
+        farthest, diagonal = trace[edits], a - b
+        down = diagonal == -edits or (diagonal != edits and farthest[diagonal - 1] < farthest[diagonal + 1])
         before = diagonal + 1 if down else diagonal - 1
-        start_a = farthest.get(before, 0) if edits else 0
-        start_b = start_a - before if edits else 0
-        while a > start_a and b > start_b and a > 0 and b > 0 and not (edits and (a, b) == (start_a + (not down), start_b + down)):
-            a, b = a - 1, b - 1
-            found.append((a, b))
-        if edits:
-            a, b = start_a, start_b
-    return found[::-1]
+        start = farthest[before] if down else farthest[before] + 1
+        found += [(x, x - diagonal) for x in range(a - 1, start - 1, -1)]
+        a, b = farthest[before], farthest[before] - before
+    return [(n, n) for n in range(a)] + found[::-1]

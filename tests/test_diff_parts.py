@@ -1,0 +1,329 @@
+"""The parts of a diff by themselves: sequences by brute force, sides, conditions, groups and sums by hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from fractions import Fraction
+from itertools import combinations, pairwise
+from random import Random
+from typing import Any
+
+import pytest
+
+import irflops
+from irflops.analysis.analysis import Analysis, analyze_graph
+from irflops.counting.cost import Cost
+from irflops.differ import Diff, diff_analyses, kinds_of
+from irflops.differ import sequence as sequence_module
+from irflops.differ.conditions import condition
+from irflops.differ.edit import Edit, difference
+from irflops.differ.forms import aspects_of
+from irflops.differ.pairing import same_type
+from irflops.differ.sequence import common, rising
+from irflops.differ.side import Side, boxed_in, side_of
+from irflops.differ.sums import common_place, folded, modules, phases, totals, types
+from irflops.ir.graph import Module, Op, Phase
+from irflops.readers.notation.sketch import sketch
+
+
+def drawn(text: str) -> Analysis:
+    return analyze_graph(sketch(text).graph)
+
+
+def diff_of(old: str, new: str) -> Diff:
+    return diff_analyses(drawn(old), drawn(new))
+
+
+def side(text: str) -> Side:
+    analysis = drawn(text)
+    return side_of(analysis, aspects_of(analysis.graph, analysis.graph))
+
+
+def named(edits: tuple[Edit, ...]) -> list[tuple[str, str | None, str | None]]:
+    """Kinds and names, in the diff's order."""
+
+    def name(end: Op | Module | None) -> str | None:
+        return None if end is None else end.name if isinstance(end, Op) else end.path
+
+    return [(edit.kind, name(edit.old), name(edit.new)) for edit in edits]
+
+
+# Sequences
+
+
+def longest(one: list[int], other: list[int]) -> int:
+    """How long a longest common subsequence is, by the textbook's table."""
+    table = [[0] * (len(other) + 1) for _ in range(len(one) + 1)]
+    for i, a in enumerate(one):
+        for j, b in enumerate(other):
+            table[i + 1][j + 1] = table[i][j] + 1 if a == b else max(table[i][j + 1], table[i + 1][j])
+    return table[-1][-1]
+
+
+def is_common(pairs: list[tuple[int, int]], one: list[int], other: list[int]) -> bool:
+    """Whether pairs of positions rise on both sides and hold equal elements."""
+    return all(one[a] == other[b] for a, b in pairs) and all(p[0] < q[0] and p[1] < q[1] for p, q in pairwise(pairs))
+
+
+@pytest.mark.parametrize("kinds", [1, 2, 3, 5, 8, 30])
+def test_a_common_subsequence_is_a_longest_one(kinds: int) -> None:
+    """Where many elements are alone of their kind, those decide, and one in a thousand may then be shorter by one."""
+    random = Random(kinds)  # noqa: S311 - no secret
+    shorter = 0
+    for _ in range(600):
+        one, other = ([random.randrange(kinds) for _ in range(random.randrange(14))] for _ in range(2))
+        found = common(one, other)
+        assert is_common(found, one, other)
+        lacks = longest(one, other) - len(found)
+        assert lacks in ((0, 1) if kinds > 3 else (0,))
+        shorter += lacks
+    assert shorter <= 2
+
+
+def test_a_few_changes_of_a_long_list_are_found() -> None:
+    random = Random(5)  # noqa: S311 - no secret
+    for _ in range(40):
+        one = [random.randrange(9) for _ in range(150)]
+        other = list(one)
+        for _ in range(3):
+            other.pop(random.randrange(len(other)))
+            other.insert(random.randrange(len(other)), random.randrange(9))
+        found = common(one, other)
+        assert is_common(found, one, other)
+        assert len(found) == longest(one, other)
+
+
+def test_between_elements_that_are_alone_of_their_kind_the_rest_is_aligned() -> None:
+    """100 and up are alone; between them runs of 1 and 2 differ by one element each."""
+    one, other = [0, 100, 1, 2, 1, 101, 2, 102, 1, 103, 104, 105, 7], [9, 100, 2, 1, 101, 102, 1, 1, 103, 104, 105, 8]
+    assert common(one, other) == [(1, 1), (3, 2), (4, 3), (5, 4), (7, 5), (8, 6), (9, 8), (10, 9), (11, 10)]
+
+
+def test_lists_that_differ_too_much_have_nothing_in_common(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A budget of 40 steps: lists that need 2 edits are aligned, such that need 60 are not; ends that are equal always are."""
+    for name, value in (("_STEPS", 40), ("_STEPS_AN_ELEMENT", 0)):
+        monkeypatch.setattr(sequence_module, name, value)
+    near = [1, 2] * 10
+    assert len(common([3, *near], [*near, 3])) == 20
+    old, new = [5, *([1, 2] * 30), 6], [5, *([2, 2, 1, 1] * 15), 6]
+    assert common(old, new) == [(0, 0), (61, 61)]
+
+
+def test_budget_is_bounded_for_lists_of_any_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sequence_module, "BUDGET", 1)
+    assert common([5, *([1, 2] * 30), 6], [5, *([2, 2, 1, 1] * 15), 6]) == [(0, 0), (61, 61)]
+
+
+def test_a_rising_subsequence_is_a_longest_one() -> None:
+    random = Random(3)  # noqa: S311 - no secret
+    for _ in range(300):
+        values = random.sample(range(20), random.randrange(9))
+        found = rising(values)
+        assert all(p < q and values[p] < values[q] for p, q in pairwise(found))
+        chosen = (part for size in range(len(values) + 1) for part in combinations(values, size))
+        assert len(found) == max(len(part) for part in chosen if list(part) == sorted(part))
+
+
+# Operators
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (("relu", (), Phase.FORWARD), ("relu", (), Phase.FORWARD), True),
+        (("relu", (), Phase.FORWARD), ("gelu", (), Phase.FORWARD), False),
+        (("relu", (), Phase.FORWARD), ("relu", (), Phase.RECOMPUTE), False),
+        (("relu", (), Phase.FORWARD), ("relu", (), Phase.BACKWARD), False),
+        (("relu", (), Phase.BACKWARD), ("relu", (), Phase.OPTIMIZER), True),
+        (("relu", (), None), ("relu", (), Phase.SYSTEM), True),
+        (("max_pool_2d", (), None), (None, ("max_pool_1d", "max_pool_2d"), None), True),
+        ((None, ("max_pool_1d", "max_pool_2d"), None), ("max_pool_2d", (), None), True),
+        (("max_pool_3d", (), None), (None, ("max_pool_1d", "max_pool_2d"), None), False),
+        ((None, ("a", "b"), None), (None, ("b", "c"), None), True),
+        ((None, ("a", "b"), None), (None, ("c", "d"), None), False),
+        ((None, (), None), (None, (), None), True),
+        ((None, (), None), (None, ("a",), None), False),
+        ((None, (), None), ("a", (), None), False),
+    ],
+)
+def test_types_that_may_be_one(one: tuple[Any, Any, Any], other: tuple[Any, Any, Any], same: bool) -> None:
+    ops = [Op("o", op_type, (), (), type_candidates=candidates, phase=phase) for op_type, candidates, phase in (one, other)]
+    assert same_type(ops[0], ops[1]) is same is same_type(ops[1], ops[0])
+
+
+def test_boxing_in_a_row_is_looked_through_to_its_source() -> None:
+    graph = sketch(
+        "x = input() -> out: f32[2]\na = identity(in: x) -> out: f32[2]\nb = identity(in: a) -> out: f32[2]\noutput(in: b)"
+    ).graph
+    x, a, b, y = graph.ops
+    renamed = [x, replace(a, name="Sys-Boxing-1"), replace(b, name="System-Boxing-2"), y]
+    assert boxed_in(renamed) == {a.outputs[0].lbn: x.outputs[0].lbn, b.outputs[0].lbn: x.outputs[0].lbn}
+    assert boxed_in([x, a, b, y]) == {}
+
+
+# Edits
+
+
+CHAIN = """
+x = input() -> out: f32[2,8]
+m.a | a = relu(x: x) -> y: f32[2,8]
+m.b | b = tanh(x: a) -> y: f32[2,8]
+m.c | c = gelu(in: b) -> out: f32[2,8]
+output(in: c)
+"""
+
+
+def test_edits_stand_by_kind_and_then_as_their_operators_run() -> None:
+    old = (
+        "x = input() -> out: f32[2,8]\n"
+        + "".join(
+            f"m | v{n} = {kind}(x: {f'v{n - 1}' if n else 'x'}) -> y: f32[2,8]\n" for n, kind in enumerate(["relu", "tanh", "exp", "sin"])
+        )
+        + "output(in: v3)"
+    )
+    new = old.replace("tanh(", "sinh(").replace("relu(", "cosh(").replace("sin(x", "log(x")
+    assert named(diff_of(old, new).edits) == [
+        ("op_retyped", "m-relu-1", "m-cosh-1"),
+        ("op_retyped", "m-tanh-2", "m-sinh-2"),
+        ("op_retyped", "m-sin-4", "m-log-4"),
+    ]
+
+
+def test_equal_changes_share_a_group_and_different_ones_do_not() -> None:
+    """In four modules of one pattern, relu becomes tanh twice, exp once, and stays once."""
+
+    def text(*kinds: str) -> str:
+        lines = ["v0 = input() -> out: f32[2,8]"]
+        lines += [f"m.{n} | v{n} = {kind}(x: v{n - 1}) -> y: f32[2,8]" for n, kind in enumerate(kinds, 1)]
+        return "\n".join([*lines, f"output(in: v{len(kinds)})"])
+
+    edits = diff_of(text("relu", "relu", "relu", "relu"), text("tanh", "exp", "tanh", "relu")).edits
+    assert [edit.kind for edit in edits] == ["op_retyped"] * 3
+    assert (edits[0].group == edits[2].group, edits[0].group == edits[1].group) == (True, False)
+    assert [(found.times, found.place) for found in folded(edits)] == [(2, "m.*"), (1, "m.2")]
+
+
+def test_changes_of_an_attribute_to_other_values_are_different_groups() -> None:
+    def text(*axes: int) -> str:
+        lines = ["v0 = input() -> out: f32[4,4]"]
+        lines += [f"m.{n} | v{n} = cumsum(x: v{n - 1}, dim={axis}) -> y: f32[4,4]" for n, axis in enumerate(axes, 1)]
+        return "\n".join([*lines, f"output(in: v{len(axes)})"])
+
+    edits = diff_of(text(0, 0, 0), text(1, 1, -1)).edits
+    assert [edit.kind for edit in edits] == ["attr_changed"] * 3
+    assert len({edit.group for edit in edits}) == 2
+
+
+@pytest.mark.parametrize(
+    ("paths", "place"),
+    [
+        (["m.layer1.0.fc", "m.layer2.7.fc"], "m.layer*.*.fc"),
+        (["m.a", "m.b"], "m.*"),
+        (["m.a", "m.b.c"], "m.**"),
+        (["a.b", "c"], "**"),
+        (["m", "m"], "m"),
+        (["m.a.x", "m.a.y", "m.b"], "m.**"),
+        (["", "m"], "*"),
+    ],
+)
+def test_what_places_have_in_common(paths: list[str], place: str) -> None:
+    assert common_place(paths) == place
+
+
+# Costs
+
+WIDER = (
+    CHAIN.replace("gelu(in: b) -> out: f32[2,8]", "relu(x: b) -> y: f32[2,8]")
+    .replace("m.b | b = tanh(x: a) -> y: f32[2,8]\n", "m.b | b = tanh(x: a) -> y: f32[2,8]\nm.b | d = exp(x: b) -> y: f32[2,8]\n")
+    .replace("relu(x: b)", "relu(x: d)")
+)
+"""A tanh and an exp over 16 elements, and a relu in place of the gelu."""
+
+
+def test_sums_of_a_diff_by_hand() -> None:
+    """relu: 16 flops; tanh and exp: 16 transcendentals; gelu: 16 erf, and 4 flops an element besides."""
+    diff = diff_of(CHAIN, WIDER)
+    assert kinds_of(diff.edits) == {"op_added": 1, "op_retyped": 1}
+    old, new = totals(diff.old, diff.new)["flops"]
+    by_type = {row.key: (row.count, row.change.get("flops"), row.change.get("transcendentals")) for row in types(diff.old, diff.new)}
+    assert by_type["exp"] == ((0, 1), 0, 16)
+    assert by_type["relu"] == ((1, 2), 16, 0)
+    assert by_type["gelu"][0] == (1, 0)
+    assert by_type["gelu"][1] < 0
+    assert new - old == 16 + by_type["gelu"][1]
+    greatest = [abs(row.change.get("flops")) for row in types(diff.old, diff.new)]
+    assert greatest == sorted(greatest, reverse=True)
+    assert {row.key: row.change.get("flops") for row in phases(diff.old, diff.new) if row.change.get("flops")} == {"forward": new - old}
+    by_module = {row.key: (row.was, row.change.get("transcendentals")) for row in modules(diff.old, diff.new, diff.modules)}
+    assert by_module["m.b"] == ("m.b", 16)
+    assert by_module["m.c"] == ("m.c", -16)
+
+
+def test_a_module_that_went_is_listed_with_what_it_cost() -> None:
+    diff = diff_of(CHAIN, CHAIN.replace("m.b | b = tanh(x: a) -> y: f32[2,8]\n", "").replace("in: b", "in: a"))
+    rows = [
+        (row.key, row.was, row.old.get("transcendentals"), row.new.get("transcendentals"))
+        for row in modules(diff.old, diff.new, diff.modules)
+    ]
+    assert rows[-1] == ("", "m.b", 16, 0)
+    assert {row[0] for row in rows} == {"", "m", "m.a", "m.c"}
+
+
+def test_a_difference_of_costs_is_marked_as_both_are() -> None:
+    one, other = (
+        Cost((5, 4, 3, 2, 1, 0, 9), (1, 2, 3, 4), (4, 3, 2, 1), missing=1, at_most=2),
+        Cost((1,) * 7, (1,) * 4, (1,) * 4, missing=4, at_most=8),
+    )
+    assert difference(one, other) == Cost((4, 3, 2, 1, 0, -1, 8), (0, 1, 2, 3), (3, 2, 1, 0), missing=5, at_most=10)
+
+
+# Conditions
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("flops>16", False),
+        ("flops>=16", True),
+        ("flops<16", False),
+        ("flops<=16", True),
+        ("flops>15.5", True),
+        ("flops>+50%", False),
+        ("flops>=50%", True),
+        ("flops<50.1%", True),
+        ("macs>=0", True),
+        ("macs>0", False),
+        ("transcendentals<0", False),
+        ("structure", True),
+    ],
+)
+def test_a_condition_is_on_the_change(text: str, holds: bool) -> None:
+    """Two relus over 16 elements become three: 16 flops more, of 32."""
+    lines = ["v0 = input() -> out: f32[2,8]", *(f"v{n} = relu(x: v{n - 1}) -> y: f32[2,8]" for n in (1, 2, 3))]
+    old, new = ("\n".join([*lines[: count + 1], f"output(in: v{count})"]) for count in (2, 3))
+    assert condition(text).holds(diff_of(old, new)) is holds
+    assert not condition("structure").holds(diff_of(old, old))
+
+
+def test_a_condition_is_sure_where_both_totals_are_exact() -> None:
+    known = drawn(CHAIN)
+    unknown = analyze_graph(sketch(CHAIN.replace("tanh", "frobnicate")).graph)
+    assert condition("flops>1%").is_sure(diff_analyses(known, known))
+    assert condition("params.trainable>1%").is_sure(diff_analyses(known, unknown))
+    for sides in ((known, unknown), (unknown, known)):
+        diff = diff_analyses(*sides)
+        assert not condition("flops>1%").is_sure(diff)
+        assert condition("structure").is_sure(diff)
+
+
+def test_what_a_condition_reads() -> None:
+    read = condition(" params.trainable >= -1.5e2 % ")
+    assert (read.cost, read.sign, read.limit, read.relative) == ("params.trainable", ">=", Fraction(-150), True)
+    assert condition("macs<3").relative is False
+
+
+def test_a_graph_and_itself_have_no_consequences() -> None:
+    diff = diff_of(CHAIN, CHAIN)
+    assert (diff.edits, dict(diff.consequences), Counter(diff.pairs)) == ((), {}, Counter({op.name: op.name for op in diff.old.graph.ops}))
+    assert irflops.diff(diff.old, diff.new).pairs == diff.pairs
