@@ -23,7 +23,7 @@ from irflops.differ.pairing import same_type
 from irflops.differ.sequence import common, rising
 from irflops.differ.side import Side, boxed_in, side_of
 from irflops.differ.sums import common_place, folded, modules, phases, totals, types
-from irflops.ir.graph import Module, Op, Phase
+from irflops.ir.graph import Module, Op, Phase, Role
 from irflops.readers.notation.sketch import sketch
 
 
@@ -157,7 +157,7 @@ def test_boxing_in_a_row_is_looked_through_to_its_source() -> None:
         "x = input() -> out: f32[2]\na = identity(in: x) -> out: f32[2]\nb = identity(in: a) -> out: f32[2]\noutput(in: b)"
     ).graph
     x, a, b, y = graph.ops
-    renamed = [x, replace(a, name="Sys-Boxing-1"), replace(b, name="System-Boxing-2"), y]
+    renamed = [x, replace(a, role=Role.BOXING), replace(b, role=Role.BOXING), y]
     assert boxed_in(renamed) == {a.outputs[0].lbn: x.outputs[0].lbn, b.outputs[0].lbn: x.outputs[0].lbn}
     assert boxed_in([x, a, b, y]) == {}
 
