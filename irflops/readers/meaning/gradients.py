@@ -20,6 +20,9 @@ from irflops.ir.signatures import operand_orders
 PREFIX = "System-AutoGrad-"
 """What stands before the names of some of them: `System-AutoGrad-model.conv1-conv2d-0-FilterGrad`."""
 
+FIRST_GRADIENT = "_grad_ConstantLike"
+"""What the name of the operator that makes a loss's gradient has after the loss's lbn."""
+
 _ANY_TYPE = re.compile(
     r"_(?:(?P<sum>clone_grad_.*)|grad_(?:(?P<seed>ConstantLike)|(?P<scaled>Scale)|(?P<cast>Cast)|(?P<repeat>Repeat)))$", re.DOTALL
 )
@@ -54,7 +57,7 @@ class Gradient(NamedTuple):
 
 def is_first_gradient(name: str) -> bool:
     """Whether a name is that of the operator which makes the gradient of a loss: where the backward pass of OneFlow 0.8.0 begins."""
-    return name.endswith("_grad_ConstantLike")
+    return name.endswith(FIRST_GRADIENT)
 
 
 def gradient_of_any(name: str) -> str | None:

@@ -152,7 +152,7 @@ def resolve(name: str, operands: int) -> Resolved:
         prefix = next(prefix for prefix in RECOMPUTE_PREFIXES if name.startswith(prefix))
         return _resolved(name[len(prefix) :], operands)._replace(recompute=True, role=Role.SYSTEM)
     found = _resolved(name, operands)
-    return found._replace(role=_role(name)) if name.startswith(_SYSTEM) else found
+    return found._replace(role=_role(name)) if name.startswith(_SYSTEM) and not found.gradient else found
 
 
 def _role(name: str) -> Role:

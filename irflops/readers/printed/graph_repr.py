@@ -6,15 +6,16 @@ from collections import Counter
 from dataclasses import replace
 
 from irflops.errors import GraphSyntaxError, Source, Span, error_at
-from irflops.ir.graph import Attrs, Graph, Note, Operand, Parameter, Placement, TensorType, VariableKind
-from irflops.readers.meaning.assemble import complete, freeze, result_operand
+from irflops.ir.graph import Attrs, Graph, Note, Parameter, Placement, VariableKind
+from irflops.readers.meaning.assemble import complete, freeze
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.updates import LOOKS_LIKE_LARS
 from irflops.readers.printed import log
+from irflops.readers.printed.elided import fill_elided
 from irflops.readers.printed.fused_add import find_fused_terms
 from irflops.readers.printed.module_text import ModuleTexts
-from irflops.readers.printed.module_tree import Level, frozen_modules, name_lost_modules, tensors_of
-from irflops.readers.printed.operators import UNPLACED, draft_of, user_frame
+from irflops.readers.printed.module_tree import Level, Line, frozen_modules, name_lost_modules
+from irflops.readers.printed.operators import UNPLACED, draft_of, settle_updates, user_frame
 from irflops.readers.printed.statement import BYTES_PER_TEXT, MAX_TEXTS, Statements
 from irflops.readers.printed.values import MAX_DEPTH
 from irflops.readers.text.syntax import SyntaxProblem
@@ -117,7 +118,7 @@ class _Reader:
         elif kind in (log.INPUT, log.OUTPUT):
             line = self.statements.tensor_line(text)
             level = self.levels[-1]
-            (level.inputs if kind == log.INPUT else level.outputs).append((line.name, line.type))
+            (level.inputs if kind == log.INPUT else level.outputs).append(Line(line.name, line.type, line.nd_sbp))
         elif kind in (log.PARAMETER, log.BUFFER):
             self._parameter(kind, text)
         elif kind == log.MODULE:
@@ -170,10 +171,10 @@ class _Reader:
         name_lost_modules(self.modules)
         self._place_ops()
         self._mend_first_placement()
-        self._type_interface(root)
+        settle_updates(self.drafts)
+        fill_elided(self.drafts, root.inputs, root.outputs)
         if self.statements.untyped:
             self._type_operands()
-        self._tell_likes()
         find_fused_terms(self.drafts, self.notes)
         declared = {p.name: p.kind for level in self.modules for p in level.parameters}
         name, _, class_name = self.header.partition(":")
@@ -234,47 +235,6 @@ class _Reader:
             if fits and any(operand.lbn in lbns for operand in draft.inputs):
                 first.placement = draft.placement
                 return
-
-    def _type_interface(self, root: Level) -> None:
-        """Fills the elided operands of input and output operators (0.8.0 prints `(...)`).
-
-        An input's result is what its consumers read; an output's operand is the one tensor of its type that nothing reads.
-        """
-        if all(draft.outputs for draft in self.drafts):
-            return
-        used = {operand.lbn: operand for draft in self.drafts for operand in draft.inputs}
-        by_maker: dict[str, list[Operand]] = {}
-        for operand in used.values():
-            by_maker.setdefault(operand.lbn.partition("/")[0], []).append(operand)
-        for draft in self.drafts:
-            if not draft.outputs and draft.type not in ("input", "output"):
-                draft.outputs = tuple(
-                    result_operand(o.lbn, o.lbn.partition("/")[2], o.type, o.nd_sbp) for o in by_maker.get(draft.name, ())
-                )
-        inputs = [d for d in self.drafts if d.type == "input" and not d.outputs]
-        for draft, type_ in zip(inputs, [*tensors_of(root.inputs), *([TensorType()] * len(inputs))], strict=False):
-            lbn = f"{draft.name}/out"
-            seen = used.get(lbn)
-            draft.outputs = (Operand("out", 0, lbn, seen.type if seen else type_, seen.nd_sbp if seen else None),)
-        outputs = [d for d in self.drafts if d.type == "output" and not d.outputs]
-        unread: dict[TensorType, list[Operand]] = {}
-        for result in (result for draft in self.drafts for result in draft.outputs if result.lbn not in used):
-            unread.setdefault(result.type, []).append(result)
-        for draft, type_ in zip(outputs, [*tensors_of(root.outputs), *([TensorType()] * len(outputs))], strict=False):
-            draft.outputs = (Operand("out", 0, f"{draft.name}/out", type_),)
-            fits = unread.get(type_, [])
-            draft.elided = len(fits) != 1
-            if not draft.elided:
-                draft.inputs = (Operand("in", 0, fits[0].lbn, fits[0].type, fits[0].nd_sbp),)
-
-    def _tell_likes(self) -> None:
-        """Fills the elided operand of a loss scale: it is made like the gradient that its one reader multiplies with it."""
-        elided = {f"{draft.name}/out": draft for draft in self.drafts if draft.type == "constant_like" and not draft.inputs}
-        for reader in self.drafts if elided else ():
-            scale = next((elided[operand.lbn] for operand in reader.inputs if operand.lbn in elided), None)
-            others = [operand for operand in reader.inputs if operand.lbn not in elided]
-            if scale is not None and len(others) == 1:
-                scale.inputs = (replace(others[0], arg="like", index=0),)
 
     def _type_operands(self) -> None:
         """Gives operands that their line shows without a type the one that their producer's line has."""

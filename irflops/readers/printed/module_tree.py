@@ -6,15 +6,23 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
+from typing import NamedTuple
 
 from irflops.errors import Span
-from irflops.ir.graph import Module, ModuleCall, Parameter, Shape, TensorType, VariableKind
+from irflops.ir.graph import Module, ModuleCall, NdSbp, Parameter, Shape, TensorType, VariableKind
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.variables import LOOKED_THROUGH
 from irflops.readers.printed.operators import UNPLACED
 
-Line = tuple[str | None, TensorType | None]
-"""Name and type of an INPUT or OUTPUT line; no name where a listing lost it, no type where the value is no tensor."""
+
+class Line(NamedTuple):
+    """An INPUT or OUTPUT line."""
+
+    name: str | None
+    """None where a listing lost it."""
+    type: TensorType | None
+    """None where the value is no tensor."""
+    nd_sbp: NdSbp | None = None
 
 
 @dataclass
@@ -85,7 +93,7 @@ def frozen_modules(modules: Sequence[Level], drafts: list[Draft], class_of: Call
 
 def tensors_of(lines: Iterable[Line]) -> list[TensorType]:
     """The types of those lines that are of tensors."""
-    return [type_ for _, type_ in lines if type_ is not None]
+    return [line.type for line in lines if line.type is not None]
 
 
 def _calls(inputs: list[Line], outputs: list[Line]) -> tuple[ModuleCall, ...]:
@@ -98,10 +106,10 @@ def _by_call(lines: list[Line]) -> list[list[Line]]:
     calls: list[list[Line]] = []
     seen: set[str | None] = set()
     for line in lines:
-        if not calls or line[0] in seen:
+        if not calls or line.name in seen:
             calls.append([])
             seen.clear()
-        seen.add(line[0])
+        seen.add(line.name)
         calls[-1].append(line)
     return calls
 

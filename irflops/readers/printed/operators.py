@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from irflops.ir.graph import NO_ATTRS, Attrs, Location, Operand, Shape
+from irflops.ir.graph import NO_ATTRS, Attrs, Location, Operand, Role, Shape
 from irflops.ir.signatures import operand_orders, signature
 from irflops.readers.meaning.assemble import result_operand
 from irflops.readers.meaning.draft import Draft
@@ -77,6 +79,28 @@ def _takes(op_type: str, inputs: tuple[RawArg, ...], results: set[str]) -> bool:
     if found is None or not operand_orders(op_type, _shapes(inputs)):
         return False
     return {arg.name for arg in found.outputs if not arg.optional} <= results <= {arg.name for arg in found.outputs}
+
+
+def settle_updates(drafts: Iterable[Draft]) -> None:
+    """Reads those updates anew whose operands come through boxing identities, which other lines show: their own names do not tell them."""
+    drafts = tuple(drafts)
+    behind = {d.outputs[0].lbn: d.inputs[0].lbn for d in drafts if d.role is Role.BOXING and d.inputs and d.outputs}
+    for draft in drafts if behind else ():
+        if not is_update_name(draft.name) or draft.outputs or not any(operand.lbn in behind for operand in draft.inputs):
+            continue
+        update = read_update(draft.name, tuple(_unboxed(operand.lbn, behind).partition("/")[0] for operand in draft.inputs))
+        if update is not None:
+            draft.type, draft.elided = update.op_type, False
+            draft.inputs = tuple(replace(operand, arg=arg) for operand, arg in zip(draft.inputs, update.args, strict=True))
+
+
+def _unboxed(lbn: str, behind: Mapping[str, str]) -> str:
+    """The tensor behind boxing identities."""
+    seen = {lbn}
+    while lbn in behind and behind[lbn] not in seen:
+        lbn = behind[lbn]
+        seen.add(lbn)
+    return lbn
 
 
 def named_module(name: str, op_type: str | None, resolved: Resolved) -> str:

@@ -81,8 +81,10 @@ class TensorLine(NamedTuple):
     """None where a listing lost it."""
     type: TensorType | None
     """None for a value that is no tensor."""
-    trainable: bool
-    placement: Placement | None
+    trainable: bool = False
+    placement: Placement | None = None
+    nd_sbp: NdSbp | None = None
+    """How a global tensor lies."""
 
 
 class Statements:
@@ -100,7 +102,7 @@ class Statements:
         self.untyped = False  # whether an operator line has shown a tensor without a type
         self._tensors: dict[str, RawTensor] = {}
         self._types: dict[str, tuple[TensorType, NdSbp | None]] = {}
-        self._values: dict[str, tuple[TensorType | None, bool, Placement | None]] = {}
+        self._values: dict[str, TensorLine] = {}
         self._placements: dict[str, Placement | None] = {}
         self._frames: dict[str, tuple[Location, ...]] = {}
         self._shared: dict[Any, Any] = {}
@@ -208,7 +210,7 @@ class Statements:
         """An INPUT, OUTPUT, PARAMETER or BUFFER line."""
         (_rule, (head, value)), pieces = self._read(text, "tensor_line")
         name = pieces[head][0].partition("(")[2].partition(":")[2].strip().removesuffix(":")
-        return TensorLine(name or None, *self._tensor_value(pieces[value]))
+        return self._tensor_value(pieces[value])._replace(name=name or None)
 
     def value(self, text: str) -> Any:
         """A Python expression: numbers, strings, names, calls, tuples, lists."""
@@ -226,29 +228,35 @@ class Statements:
                 found = self._types[text] = type_, self.interned(nd_sbp_of(call.kwargs.get("sbp")))
         return found
 
-    def _tensor_value(self, piece: Piece) -> tuple[TensorType | None, bool, Placement | None]:
+    def _tensor_value(self, piece: Piece) -> TensorLine:
         """`tensor(..., size=(64,), dtype=oneflow.float32)`, or `<class 'int'>`."""
         text = piece[0]
         found = self._values.get(text)
         if found is None:
             if text.lstrip().startswith("<"):
-                found = None, False, None
+                found = TensorLine(None, None)
             else:
                 with _Shifted(piece.start()):
                     found = self._tensor_fields(self._value(text, "call"), text)
             self._values[text] = found
         return found
 
-    def _tensor_fields(self, call: Any, text: str) -> tuple[TensorType | None, bool, Placement | None]:
+    def _tensor_fields(self, call: Any, text: str) -> TensorLine:
         if not isinstance(call, Call):
-            return None, False, None
+            return TensorLine(None, None)
         fields = call.kwargs
         size = fields.get("size")
         shape = shape_of(size, text) if size is not None else None
         type_ = self.interned(TensorType(shape, dtype_of(fields.get("dtype", fields.get("data_type")))))
         trainable = "grad_fn" in fields or fields.get("requires_grad") == "True"
         placement = fields.get("placement")
-        return type_, trainable, placement_of(placement) if isinstance(placement, Call) else None
+        return TensorLine(
+            None,
+            type_,
+            trainable,
+            placement_of(placement) if isinstance(placement, Call) else None,
+            self.interned(nd_sbp_of(fields["sbp"])) if "sbp" in fields else None,
+        )
 
     def _placement(self, piece: Piece) -> Placement | None:
         """`placement=(oneflow.placement(type="cpu", ranks=[0]))`, None where it says `None`."""
