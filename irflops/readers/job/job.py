@@ -169,7 +169,7 @@ class _Job:
         trained = config.get("train_conf", {})
         losses = tuple(zip_longest(trained.get("loss_lbn", ()), trained.get("loss_grad_lbn", ()), fillvalue=""))
         notes += self._dangling(drafts)
-        complete(drafts, self.source, training, {}, notes, losses)
+        whole = complete(drafts, self.source, training, {}, notes, losses)
         notes += self._oddities(config)
         return Graph(
             name=name,
@@ -180,6 +180,7 @@ class _Job:
             format=form,
             source=self.source,
             notes=tuple(notes),
+            partial=not whole,
         )
 
     def _draft(self, conf: Message, span: Span | None, unknown: tuple[str, ...]) -> Draft:

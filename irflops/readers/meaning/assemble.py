@@ -124,11 +124,11 @@ def complete(
     declared: Mapping[str, VariableKind],
     notes: list[Note],
     losses: Iterable[tuple[str, str]] = (),
-) -> None:
-    """Links the drafts and sets their kinds, phases and runs.
+) -> bool:
+    """Links the drafts and sets their kinds, phases and runs. Returns whether the backward pass is there as far as there should be one.
 
-    `losses` are the lbns of losses and their gradients, where the form says them. Appends hidden sources to `drafts`, and to `notes` what
-    cannot be told.
+    `losses` are the lbns of losses and their gradients, where the form says them; OneFlow 0.8.0 adds a loss's gradient after it has dumped
+    the forward job. Appends hidden sources to `drafts`, and to `notes` what cannot be told.
     """
     unprinted = add_hidden_sources(drafts, declared)
     if unprinted:
@@ -140,7 +140,12 @@ def complete(
         notes.append(Note("folded-variable", text))
     edges = link(drafts, source)
     assign_kinds(drafts, edges, declared)
+    losses = tuple(losses)
     seed = assign_phases(drafts, edges, training, losses)
+    forward_alone = seed is None and any(not gradient for _, gradient in losses)
+    if forward_alone:
+        text = "the graph trains, and this form of OneFlow 0.8.0's holds the forward pass alone: no backward pass, no optimizer"
+        notes.append(Note("forward-alone", text))
     if seed is not None and seed.guessed:
         text = "the loss was given a gradient of its own: the backward pass is what updates need and the graph's outputs do not"
         notes.append(Note("given-gradient", text))
@@ -155,6 +160,7 @@ def complete(
         notes.append(
             Note("unknown-runs", "the graph accumulates gradients, and nothing tells over how many micro-batches: every run counts once")
         )
+    return not forward_alone
 
 
 def freeze(draft: Draft) -> Op:

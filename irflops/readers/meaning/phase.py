@@ -35,8 +35,9 @@ def assign_phases(drafts: list[Draft], edges: Edges, training: bool, losses: Ite
     The rules are those of the cost definitions ("Phases"), the first that matches: recompute, optimizer, system, backward, forward;
     variables follow the first operator that they serve, and operators without a number follow what they consume. A training graph that
     shows no beginning keeps its operators without a phase: forward and backward cannot be told apart. `losses` are the lbns of losses and
-    their gradients, where the form says them.
+    their gradients, where the form says them; one without a gradient is of a form that holds the forward pass alone.
     """
+    losses = tuple(losses)
     for draft in drafts:
         draft.phase = _named_phase(draft)
     updates = [index for index, draft in enumerate(drafts) if _updates(draft)]
@@ -44,7 +45,7 @@ def assign_phases(drafts: list[Draft], edges: Edges, training: bool, losses: Ite
     seed = find_seed(drafts, edges, late, losses) if training or late else None
     if seed is not None:
         _mark_backward(drafts, edges, seed)
-    elif training or late:
+    elif late or (training and all(gradient for _, gradient in losses)):
         return None
     _mark_unnumbered(drafts, edges)
     for draft in drafts:

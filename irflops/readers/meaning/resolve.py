@@ -80,6 +80,20 @@ _PREFIXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("System-Boxing-", ("identity",)),
 )
 
+_SPLIT_LOSS = {
+    "split_softmax_reduce_max_device_stage": "reduce_max_device_stage",
+    "split_softmax_reduce_max_global_stage": "reduce_max_global_stage",
+    "split_softmax_sub_max": "broadcast_sub",
+    "split_softmax_exp": "exp",
+    "split_softmax_reduce_sum": "reduce_sum",
+    "split_softmax_reduce_sum_cast_P2B": "hierarchical_parallel_cast",
+    "split_softmax_div": "broadcast_div",
+    "log": "log",
+    "broadcast_add": "broadcast_sub",
+    "nll": "nll",
+}
+"""What split_sparse_softmax_cross_entropy_op_pass.cpp makes of a loss whose classes are split, by what it appends to the name."""
+
 _SUFFIXES: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("_bias_correction_factor", re.compile(r"(?:adam|lamb)_bias_correction_factor[12]$"), "adam_bias_correction_factor"),
     ("_scale_initial_diff", re.compile(r"_scale_initial_diff$"), "scalar_mul_by_tensor"),
@@ -88,6 +102,10 @@ _SUFFIXES: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("_loss_scale-repeat", re.compile(r"_loss_scale-repeat$"), "repeat"),
     ("cast_", re.compile(r"[-_]cast_(?:f2h|h2f)(?:-\d+)?$"), "cast"),
     ("_ssp_variable_proxy", re.compile(r"_ssp_variable_proxy$"), "ssp_variable_proxy"),
+    *(
+        ("sparse_softmax_cross_entropy", re.compile(rf"(?:^|-)sparse_softmax_cross_entropy(?:_ms)?-\d+-{part}$"), op_type)
+        for part, op_type in _SPLIT_LOSS.items()
+    ),
     (_TRAIN, re.compile(r"^System-Train-TrainStep-ScalarAdd$"), "scalar_add"),
     (_TRAIN, re.compile(r"^System-Train-TrainStep-AssignIfNot$"), "assign_if_not"),
     (_TRAIN, re.compile(r"^System-Train-TrainStep-Assign$"), "assign"),

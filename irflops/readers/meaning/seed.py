@@ -31,10 +31,14 @@ def find_seed(drafts: list[Draft], edges: Edges, updates: Collection[int], decla
     """Where the backward pass begins, None where nothing tells.
 
     `updates` are the operators that the backward pass is for; `declared` are losses and their gradients, as lbns, where the form says them.
+    A loss without a gradient is one whose backward pass is not in the form.
     """
+    declared = tuple(declared)
     named = tuple(index for index, draft in enumerate(drafts) if draft.gradient and is_first_gradient(draft.name))
     if named:
         return Seed(named, -1, named=True)
+    if any(not gradient for _, gradient in declared):
+        return None
     return _declared(drafts, declared) or _ones_like_a_loss(drafts, edges, updates) or _told_by_outputs(drafts, edges, updates)
 
 
@@ -63,7 +67,8 @@ def _declared(drafts: list[Draft], pairs: Iterable[tuple[str, str]]) -> Seed | N
 def _ones_like_a_loss(drafts: list[Draft], edges: Edges, updates: Collection[int]) -> Seed | None:
     """`ones_like` operators that a loss feeds, which is what `loss.backward()` makes; wherever it was called.
 
-    A mask or a label that is made alike leads on to a loss, and to what the graph returns. Without updates, a loss has one element.
+    A mask or a label that is made alike leads on to a loss, and to what the graph returns; the gradient of a loss of one element may do so
+    too, where the graph returns gradients. Without updates, a loss has one element.
     """
     candidates = [index for index, draft in enumerate(drafts) if _is_ones_like(drafts, edges, index)]
     candidates.sort(key=lambda index: drafts[index].number or 0)
@@ -72,13 +77,10 @@ def _ones_like_a_loss(drafts: list[Draft], edges: Edges, updates: Collection[int
     to_output = _leading(edges, [index for index, draft in enumerate(drafts) if draft.type == "output"])
     to_update = _leading(edges, updates)
     first = [index for index in candidates if not to_loss[index] and (to_update[index] or not updates)]
-    for found in ([i for i in first if not to_output[i]], first):
-        scalar = [index for index in found if _one_element(drafts[index])]
-        if scalar:
-            return Seed(tuple(scalar), drafts[scalar[0]].number or 0)
-        if found and updates:
-            return Seed(tuple(found), drafts[found[0]].number or 0)
-    return None
+    inward = [index for index in first if not to_output[index]]
+    scalars = ([index for index in found if _one_element(drafts[index])] for found in (inward, first))
+    origins = next(filter(None, scalars), inward if updates else [])
+    return Seed(tuple(origins), drafts[origins[0]].number or 0) if origins else None
 
 
 def _is_ones_like(drafts: list[Draft], edges: Edges, index: int) -> bool:
@@ -108,15 +110,16 @@ def _leading(edges: Edges, ends: Iterable[int]) -> bytearray:
 def _told_by_outputs(drafts: list[Draft], edges: Edges, updates: Collection[int]) -> Seed | None:
     """The backward pass of a gradient that the user gave: what updates need and the graph's outputs, the loss among them, do not.
 
-    None where operators of the two are not numbered one after the other, as they would be.
+    None where operators of the two are not numbered one after the other, as they would be. What is computed from nothing, such as the
+    gradient itself, may have been made before.
     """
     returned = _leading(edges, [index for index, draft in enumerate(drafts) if draft.type == "output"])
     needed = _leading(edges, updates)
     numbered = [(draft.number, index) for index, draft in enumerate(drafts) if draft.number is not None and draft.phase is None]
-    after = max((number for number, index in numbered if needed[index] and returned[index]), default=-1)
-    later = [(number, index) for number, index in numbered if needed[index] and not returned[index]]
-    begun = [(number, index) for number, index in later if number > after]
-    sources = {index for _, index in later if not edges.fed_by[index]}
-    if after < 0 or not begun or any(number < after and index not in sources for number, index in later):
+    begin = min((number for number, index in numbered if needed[index] and not returned[index] and edges.fed_by[index]), default=-1)
+    forward = [number for number, index in numbered if returned[index] and number < begin]
+    if not forward or any(needed[index] and returned[index] and number > begin for number, index in numbered):
         return None
-    return Seed(tuple(index for _, index in begun), after, guessed=True)
+    after = max(forward)
+    origins = tuple(index for number, index in numbered if needed[index] and not returned[index] and number > after)
+    return Seed(origins, after, guessed=True)

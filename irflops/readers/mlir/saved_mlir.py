@@ -31,6 +31,8 @@ from irflops.readers.mlir.mlir_types import NoTensorType, is_bool, tensor_type
 from irflops.readers.printed.operators import named_module
 
 _CONTAINERS = frozenset({"builtin.module", "oneflow.job", "func.func"})
+_LOSSES = "oneflow.loss_marker"
+"""The operation that says which tensors are losses; it is no operator of the graph."""
 _RETURNS = frozenset({"oneflow.return", "func.return"})
 
 
@@ -67,6 +69,8 @@ class _Module:
         self.placements: dict[Any, Placement | None] = {}
         self.devices = 0
         self.shared: dict[Any, Any] = {}
+        self.losses: list[str] = []
+        """Lbns of the losses that OneFlow 0.8.0 marks in a training graph."""
 
     def read(self) -> Graph:
         for event in mlir_events(self.source):
@@ -89,16 +93,17 @@ class _Module:
     def _graph(self) -> Graph:
         modules = assign_modules(self.drafts, self.scopes, self.source.name)
         notes: list[Note] = []
-        complete(self.drafts, self.source, False, {}, notes)
+        whole = complete(self.drafts, self.source, bool(self.losses), {}, notes, [(loss, "") for loss in self.losses])
         return Graph(
             name=self.names[0] if self.names else "?",
             class_name=None,
-            training=any(draft.phase in (Phase.BACKWARD, Phase.OPTIMIZER) for draft in self.drafts),
+            training=bool(self.losses) or any(draft.phase in (Phase.BACKWARD, Phase.OPTIMIZER) for draft in self.drafts),
             ops=tuple(map(freeze, self.drafts)),
             modules=modules,
             format="mlir",
             source=self.source,
             notes=tuple(notes),
+            partial=not whole,
             pruned=True,
         )
 
@@ -115,6 +120,8 @@ class _Module:
         elif raw.kind == "return" or raw.name in _RETURNS:
             for name in raw.operands:
                 self._value(name, span)
+        elif raw.name == _LOSSES:
+            self.losses += [lbn for lbn in (self._value(name, span).lbn for name in raw.operands) if lbn is not None]
         elif raw.kind == "operation" and raw.name not in _CONTAINERS:
             self._operation(raw, span)
         elif raw.kind == "operation" and raw.name != "builtin.module":

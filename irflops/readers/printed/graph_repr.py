@@ -129,7 +129,7 @@ class _Reader:
             self.has_graph_modules = True
             self._open(self.levels[-1], text)
         elif kind == log.CONFIG:
-            self.training = self.statements.config(text)
+            self.training |= self.statements.config(text)  # modules have CONFIG lines too, which say nothing of it
         else:
             self.header = self.statements.level(text)[0] or ""
 
