@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import gzip
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from google.protobuf import text_format
 
 import irflops
-from irflops import Graph
-from irflops.readers.job import job_wire
+from irflops import Graph, IrflopsError
+from irflops.readers.job import job_text, job_wire
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 WITH_JOBS = sorted(path.name.removesuffix(".job.pb.gz") for path in FIXTURES.glob("*.job.pb.gz") if path.stat().st_size < 50_000)
@@ -53,6 +55,26 @@ def binary(text: str) -> bytes:
 
 def read(text: str | bytes) -> Graph:
     return irflops.loads(text)
+
+
+def thoroughly() -> AbstractContextManager[object]:
+    """While it is open, texts of jobs are read the thorough way alone."""
+    return mock.patch.object(job_text, "by_lines", return_value=())
+
+
+def both_ways(text: str | bytes) -> Graph | str:
+    """The graph in a text, or the error in full: the same by both ways of reading."""
+    quick = _read_or_error(text)
+    with thoroughly():
+        assert _read_or_error(text) == quick
+    return quick
+
+
+def _read_or_error(text: str | bytes) -> Graph | str:
+    try:
+        return irflops.loads(text)
+    except IrflopsError as error:
+        return str(error)
 
 
 def unplaced(graph: Graph) -> Graph:

@@ -8,7 +8,7 @@ import pytest
 from hostile import outcome
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jobs import WITH_JOBS, content
+from jobs import WITH_JOBS, both_ways, content
 from test_fuzz import EDITS, places
 
 import irflops
@@ -60,6 +60,7 @@ def test_edited_lines(text: str, edits: list[tuple[Callable[..., list[str]], flo
         if lines:
             lines = edit(lines, int(at * len(lines)), count, int(to * len(lines)), piece)
     outcome("\n".join(lines))
+    both_ways("\n".join(lines))
 
 
 @settings(max_examples=150)
@@ -71,6 +72,7 @@ def test_edited_characters(text: str, edits: list[tuple[float, int, str]]) -> No
         start = int(at * len(text))
         text = text[:start] + piece + text[start + count :]
     outcome(text)
+    both_ways(text)
 
 
 @settings(max_examples=150)
@@ -115,6 +117,7 @@ def test_every_line_lost(stem: str) -> None:
     lines = content(stem, "fwd.prototxt").decode().splitlines()
     for index in range(0, len(lines), max(1, len(lines) // 40)):
         outcome("\n".join(lines[:index] + lines[index + 1 :]))
+        both_ways("\n".join(lines[:index] + lines[index + 1 :]))
 
 
 def test_the_whole_ones_are_read() -> None:

@@ -9,7 +9,7 @@ from string import ascii_lowercase
 
 import pytest
 from hostile import BYTES, Attack, attack, outcome, report, withstand
-from jobs import CONF, W, X, binary, job, user
+from jobs import CONF, W, X, binary, both_ways, job, user
 
 from irflops.errors import GraphSyntaxError
 
@@ -55,7 +55,37 @@ def entries(section: str, entry: str, count: int) -> str:
     return f"{section} {{\n" + "\n".join(entry.replace("%d", str(number)) for number in range(count)) + "\n}\n"
 
 
+def in_lines(statement: Callable[[int], str], count: int) -> str:
+    """A job whose statements stand in lines as protobuf prints them, each with its number."""
+    return "net {\n" + "".join(f"  op {{\n{statement(number)}\n  }}\n" for number in range(count)) + f"}}\n{CONF}\n"
+
+
+IN_LINES: dict[str, Attack] = {
+    "alike": lambda n: in_lines(lambda i: f'    name: "o{i}"', n // 24),
+    "numbers": lambda n: in_lines(lambda i: f'    scope_symbol_id: {i}\n    name: "o{i}"', n // 50),
+    "all distinct": lambda n: in_lines(lambda i: f'    w{i}: "o"\n    name: "o"', n // 45),
+    "longer and longer": lambda n: in_lines(lambda i: '    a: "o"\n    b: "o"\n' * i, int((n / 10) ** 0.5)),
+    "fields in a row": lambda n: in_lines(lambda _: repeated('    ctrl_in_op_name: "o"\n', n) + '    name: "o"', 1),
+    "messages in a row": lambda n: in_lines(
+        lambda _: '    name: "o"\n    user_conf {\n' + repeated('      attr {\n        key: "a"\n      }\n', n) + "    }", 1
+    ),
+    "strings in a row": lambda n: in_lines(lambda _: '    name: "o"' + ' ""' * (n // 3), 1),
+    "one that is not plain": lambda n: in_lines(lambda i: f"    name: 'o{i}'", n // 24),
+    "without an end": lambda n: in_lines(lambda i: f'    name: "o{i}"', n // 24).replace("  }\n", "   }\n"),
+    "the first without an end": lambda n: in_lines(lambda i: f'    name: "o{i}"', n // 24).replace("  }\n", "", 1),
+    "quotes": lambda n: in_lines(lambda i: f'    name: "o{i}\\""', n // 24),
+    "passed over": lambda n: job(X, rest="helper {\n" + repeated('  op_name2arg_signature {\n    key: "o"\n  }\n', n) + "}\n"),
+    "passed over, all distinct": lambda n: job(
+        X, rest="helper {\n" + "".join(f'  op_name2arg_signature {{\n    w{i}: "o"\n  }}\n' for i in range(n // 50)) + "}\n"
+    ),
+    "passed over, one": lambda n: job(
+        X, rest="placement {\n  blob_placement_group {\n" + repeated('    lbi {\n      op_name: "o"\n    }\n', n) + "  }\n}\n"
+    ),
+    "braces": lambda n: in_lines(lambda _: "    a " + "{}" * (n // 2), 1),
+    "white space": lambda n: in_lines(lambda _: f'    name:{" " * n}"o"', 1),
+}
 TEXTS: dict[str, Attack] = {
+    **{f"in lines, {name}": content for name, content in IN_LINES.items()},
     "deep nesting": lambda n: within("a { " * (n // 5) + "}" * (n // 5)),
     "deep nesting of lists": lambda n: within("a: " + "[" * n),
     "deep nesting at the top": lambda n: "net { " * (n // 6),
@@ -205,6 +235,11 @@ def test_attack(name: str) -> None:
     withstand(__file__, name, ATTACKS[name])
 
 
+@pytest.mark.parametrize("name", TEXTS)
+def test_an_attack_reads_the_same_both_ways(name: str) -> None:
+    both_ways(TEXTS[name](3000))
+
+
 SLOTS: dict[str, Callable[[str], str]] = {
     "the job": lambda s: s + job(X, RELU),
     "behind it": lambda s: job(X, RELU) + s,
@@ -285,6 +320,7 @@ RUNS = [
 def test_runs_of_anything_anywhere(slot: str, run: str) -> None:
     """Every run in every place, small enough to try all of them and large enough that what is quadratic shows."""
     outcome(SLOTS[slot](run))
+    both_ways(SLOTS[slot](run))
     attack(lambda size: SLOTS[slot](repeated(run, size)), min(BYTES, 200_000) // 20)
 
 

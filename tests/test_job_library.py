@@ -10,7 +10,7 @@ import pytest
 from google.protobuf import text_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jobs import WITH_JOBS, content, message
+from jobs import WITH_JOBS, content, message, thoroughly
 
 from irflops.errors import Source
 from irflops.readers.job import job_text, job_wire
@@ -94,6 +94,8 @@ def statements(found: Any) -> dict[tuple[str, str], list[Any]]:
 def test_what_the_library_prints_reads_as_what_it_serializes(wire: Any, style: str) -> None:
     text = text_format.MessageToString(wire, **STYLES[style])
     by_text = statements(job_text.job_statements(Source("text", text)))
+    with thoroughly():
+        assert statements(job_text.job_statements(Source("text", text))) == by_text
     by_wire = statements(job_wire.job_statements(wire.SerializeToString(), "wire"))
     assert by_text == by_wire
 

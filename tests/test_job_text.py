@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from jobs import CONF, W, X, content, job, read, unplaced, user
+from jobs import CONF, W, X, both_ways, content, job, read, unplaced, user
 
 import irflops
 from irflops.errors import GraphSyntaxError
@@ -154,6 +154,7 @@ def test_one_job_in_other_words(name: str) -> None:
     text = SAME[name](PLAIN)
     assert text != PLAIN
     assert unplaced(read(text)) == unplaced(read(PLAIN))
+    both_ways(text)
 
 
 @pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
@@ -262,6 +263,7 @@ def test_a_text_that_does_not_read_is_refused_at_its_place(old: str, new: str, a
     broken = text.replace(old, new, 1)
     with pytest.raises(GraphSyntaxError) as caught:
         irflops.loads(broken, name="a.job.txt")
+    both_ways(broken)
     error = caught.value
     assert message in error.message
     assert error.excerpt is not None
@@ -302,6 +304,7 @@ def test_a_text_cut_off_anywhere_is_an_error(form: str) -> None:
         if size >= whole and text[:size].rstrip().endswith("\n}"):
             assert read(text[:size]).ops
             continue
+        both_ways(text[:size])
         with pytest.raises(GraphSyntaxError) as caught:
             read(text[:size])
         assert caught.value.line == text[:size].rstrip().count("\n") + 1, size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from typing import Any
 
@@ -12,7 +12,18 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as Wire
 
 from irflops.errors import GraphSyntaxError
-from irflops.readers.job.job_schema import DATA_TYPES, SECTIONS, Field, Message, Statement, fields_of, is_whole, messages, single
+from irflops.readers.job.job_schema import (
+    DATA_TYPES,
+    PASSED_OVER,
+    SECTIONS,
+    Field,
+    Message,
+    Statement,
+    fields_of,
+    is_whole,
+    messages,
+    single,
+)
 
 _PACKAGE = "irflops.job"
 _OPAQUE = "Opaque"
@@ -83,14 +94,29 @@ def _statements(job: Wire) -> Iterator[Statement]:
         if message is None:
             field = fields[section]
             unknown = tuple(name for element in (value if field.repeated else (value,)) for name in _unknown(element, field.kind))
-            yield Statement("", section, partial(_plain, "Job", section, value), None, unknown)
+            yield Statement("", section, partial(_converter(field), value), None, unknown)
             continue
+        is_whole = not _has_unknown(value)
         for inner, content in value.ListFields():
             field = fields[inner.name]
+            if (message, field.name) in PASSED_OVER:
+                continue
+            convert = _converter(field)
             for element in content if field.repeated else (content,):
-                yield Statement(section, inner.name, partial(_one, field, element), None, _unknown(element, field.kind))
-        yield Statement("", "", dict, None, _unknown(value, message, deep=False))
+                unknown = () if is_whole else _unknown(element, field.kind)
+                yield Statement(section, field.name, partial(convert, (element,) if field.repeated else element), None, unknown)
+        yield Statement("", "", dict, None, () if is_whole else _unknown(value, message, deep=False))
     yield Statement("", "", dict, None, _unknown(job, "Job", deep=False))
+
+
+def _has_unknown(wire: Wire) -> bool:
+    """Whether a message, or one within, may have fields that no description has: a section is asked once, and most have none."""
+    if not _IN_C:
+        return True
+    known = type(wire)()
+    known.CopyFrom(wire)
+    known.DiscardUnknownFields()
+    return bool(known.ByteSize() != wire.ByteSize())
 
 
 def _unknown(wire: Wire, message: str, *, deep: bool = True) -> tuple[str, ...]:
@@ -103,31 +129,48 @@ def _unknown(wire: Wire, message: str, *, deep: bool = True) -> tuple[str, ...]:
     return tuple(f"field {number}" for number in _unknown_numbers(data, message, 0, len(data), deep))
 
 
-def _plain(message: str, name: str, value: Any) -> Any:
-    """A field's value as plain data, a list if it repeats."""
-    field = (fields_of(message) or {})[name]
-    return [_element(field.kind, element) for element in value] if field.repeated else _element(field.kind, value)
+# Plain data of messages
+
+Convert = Callable[[Any], Any]
+"""What makes plain data of a field's value."""
 
 
-def _one(field: Field, element: Any) -> Any:
-    """One element of a field, as a statement gives it: in a list if the field repeats."""
-    value = _element(field.kind, element)
-    return [value] if field.repeated else value
+@cache
+def _converter(field: Field) -> Convert:
+    """That of a field: a list if it repeats."""
+    one = _CONVERT.get(field.kind) or partial(_message, field.kind)
+    return (lambda values: list(map(one, values))) if field.repeated else one
 
 
-def _element(kind: str, value: Any) -> Any:
-    if kind == "string":
-        return value.decode("utf-8", errors="replace")
-    if kind in _TYPES:
-        return single(value) if kind == "float" else value
-    return _message(kind, value)
+@cache
+def _converters(message: str) -> Mapping[int, tuple[str, Convert]]:
+    """By number, the names and converters of a message's fields; none of an opaque one."""
+    return {field.number: (field.name, _converter(field)) for field in (fields_of(message) or {}).values()}
 
 
-def _message(name: str, wire: Wire) -> Message:
+def _message(message: str, wire: Wire) -> Message:
     """A message as plain data; an opaque one is empty."""
-    if fields_of(name) is None:
-        return {}
-    return {descriptor.name: _plain(name, descriptor.name, value) for descriptor, value in wire.ListFields()}
+    converters = _converters(message)
+    found: Message = {}
+    for descriptor, value in wire.ListFields() if converters else ():
+        name, convert = converters[descriptor.number]
+        found[name] = convert(value)
+    return found
+
+
+def _decoded(value: bytes) -> str:
+    return value.decode("utf-8", errors="replace")
+
+
+_CONVERT: Mapping[str, Convert] = {
+    "string": _decoded,
+    "int32": int,
+    "int64": int,
+    "bool": bool,
+    "float": single,
+    "double": float,
+    "enum": int,
+}
 
 
 # The wire format, by hand: where the library only says that something is wrong.
