@@ -1,5 +1,5 @@
-"""Writes what the documents quote: `docs/costs.md`, `docs/rules.md`, `docs/rules/` and `docs/conventions.md` from the rules, and the output
-below each `$ irflops ...` of a ```console block.
+"""Writes what the documents quote: `docs/costs.md`, `docs/rules.md`, `docs/rules/` and `docs/conventions.md` from the rules, the table of
+what each form tells in `docs/formats.md`, and the output below each `$ irflops ...` of a ```console block.
 
 `python docs/generate.py` rewrites them, `python docs/generate.py --check` names those that are out of date and exits with 1.
 """
@@ -22,7 +22,9 @@ from irflops.auditing.rule import AuditRule, Bad, Good
 from irflops.auditing.rules import RULES as AUDIT_RULES
 from irflops.conventions.registry import ALIASES, CONVENTIONS, Convention
 from irflops.conventions.rows import convention_row
+from irflops.ir.holds import Holds
 from irflops.ops.rule import Example, OpRule
+from irflops.readers.forms import FORMS
 
 ROOT = Path(__file__).resolve().parent.parent
 COSTS = ROOT / "docs" / "costs.md"
@@ -276,6 +278,22 @@ def _convention(convention: Convention) -> str:
     return "\n".join(parts)
 
 
+# ------------------------------------------------------------------ forms
+
+HELD = re.compile(r"^(<!-- Written by docs/generate\.py from irflops/readers/forms\.py\. -->\n\n)(?:\|.*\n)*", re.MULTILINE)
+
+
+def held_table() -> str:
+    """What each form tells, a column for the forms that tell the same."""
+    columns: dict[Holds, str] = {}
+    for form in FORMS:
+        columns.setdefault(form.holds, form.title.partition(",")[0])  # `full job, text` and `full job, binary` are both `full job`
+    held = [dict(holds.facts()) for holds in columns]
+    lines = [f"| what the form tells | {' | '.join(columns.values())} |", "| --- " * (len(columns) + 1) + "|"]
+    lines += [f"| {fact} | {' | '.join('yes' if tells[fact] else '-' for tells in held)} |" for fact in held[0]]
+    return "\n".join(lines)
+
+
 # ------------------------------------------------------------------ console blocks
 
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -353,7 +371,8 @@ def run(command: str) -> tuple[str, int]:
 
 
 def refreshed(text: str) -> str:
-    """A document with its console blocks run anew."""
+    """A document with its console blocks run anew, and the table of forms written anew where it has one."""
+    text = HELD.sub(lambda match: f"{match[1]}{held_table()}\n", text)
     return CONSOLE.sub(lambda match: "```console\n" + "".join(f"{s.command}\n{s.output}" for s in run_block(match[1])) + "```", text)
 
 

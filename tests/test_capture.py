@@ -81,7 +81,7 @@ def test_a_capture_has_the_best_of_both(name: str, root: Path) -> None:
     captured = _content(root, name)
     graph = read_capture(pack(captured, {}), "graph.zip")
     printed, job = irflops.loads(captured.printed), read_job_binary(captured.job, name)
-    assert (graph.format, graph.source.name, graph.version_guess, graph.has_declarations) == ("capture", "graph.zip", "0.9.0", True)
+    assert (graph.format, graph.source.name, graph.version_guess, graph.holds.declarations) == ("capture", "graph.zip", "0.9.0", True)
     assert (graph.name, graph.class_name, graph.training) == (printed.name, printed.class_name, printed.training)
     assert graph.modules == printed.modules
     assert [(op.name, op.type, op.attrs, op.inputs, op.outputs) for op in graph.ops] == [

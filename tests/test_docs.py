@@ -42,6 +42,15 @@ def test_cost_definitions_are_up_to_date() -> None:
     assert GENERATE["COSTS"].read_text(encoding="utf-8") == GENERATE["costs_page"]()
 
 
+def test_what_each_form_tells_is_up_to_date() -> None:
+    """`python docs/generate.py` writes the table from irflops/readers/forms.py."""
+    text = TEXTS["docs/formats.md"]
+    table = GENERATE["held_table"]()
+    assert len(GENERATE["HELD"].findall(text)) == 1
+    assert f"\n\n{table}\n\n" in text
+    assert table.splitlines()[2] == "| all attributes of operators | yes | - | yes | yes | yes |"
+
+
 def test_audit_rules_are_up_to_date() -> None:
     """The same."""
     assert GENERATE["AUDIT"].read_text(encoding="utf-8") == GENERATE["audit_page"]()

@@ -23,6 +23,7 @@ from irflops import Analysis, Graph
 from irflops.counting.cost import COST_NAMES, FIGURES, KINDS, ZERO, Cost
 from irflops.ops import BY_TYPE
 from irflops.ops.work import Work
+from irflops.readers.forms import FORMS
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 PACKAGE = Path(irflops.__file__).parent
@@ -284,13 +285,63 @@ def test_the_graph_is_data_and_no_god_object() -> None:
     assert public == {"by_name", "edges", "producers", "dag"}
 
 
-def test_no_format_is_known_behind_the_readers() -> None:
-    """A quirk of a format ends at its reader: nothing later asks which one it was."""
-    later = [*COUNTING, *sorted((PACKAGE / "report").glob("*.py")), *sorted((PACKAGE / "analysis").glob("*.py"))]
-    for path in later:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Compare) and isinstance(node.left, ast.Attribute):
-                assert node.left.attr != "format", path.name
+BEHIND_THE_READERS = [path for path in sorted(PACKAGE.rglob("*.py")) if path.relative_to(PACKAGE).parts[0] != "readers"]
+SHOW_THE_FORMAT = {
+    "analysis/rows.py",
+    "analysis/scale.py",
+    "cli/compare.py",
+    "differ/result.py",
+    "explaining/explanation.py",
+    "report/summary.py",
+}
+"""Modules that write a graph's format down, for people or into a JSON."""
+
+
+def asks_for_a_format(node: ast.AST) -> bool:
+    """Whether a comparison or a match is about a graph's format, or names one."""
+    if isinstance(node, ast.Compare):
+        parts: list[ast.AST] = [node]
+    elif isinstance(node, ast.Match):
+        parts = [node.subject, *(case.pattern for case in node.cases)]
+    else:
+        return False
+    inner = [one for part in parts for one in ast.walk(part)]
+    names = {form.name for form in FORMS} - {"capture"} | {"sketch"}  # a command is called capture too
+    return any(
+        (isinstance(one, ast.Attribute) and one.attr == "format") or (isinstance(one, ast.Constant) and one.value in names) for one in inner
+    )
+
+
+def reads_a_format(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "format"
+
+
+@pytest.mark.parametrize("path", BEHIND_THE_READERS, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_no_format_is_known_behind_the_readers(path: Path) -> None:
+    """A quirk of a format ends at its reader: nothing later asks which one it was. What a form tells, `Graph.holds` says."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    assert [node.lineno for node in nodes if isinstance(node, ast.expr | ast.stmt) and asks_for_a_format(node)] == []
+    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}  # "...".format() is another
+    reads = any(reads_a_format(node) and id(node) not in called for node in nodes)
+    assert reads == (path.relative_to(PACKAGE).as_posix() in SHOW_THE_FORMAT)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'graph.format == "x"',
+        '"x" == graph.format',
+        "graph.format in FORMS",
+        "x = 1 if graph.format not in (a, b) else 2",
+        "any(form == g.format for g in graphs)",
+        'name == "repr"',
+        'name in ("mlir", "x")',
+        "match graph.format:\n  case _: pass",
+        'match name:\n  case "a" | "saved_graph": pass',
+    ],
+)
+def test_a_question_for_the_format_would_be_seen(code: str) -> None:
+    assert any(map(asks_for_a_format, ast.walk(ast.parse(code))))
 
 
 def test_the_library_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -68,7 +68,7 @@ class Analysis:
     @cached_property
     def declared_params(self) -> int | None:
         """Elements of the declared parameters, tied ones once; None where the form declares none or a shape is unknown."""
-        if not self.graph.has_declarations:
+        if not self.graph.holds.declarations:
             return None
         total = 0
         for module in self.graph.modules:

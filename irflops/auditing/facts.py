@@ -154,7 +154,7 @@ class Facts:
     @property
     def may_train(self) -> bool:
         """Whether the graph may be the forward part of a training step, of which the form lacks the rest."""
-        return self.graph.pruned and not self.has_backward
+        return not self.graph.holds.backward and not self.has_backward
 
     @property
     def lacks_optimizer(self) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import click
 
 from irflops.cli.options import OUTPUT_OPTION
@@ -19,7 +17,7 @@ from irflops.report.output import results_to
 @OUTPUT_OPTION
 def formats(format_: str, output: str | None) -> None:
     """List the forms that are read, and how to make each."""
-    rows = [asdict(form) for form in FORMS]
+    rows = [form.row() for form in FORMS]
     with results_to(output) as stream:
         if format_ == "json":
             stream.write('{"schema":"irflops.formats/1",\n"formats":[\n' + ",\n".join(map(encoded, rows)) + "\n]}\n")

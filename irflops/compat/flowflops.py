@@ -114,7 +114,7 @@ def _flops(analysis: Analysis, mode: str) -> int:
 def _params(analysis: Analysis) -> int:
     """Parameters that require a gradient, one that is shared once."""
     graph = analysis.graph
-    if not graph.has_declarations:
+    if not graph.holds.declarations:
         return analysis.total.get("params.trainable")
     declared = [p for module in graph.modules for p in module.parameters if p.kind is VariableKind.TRAINABLE and p.tied_to is None]
     return sum(parameter.type.numel or 0 for parameter in declared)

@@ -268,7 +268,7 @@ class _Parameters:
     """Declared parameters of modules, after the edits."""
 
     def __init__(self, diff: Diff) -> None:
-        self._declared = diff.old.graph.has_declarations
+        self._declared = diff.old.graph.holds.declarations
         self._pairs = diff.pairs
         self._gone: set[str] = set()
         self._tied: dict[str, str | None] = {}

@@ -7,10 +7,6 @@ from dataclasses import dataclass
 
 from irflops.ir.graph import Graph
 
-_PRINTED = ("repr",)
-_DECLARING = ("repr", "capture")
-_SAVED = ("mlir", "saved_graph")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aspects:
@@ -19,6 +15,7 @@ class Aspects:
     attrs: bool
     """Whether both hold all attributes."""
     result_sbp: bool
+    """Whether both tell how results lie as OneFlow settled it, of some at least."""
     dead_ops: bool
     """Whether both hold operators without effect."""
     declared: bool
@@ -38,23 +35,17 @@ class Aspects:
 
 def aspects_of(old: Graph, new: Graph) -> Aspects:
     """What both graphs hold."""
-    forms = old.format, new.format
-    late = is_late(old), is_late(new)
+    one, other = old.holds, new.holds
+    stage, saved = one.passes == other.passes, one.dead_ops == other.dead_ops
     return Aspects(
-        attrs=not any(form in _PRINTED for form in forms),
-        result_sbp=all(late),
-        dead_ops=late[0] == late[1] and (not any(form in _SAVED for form in forms) or old.format == new.format),
-        declared=all(form in _DECLARING for form in forms),
-        stage=late[0] == late[1],
-        saved=sum(form in _SAVED for form in forms) != 1,
-        fused_terms=late[0] == late[1] and not any(form in _PRINTED for form in forms),
+        attrs=one.attrs and other.attrs,
+        result_sbp=one.passes and other.passes,
+        dead_ops=stage and saved,
+        declared=one.declarations and other.declarations,
+        stage=stage,
+        saved=saved,
+        fused_terms=stage and one.added_operands and other.added_operands,
     )
-
-
-def is_late(graph: Graph) -> bool:
-    """Whether a graph was dumped after OneFlow's passes: a forward job, from before, states no shape of anything computed."""
-    computed = [op for op in graph.ops if op.outputs and op.type not in ("variable", "input", "output")]
-    return not computed or any(op.outputs[0].type.shape is not None for op in computed)
 
 
 def not_compared(old: Graph, new: Graph, aspects: Aspects) -> tuple[str, ...]:
@@ -63,18 +54,18 @@ def not_compared(old: Graph, new: Graph, aspects: Aspects) -> tuple[str, ...]:
 
 
 def _lacks(old: Graph, new: Graph, aspects: Aspects) -> Iterator[str]:
-    names = {True: "the old form", False: "the new form"}
     if not aspects.attrs:
-        which = "both forms" if old.format == new.format else names[old.format in _PRINTED]
-        hold = "hold" if which == "both forms" else "holds"
-        yield f"attributes: {which}, printed, {hold} those alone that module texts tell; of the others, a change shows by its shapes"
+        holds = "the old form, printed, holds" if new.holds.attrs else "the new form, printed, holds"
+        if old.holds.attrs == new.holds.attrs:
+            holds = "both forms, printed, hold"
+        yield f"attributes: {holds} those alone that module texts tell; of the others, a change shows by its shapes"
     if not aspects.result_sbp:
         yield "sbp: a forward job has none yet"
     if not aspects.stage:
         yield "what OneFlow's passes add or change (backward, optimizer, recompute, merged additions): a forward job was dumped before them"
     if not aspects.dead_ops:
         yield "operators without effect (nothing reads them, a relu of a relu): a saved graph drops them, a forward job has all"
-    if not aspects.declared and old.format != new.format:
+    if old.holds.declarations != new.holds.declarations:
         yield "modules without operators, and parameters that nothing reads: only a printed graph declares them"
     if old.partial or new.partial:
         yield "what could not be read: a damaged graph was read in part"

@@ -250,7 +250,7 @@ def _tensors(analysis: Analysis, op: Op, traffic: Traffic | None) -> tuple[Tenso
 
 def _attributes(analysis: Analysis, op: Op) -> tuple[Attribute, ...]:
     known_from = FORMS.get(analysis.graph.format, "the file")
-    if analysis.graph.format == "repr":
+    if not analysis.graph.holds.attrs:
         module = next((module for module in analysis.graph.modules if module.path == op.module), None)
         if module is not None and module.span is not None:
             known_from = f"{known_from}, line {analysis.graph.source.line(module.span.start)}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from irflops.errors import Source, Span
 from irflops.ir.certainty import Certainty
 from irflops.ir.edges import NOBODY, Edges, edges_of
+from irflops.ir.holds import Holds
 from irflops.ir.quick import quick
 
 if TYPE_CHECKING:
@@ -333,7 +334,7 @@ class Graph:
     ops: tuple[Op, ...]
     modules: tuple[Module, ...]
     format: str
-    """Which serialized form it was read from (`repr`)."""
+    """Which serialized form it was read from (`repr`), to be shown; what the form tells is `holds`."""
     source: Source = field(repr=False)
     span: Span | None = None
     notes: tuple[Note, ...] = ()
@@ -343,10 +344,8 @@ class Graph:
     """Whether parts of the graph were not read: every total is then a lower bound."""
     doubt: Certainty = Certainty.EXACT
     """How sure totals of work are at best: of a what-if `unbounded` where it guessed, `lower_bound` where it may lack operators."""
-    has_declarations: bool = False
-    """Whether the form declares parameters and buffers line by line."""
-    pruned: bool = False
-    """Whether the form lacks what no output needs: dead operators, and of a training step the backward pass and the optimizer."""
+    holds: Holds = field(default=Holds(), repr=False)
+    """What its form tells."""
 
     def __repr__(self) -> str:
         return f"<Graph {self.name}: {len(self.ops)} ops in {len(self.modules)} modules, from {self.source.name}>"

@@ -171,7 +171,7 @@ def _notes(graph: Graph, wanted: tuple[Asked, ...], outcome: Outcome, swap: Mapp
             "the attributes of these operators could mean several things; taken is what keeps tensors of one size at one size, or else "
             "what OneFlow's API does unless told otherwise"
         )
-        sure = f"no total of work is exact: {OTHER_FORM if graph.format == 'repr' else OTHER_SIZE}"
+        sure = f"no total of work is exact: {OTHER_SIZE if graph.holds.attrs else OTHER_FORM}"
         notes.append(Note("what-if-reading", f"{what}: {_names(outcome.preferred)}; {sure}"))
     if means:
         what = "these sums went over axes of 1, which have grown: if they are means, OneFlow multiplies by 1 / n now, which is not counted"

@@ -36,7 +36,7 @@ class Plan:
     @property
     def holds_attributes(self) -> bool:
         """Whether the graph's form tells all attributes: then what is open is the meaning of sizes alone."""
-        return self.graph.format != "repr"
+        return self.graph.holds.attrs
 
     def captured(self, operand: Operand) -> TensorType:
         """The type of a tensor as the file states it, or as it was inferred."""

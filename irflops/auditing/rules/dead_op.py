@@ -41,7 +41,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         message = f"nothing needs {last.name}" + (f", nor {more}" if more else "")
         gain = facts.gain([*chain, *alone])
         yield Hit(message=message, op=last, measured=Measure("ops", len(chain)), limit=Measure("ops", 0), gain=gain)
-    if facts.graph.pruned:
+    if not facts.graph.holds.dead_ops:
         yield Undecided(reason="OneFlow drops dead ops when it saves a graph")
     elif not chains:
         yield Near(message=f"each of {len(facts.graph.ops):,} ops leads to an output, an update or a loss")

@@ -32,7 +32,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         measured = Measure("params", numel) if numel is not None else None
         message = f"the parameter {parameter.name} is declared, and the graph never makes it"
         yield Hit(message=message, module=path, subject=f"parameter/{parameter.name.rpartition('.')[2]}", measured=measured)
-    if facts.graph.has_declarations:
+    if facts.graph.holds.declarations:
         yield Near(message=f"{looked_at:,} parameters were looked at")
     else:
         yield Undecided(reason="the form declares no parameters, and makes none that nothing reads")

@@ -8,6 +8,7 @@ from irflops.errors import GraphError, IrflopsError, Source, quoted
 from irflops.ir.graph import Graph, Op, VariableKind
 from irflops.ir.tree import nearest
 from irflops.readers.capture.archive import JOB, REPR, unpack
+from irflops.readers.forms import CAPTURE
 from irflops.readers.intake import MAX_SIZE, source_of
 from irflops.readers.job.job import read_job_binary
 from irflops.readers.printed.graph_repr import read_graph
@@ -43,7 +44,7 @@ def merge(job: Graph, printed: Graph) -> Graph:
     lines = printed.by_name
     ops = tuple(_merged(op, lines.get(op.name), declared.get(op.name), paths) for op in job.ops)
     notes = [*job.notes, *(note for note in printed.notes if note.code not in _RESTATED and note not in job.notes)]
-    return replace(printed, ops=ops, training=job.training, format="capture", notes=tuple(notes))
+    return replace(printed, ops=ops, training=job.training, format=CAPTURE.name, holds=CAPTURE.holds, notes=tuple(notes))
 
 
 def _merged(op: Op, line: Op | None, kind: VariableKind | None, paths: frozenset[str]) -> Op:

@@ -10,6 +10,7 @@ from typing import Any
 from irflops.errors import GraphSyntaxError, IrflopsError, NotAGraphError, Source, Span, error_at, quoted
 from irflops.ir.graph import UNKNOWN_TENSOR, Attrs, AttrValue, Graph, Module, NdSbp, Note, Operand, Placement, Sbp, TensorType
 from irflops.ir.tree import nearest, with_parents
+from irflops.readers.forms import FORWARD_JOB, FULL_JOB, FULL_JOB_BINARY
 from irflops.readers.job import job_text, job_wire
 from irflops.readers.job.job_schema import DTYPE_BY_NUMBER, SECTIONS, Message, Statement
 from irflops.readers.meaning.assemble import complete, freeze
@@ -42,12 +43,12 @@ _TICK = "UserSourceOpTickInput"
 
 def read_job_text(source: Source) -> Graph:
     """The graph of a job in protobuf's text format. Errors: GraphSyntaxError, GraphError; NotAGraphError where it has no operators."""
-    return _Job(source, len(source.text)).read(job_text.job_statements(source), "job_text")
+    return _Job(source, len(source.text)).read(job_text.job_statements(source), FULL_JOB.name)
 
 
 def read_job_binary(data: bytes, name: str) -> Graph:
     """The graph of a serialized job. Errors: GraphSyntaxError with the byte, GraphError; NotAGraphError where it has no operators."""
-    return _Job(Source(name, ""), len(data)).read(job_wire.job_statements(data, name), "job_binary")
+    return _Job(Source(name, ""), len(data)).read(job_wire.job_statements(data, name), FULL_JOB_BINARY.name)
 
 
 class _Job:
@@ -181,6 +182,7 @@ class _Job:
             source=self.source,
             notes=tuple(notes),
             partial=not whole,
+            holds=(FULL_JOB if _is_full(drafts) else FORWARD_JOB).holds,
         )
 
     def _draft(self, conf: Message, span: Span | None, unknown: tuple[str, ...]) -> Draft:
@@ -317,6 +319,12 @@ class _Job:
             count = self.unknown.total()
             fields = "1 field of the job is" if count == 1 else f"{count} fields of the job are"
             yield Note("unknown-fields", f"{fields} not known here ({names}): kept out of the figures")
+
+
+def _is_full(drafts: Iterable[Draft]) -> bool:
+    """Whether the job was dumped after OneFlow's passes: one from before states no type of anything computed."""
+    computed = [draft for draft in drafts if draft.outputs and draft.type not in ("variable", "input", "output")]
+    return not computed or any(draft.outputs[0].type.shape is not None for draft in computed)
 
 
 def _spread(statements: Iterable[Statement]) -> Iterator[Statement]:

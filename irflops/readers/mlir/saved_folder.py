@@ -20,6 +20,7 @@ import lark
 from irflops.errors import IrflopsError, NotAGraphError, quoted
 from irflops.ir.graph import UNKNOWN_TENSOR, Graph, Note, Op, TensorType
 from irflops.ir.shapes import fit
+from irflops.readers.forms import SAVED_FOLDER
 from irflops.readers.intake import MAX_SIZE, decode, read_bytes, source_of
 from irflops.readers.job.job_schema import DTYPE_BY_NUMBER, DTYPE_BY_WORD
 from irflops.readers.meaning.resolve import free_tensor_module
@@ -60,7 +61,7 @@ def read_folder(path: str | PathLike[str], max_size: int = MAX_SIZE) -> Graph:
         raise IrflopsError(f"its {MODEL} {problem}", path=name) from None
     graph = read_mlir(source_of(read_bytes(str(model), max_size), str(Path(name) / MODEL)))
     variables = [op for op in graph.ops if op.type == "variable"]
-    return replace(graph, format="saved_graph", notes=(*graph.notes, *_notes(root, variables)))
+    return replace(graph, format=SAVED_FOLDER.name, holds=SAVED_FOLDER.holds, notes=(*graph.notes, *_notes(root, variables)))
 
 
 def _refuse_what_is_no_graph(root: Path, name: str) -> None:

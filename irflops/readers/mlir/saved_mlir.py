@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from irflops.errors import GraphError, GraphSyntaxError, IrflopsError, NotAGraphError, Source, Span, error_at, quoted
 from irflops.ir.graph import NO_ATTRS, DType, Graph, Note, Operand, Phase, Placement, TensorType
+from irflops.readers.forms import SAVED_MLIR
 from irflops.readers.meaning.assemble import complete, freeze
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.placement import MAX_DEVICES, placement_of_devices
@@ -100,11 +101,11 @@ class _Module:
             training=bool(self.losses) or any(draft.phase in (Phase.BACKWARD, Phase.OPTIMIZER) for draft in self.drafts),
             ops=tuple(map(freeze, self.drafts)),
             modules=modules,
-            format="mlir",
+            format=SAVED_MLIR.name,
             source=self.source,
             notes=tuple(notes),
             partial=not whole,
-            pruned=True,
+            holds=SAVED_MLIR.holds,
         )
 
     def _error(self, span: Span, message: str, word: str | None = None, kind: type[IrflopsError] = GraphSyntaxError) -> IrflopsError:

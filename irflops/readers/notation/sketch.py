@@ -10,7 +10,7 @@ A line is an op call as op rules write it (`grammar/op_signature.lark`), with th
 Several results have several names: `y, mask = dropout(...)`. In front may stand `module |`, behind `@ HIERARCHY (SBP,...)`: its placement
 and how its results lie; `x{B}` is how an operand is wanted. An operand that is a type has no producer in the graph. `variable` takes
 `kind=frozen`, `buffer` or `optimizer_state`; `parameter(...)` is a declaration alone. `training`, `mixed_precision` and `pruned` (as
-OneFlow saves it, `ir.Graph.pruned`) in lines of their own say so of the graph; `#` begins a comment.
+OneFlow saves it, `forms.SAVED_MLIR`) in lines of their own say so of the graph; `#` begins a comment.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from irflops.errors import GraphSyntaxError, Source
 from irflops.ir.graph import Attrs, Graph, Module, NdSbp, Note, Operand, Parameter, Placement, Sbp, TensorType, VariableKind
 from irflops.ir.tree import with_parents
+from irflops.readers.forms import CAPTURE, SAVED_MLIR
 from irflops.readers.meaning.assemble import complete, freeze
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.notation.op_signature import OpCall, read_call
@@ -160,8 +161,7 @@ class _Drawing:
             format="sketch",
             source=self.source,
             notes=tuple(notes),
-            has_declarations=bool(self.parameters),
-            pruned="pruned" in self.flags,
+            holds=replace(SAVED_MLIR.holds if "pruned" in self.flags else CAPTURE.holds, declarations=bool(self.parameters)),
         )
         return Sketch(graph, self.ops)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from irflops.errors import GraphSyntaxError, Source, Span, error_at
 from irflops.ir.graph import Attrs, Graph, Note, Parameter, Placement, VariableKind
+from irflops.readers.forms import PRINTED
 from irflops.readers.meaning.assemble import complete, freeze
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.updates import LOOKS_LIKE_LARS
@@ -187,13 +188,13 @@ class _Reader:
             training=self.training,
             ops=tuple(map(freeze, self.drafts)),
             modules=frozen_modules(self.modules, self.drafts, self.module_texts.class_name),
-            format="repr",
+            format=PRINTED.name,
             source=self.source,
             span=Span(self.text.start, self.text.end),
             notes=tuple(self.notes),
             version_guess=self._version(),
             partial=self._is_partial(),
-            has_declarations=True,
+            holds=PRINTED.holds,
         )
 
     def _place_ops(self) -> None:
