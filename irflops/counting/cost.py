@@ -32,7 +32,6 @@ COST_NAMES = (*FIGURES, "params", "param_bytes")
 
 _BIT = {name: 1 << i for i, name in enumerate(COST_NAMES)}
 
-_HELD_IN_ORDER = (*FIGURES, *(f"{name}.{kind}" for name in ("params", "param_bytes") for kind in KINDS))
 _MODEL = (VariableKind.TRAINABLE.value, VariableKind.FROZEN.value)
 
 COSTS: dict[str, tuple[str, ...]] = {
@@ -40,11 +39,14 @@ COSTS: dict[str, tuple[str, ...]] = {
     "bytes": ("bytes_read", "bytes_written"),
     "params": tuple(f"params.{kind}" for kind in _MODEL),
     "param_bytes": tuple(f"param_bytes.{kind}" for kind in _MODEL),
-    **{name: (name,) for name in _HELD_IN_ORDER[len(FIGURES) :]},
+    **{f"{name}.{kind}": (f"{name}.{kind}",) for name in ("params", "param_bytes") for kind in KINDS},
 }
 """Every name of a cost, and the figures of which it is the sum: `params` are those of the model, no buffers and no optimizer states."""
 
-_PLACES = {name: tuple(map(_HELD_IN_ORDER.index, parts)) for name, parts in COSTS.items()}
+_HELD_BY_FIELD = (FIGURES, *(tuple(f"{name}.{kind}" for kind in KINDS) for name in ("params", "param_bytes")))
+_PLACE = {name: (field, place) for field, names in enumerate(_HELD_BY_FIELD) for place, name in enumerate(names)}
+"""In which of its fields, and where there, a `Cost` holds a figure."""
+
 _BITS = {name: reduce(or_, (_BIT[part.partition(".")[0]] for part in parts)) for name, parts in COSTS.items()}
 ALL_MISSING = (1 << len(COST_NAMES)) - 1
 ALL_FIGURES = (1 << len(FIGURES)) - 1
@@ -88,11 +90,10 @@ class Cost:
 
     def get(self, name: str) -> int:
         """A cost by any name of COSTS: the sum of what is known. Errors: IrflopsError where there is none of that name."""
-        places = _named(_PLACES, name)
-        if places[0] < len(self.figures) and len(places) == 1:
-            return self.figures[places[0]]
-        values = (*self.figures, *self.params, *self.param_bytes)
-        return sum(values[place] for place in places)
+        if name in _PLACE:
+            field, place = _PLACE[name]
+            return (self.figures, self.params, self.param_bytes)[field][place]
+        return sum(map(self.get, _named(COSTS, name)))
 
     def is_known(self, name: str) -> bool:
         """Whether nothing that counts towards a cost is unknown. Errors: IrflopsError where there is none of that name."""
@@ -118,6 +119,8 @@ class Cost:
         return self._certainty(ALL_MISSING)
 
     def _certainty(self, bits: int) -> Certainty:
+        if not (self.missing | self.at_most) & bits:
+            return Certainty.EXACT
         below = Certainty.LOWER_BOUND if self.missing & bits else Certainty.EXACT
         above = Certainty.UPPER_BOUND if self.at_most & bits else Certainty.EXACT
         return below | above
