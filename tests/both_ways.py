@@ -12,13 +12,13 @@ from irflops.readers.text import arrangements
 
 @contextmanager
 def lark_alone() -> Iterator[None]:
-    """No arrangement is remembered: Lark parses every text."""
-    most = arrangements.MAX_PIECES
-    arrangements.MAX_PIECES = 0
+    """Nothing is remembered of any text: Lark parses all of them."""
+    most = arrangements.MAX_OUTLINES, arrangements.MAX_TOKENS
+    arrangements.MAX_OUTLINES = arrangements.MAX_TOKENS = 0
     try:
         yield
     finally:
-        arrangements.MAX_PIECES = most
+        arrangements.MAX_OUTLINES, arrangements.MAX_TOKENS = most
 
 
 def read_both_ways(data: str | bytes, *, graph: int | None = None, partial: bool = False) -> Graph | str:

@@ -61,12 +61,27 @@ def test_lark_gets_one_text_of_each_arrangement(parsed: list[str]) -> None:
     assert len(parsed) > 4000
 
 
-def test_what_is_remembered_is_bounded(parsed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arrangements, "MAX_PIECES", 10)
-    kept: arrangements.Arrangements[str] = arrangements.Arrangements("graph_repr", "call", lambda tree, _number: str(tree.data))
-    for text in ("a(1)", "a(2)", "a(1, 2)", "a(2, 3)", "a(1, 2)"):
+def kinds(tree: arrangements.Tree, _number: object) -> str:
+    return str(tree.data)
+
+
+def test_arrangements_that_are_remembered_are_bounded(parsed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrangements, "MAX_OUTLINES", 0)
+    monkeypatch.setattr(arrangements, "MAX_TOKENS", 10)
+    kept = arrangements.Arrangements("graph_repr", "call", kinds)
+    for text in ("a(1)", "b(2)", "a(1, 2)", "b(2, 3)", "a(1, 2)"):
         assert kept.read(text)[0] == "call"
-    assert parsed == ["a(1)", "a(1, 2)", "a(2, 3)", "a(1, 2)"]
+    assert parsed == ["a(1)", "a(1, 2)", "b(2, 3)", "a(1, 2)"]
+
+
+def test_texts_whose_copies_are_known_are_forgotten_when_they_are_too_many(parsed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrangements, "MAX_OUTLINES", 1400)
+    monkeypatch.setattr(arrangements, "MAX_TOKENS", 0)
+    kept = arrangements.Arrangements("graph_repr", "call", kinds)
+    long = "a" * 1000 + "({})"
+    for text in ("a(1)", "a(7)", "b(1)", "a(2)", "b(2)", "c(1)", "c(2)", "a(3)", long.format(1), long.format(2)):
+        assert kept.read(text)[0] == "call"
+    assert parsed == ["a(1)", "b(1)", "c(1)", "a(3)", long.format(1), long.format(2)]
 
 
 @pytest.mark.parametrize("start", STARTS)
@@ -77,15 +92,54 @@ def test_terminals_stand_in_the_order_in_which_every_state_of_the_parser_tries_t
         assert tried == [name for name in order if name in tried]
 
 
-def test_a_keyword_among_names_is_refused() -> None:
-    """Which of the two a text is would depend on what the parser accepts at its place: no one expression could tell."""
-    with pytest.raises(ValueError, match="may be a keyword"):
-        arrangements.tokens_of("saved_mlir", "statement")
+@pytest.mark.parametrize(
+    ("terminals", "message"),
+    [
+        ('"more" | /[a-z]+/', "may be a keyword"),
+        ("/v1/", "tells a digit from another"),
+        ("/[1-9]/", "tells a digit from another"),
+        (r"/(a|b)\1/", "tells a digit from another"),
+        (r"/[0-9]{1,40}(?!\d)/", None),
+    ],
+)
+def test_grammars_whose_texts_no_expression_could_cut_are_refused(
+    terminals: str, message: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether a word is a keyword may depend on what the parser accepts; copies of a text are told by letters alone."""
+    made = lark.Lark(f"start: {terminals}", parser="lalr", lexer="contextual")
+    monkeypatch.setattr(arrangements, "parser", lambda _name: made)
+    monkeypatch.setattr("irflops.readers.text.grammars.parser", lambda _name: made)
+    if message is None:
+        assert arrangements.tokens_of.__wrapped__("any", "start")
+        return
+    with pytest.raises(ValueError, match=message):
+        arrangements.tokens_of.__wrapped__("any", "start")
 
 
-def test_pieces_are_the_tokens_that_lark_finds() -> None:
-    read = arrangements.Arrangements("graph_repr", "call", lambda tree, _number: tree.data)
-    for text in ("Conv2d(3, 64, kernel_size=(7, 7))", "Conv2d(30, 6 , kernel_size=(1, 17))"):
+@pytest.mark.parametrize("outlines", [0, 10_000])
+def test_pieces_are_the_tokens_that_lark_finds(outlines: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrangements, "MAX_OUTLINES", outlines)
+    read = arrangements.Arrangements("graph_repr", "call", kinds)
+    for text in ("Conv2d(3, 64, kernel_size=(7, 7))", "Conv2d(30, 6 , kernel_size=(1, 17))", "Conv2d(4, 16, kernel_size=(1, 1))"):
         _made, pieces = read.read(text)
         tokens = parser("graph_repr").parse_interactive(text, start="call").exhaust_lexer()
-        assert [piece[0] for piece in pieces if piece[0].strip()] == [str(token) for token in tokens]
+        assert [text[piece] for piece in pieces if text[piece].strip()] == [str(token) for token in tokens]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Linear(\u0661, 2)",
+        "Linear(\u0662, 3)",
+        "Linear('\ud800', 1)",
+        "Linear('\ud801', 2)",
+        "Linear('\xe9', 3)",
+        "Linear('\U0001f600', 4)",
+    ],
+)
+def test_letters_and_digits_of_all_languages(text: str) -> None:
+    """The texts' bytes are what is compared, the texts' characters what is cut."""
+    read = arrangements.Arrangements("graph_repr", "call", kinds)
+    for copy in (text, text.replace("1", "7")):
+        _made, pieces = read.read(copy)
+        assert "".join(copy[piece] for piece in pieces) == copy

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import lark
 
 from irflops.readers.printed.values import Call, Name
-from irflops.readers.text.arrangements import Piece, Tree
+from irflops.readers.text.arrangements import Pieces, Tree
 
 Parts = list[Any]
 
 Program = list[tuple[Callable[[Parts], Any], tuple[int, ...]]]
-"""Steps that make a value of a text's pieces. Each takes the texts of pieces, by number, and what earlier steps made: `~number`."""
+"""Steps that make a value of a text. Each takes pieces of the text, by number, and what earlier steps made: `~number`."""
 
 
 def program_of(tree: Tree, number: Callable[[lark.Token], int]) -> Program:
@@ -27,11 +27,11 @@ def program_of(tree: Tree, number: Callable[[lark.Token], int]) -> Program:
     return steps
 
 
-def run(program: Program, pieces: Sequence[Piece]) -> Any:
-    """The value that a text's pieces make."""
+def run(program: Program, text: str, pieces: Pieces) -> Any:
+    """The value that a text makes."""
     made: list[Any] = []
     for make, parts in program:
-        made.append(make([pieces[part][0] if part >= 0 else made[~part] for part in parts]))
+        made.append(make([text[pieces[part]] if part >= 0 else made[~part] for part in parts]))
     return made[-1]
 
 

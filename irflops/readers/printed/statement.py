@@ -15,7 +15,7 @@ from irflops.ir.graph import Location, NdSbp, Placement, TensorType
 from irflops.readers.printed.expressions import program_of, run
 from irflops.readers.printed.plans import Number, Slots, line_plan, op_plan
 from irflops.readers.printed.values import MAX_DEPTH, Call, check_depth, dtype_of, nd_sbp_of, placement_of, shape_of
-from irflops.readers.text.arrangements import Arrangements, Piece, Tree
+from irflops.readers.text.arrangements import Arrangements, Pieces, Tree
 from irflops.readers.text.syntax import SyntaxProblem, explain
 
 T = TypeVar("T")
@@ -107,7 +107,7 @@ class Statements:
         self._frames: dict[str, tuple[Location, ...]] = {}
         self._shared: dict[Any, Any] = {}
 
-    def _read(self, text: str, start: str) -> tuple[Any, list[Piece]]:
+    def _read(self, text: str, start: str) -> tuple[Any, Pieces]:
         """The plan of a text's arrangement, and the text's pieces."""
         size = len(text)
         if size > MAX_DEPTH and text.count("(") + text.count("[") + text.count("{") > MAX_DEPTH:
@@ -127,7 +127,8 @@ class Statements:
             raise self._narrowed(explain(error, text), text) from None
 
     def _value(self, text: str, start: str) -> Any:
-        return run(*self._read(text, start))
+        program, pieces = self._read(text, start)
+        return run(program, text, pieces)
 
     def _narrowed(self, problem: SyntaxProblem, text: str) -> SyntaxProblem:
         """Where a tensor's type does not read, the place within it: to the operator rule a type is one token."""
@@ -150,34 +151,34 @@ class Statements:
     def operator(self, text: str) -> RawOp:
         """An operator line."""
         plan, pieces = self._read(text, "operator")
-        head = pieces[plan.head][0]
+        head = text[pieces[plan.head]]
         placement: Placement | None = None
         for number in plan.placements:
-            placement = self._placement(pieces[number])
+            placement = self._placement(text, pieces[number])
         frames: tuple[Location, ...] = ()
         for number in plan.locations:
-            frames = self._located(pieces[number][0])
-        others = tuple([pieces[number][0].lstrip(", ") for number in plan.others]) if plan.others else ()
+            frames = self._located(text[pieces[number]])
+        others = tuple([text[pieces[number]].lstrip(", ") for number in plan.others]) if plan.others else ()
         self._tensors_left -= plan.tensors
         if self._tensors_left < 0:
             raise SyntaxProblem(0, 1, "more tensors than a graph of this size can have")
-        inputs = None if plan.inputs is None else self._args(plan.inputs, pieces)
-        outputs = None if plan.outputs is None else self._args(plan.outputs, pieces)
+        inputs = None if plan.inputs is None else self._args(plan.inputs, text, pieces)
+        outputs = None if plan.outputs is None else self._args(plan.outputs, text, pieces)
         return RawOp(head[head.index(":") + 1 : -1].strip(), inputs, outputs, placement, frames, others)
 
-    def _args(self, slots: Slots, pieces: list[Piece]) -> tuple[RawArg, ...]:
-        return tuple([self._tensor(pieces[slot]) if isinstance(slot, int) else self._several(slot, pieces) for slot in slots])
+    def _args(self, slots: Slots, text: str, pieces: Pieces) -> tuple[RawArg, ...]:
+        return tuple([self._tensor(text, pieces[slot]) if isinstance(slot, int) else self._several(slot, text, pieces) for slot in slots])
 
-    def _several(self, slot: tuple[int, ...], pieces: list[Piece]) -> tuple[RawTensor, ...]:
-        return tuple([self._tensor(pieces[number]) for number in slot])
+    def _several(self, slot: tuple[int, ...], text: str, pieces: Pieces) -> tuple[RawTensor, ...]:
+        return tuple([self._tensor(text, pieces[number]) for number in slot])
 
-    def _tensor(self, piece: Piece) -> RawTensor:
-        text = piece[0]
-        found = self._tensors.get(text)
+    def _tensor(self, text: str, piece: slice) -> RawTensor:
+        own = text[piece]
+        found = self._tensors.get(own)
         if found is None:
             if len(self._tensors) >= MAX_RECENT:
                 self._tensors.clear()
-            found = self._tensors[text] = self._read_tensor(text, piece.start())
+            found = self._tensors[own] = self._read_tensor(own, piece.start)
         return found
 
     def _read_tensor(self, text: str, start: int) -> RawTensor:
@@ -193,7 +194,7 @@ class Statements:
     def level(self, text: str) -> tuple[str | None, str | None]:
         """Name and text of a line that opens a level: a GRAPH line's has no text, a GraphModule's no name."""
         (rule, numbers), pieces = self._read(text, "level")
-        head, *texts = (pieces[number][0] for number in numbers)
+        head, *texts = (text[pieces[number]] for number in numbers)
         if rule == "graph":
             return head[1:].strip().removeprefix("GRAPH").lstrip(" :"), None
         if rule == "graph_module":
@@ -204,13 +205,13 @@ class Statements:
     def config(self, text: str) -> bool:
         """Whether a CONFIG line says that the graph trains."""
         plan, pieces = self._read(text, "config")
-        return "training=True" in pieces[plan.pieces[1]][0].replace(" ", "")
+        return "training=True" in text[pieces[plan.pieces[1]]].replace(" ", "")
 
     def tensor_line(self, text: str) -> TensorLine:
         """An INPUT, OUTPUT, PARAMETER or BUFFER line."""
         (_rule, (head, value)), pieces = self._read(text, "tensor_line")
-        name = pieces[head][0].partition("(")[2].partition(":")[2].strip().removesuffix(":")
-        return self._tensor_value(pieces[value])._replace(name=name or None)
+        name = text[pieces[head]].partition("(")[2].partition(":")[2].strip().removesuffix(":")
+        return self._tensor_value(text, pieces[value])._replace(name=name or None)
 
     def value(self, text: str) -> Any:
         """A Python expression: numbers, strings, names, calls, tuples, lists."""
@@ -228,15 +229,15 @@ class Statements:
                 found = self._types[text] = type_, self.interned(nd_sbp_of(call.kwargs.get("sbp")))
         return found
 
-    def _tensor_value(self, piece: Piece) -> TensorLine:
+    def _tensor_value(self, statement: str, piece: slice) -> TensorLine:
         """`tensor(..., size=(64,), dtype=oneflow.float32)`, or `<class 'int'>`."""
-        text = piece[0]
+        text = statement[piece]
         found = self._values.get(text)
         if found is None:
             if text.lstrip().startswith("<"):
                 found = TensorLine(None, None)
             else:
-                with _Shifted(piece.start()):
+                with _Shifted(piece.start):
                     found = self._tensor_fields(self._value(text, "call"), text)
             self._values[text] = found
         return found
@@ -258,12 +259,12 @@ class Statements:
             self.interned(nd_sbp_of(fields["sbp"])) if "sbp" in fields else None,
         )
 
-    def _placement(self, piece: Piece) -> Placement | None:
+    def _placement(self, statement: str, piece: slice) -> Placement | None:
         """`placement=(oneflow.placement(type="cpu", ranks=[0]))`, None where it says `None`."""
-        text = piece[0]
+        text = statement[piece]
         if text not in self._placements:
             at = text.index("placement=") + len("placement=")
-            with _Shifted(piece.start() + at):
+            with _Shifted(piece.start + at):
                 value = self._value(text[at:], "call")
                 while isinstance(value, tuple) and len(value) == 1:
                     (value,) = value
@@ -278,7 +279,7 @@ class Statements:
         if text not in self._frames:
             try:
                 plan, pieces = self._read(text, "frames")
-                found = (_FRAME.search(pieces[number][0]) for number in plan.pieces)
+                found = (_FRAME.search(text[pieces[number]]) for number in plan.pieces)
                 self._frames[text] = tuple(Location(match["file"], int(match["line"]), match["function"]) for match in found if match)
             except SyntaxProblem:
                 self._frames[text] = ()

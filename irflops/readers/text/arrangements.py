@@ -1,16 +1,17 @@
-"""Texts whose tokens stand in the same order: Lark parses the first of each arrangement, and all others are filled in from their tokens.
+"""Texts that repeat but for names and numbers: Lark parses one of each arrangement of tokens, and all others are filled in from it.
 
-At each place of a text Lark takes the first of the terminals, in an order of its own, that the parser accepts there and that match.
-Here one expression takes the first of all of them. Where that is one that the parser accepts, it is Lark's too, and what the parser
-accepts next follows from the kinds of the tokens so far. So where Lark finds the very tokens in a text that the expression finds, it
-does so in every text in which the expression finds tokens of the same kinds, and parses all of them alike. Whatever else there is goes
-to Lark: the grammar alone says what is read and what is not.
+Two texts that differ in digits alone are cut into the same tokens, and parsed alike, for no terminal tells one digit from another: nine
+in ten statements of a graph are such copies of one before. The tokens of the tenth are found by one expression. At each place of a text
+Lark takes the first of the terminals, in an order of its own, that the parser accepts there and that match; the expression takes the first
+of all of them. Where that is one that the parser accepts, it is Lark's too, and what the parser accepts next follows from the kinds of the
+tokens so far. So where Lark finds the very tokens in a text that the expression finds, it does so in every text in which the expression
+finds tokens of the same kinds, and parses all of them alike. Whatever else there is goes to Lark: the grammar alone says what is read.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import islice
 from operator import attrgetter
@@ -23,10 +24,12 @@ from irflops.readers.text.grammars import parser, terminals
 T = TypeVar("T")
 
 Tree = lark.Tree[lark.Token]
-Piece = re.Match[str]
-"""A token: its text is `piece[0]`, and it knows where it stands."""
+Pieces = Sequence[slice]
+"""Where the tokens of a text stand in it, white space among them."""
 
-MAX_PIECES = 100_000
+MAX_OUTLINES = 4_000_000
+"""Bytes that may be taken by texts whose copies are known; then they are forgotten. A graph of 4,000 operators takes 600,000."""
+MAX_TOKENS = 100_000
 """Tokens of all arrangements that are remembered: real graphs need some 2,000."""
 
 STEP = 16
@@ -35,7 +38,9 @@ STEP = 16
 Of a text that does not read, no more are taken in vain: each may have been looked for as far as the text goes.
 """
 
-_ANYTHING = re.compile(r".*", re.DOTALL)
+_DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
+_NO_DIGIT_ITSELF = re.compile(r"\{\d*,?\d*\}|0-9")
+"""Where an expression has digits that stand for no digit of the text, or for all of them."""
 _kind = attrgetter("lastindex")
 
 
@@ -50,37 +55,51 @@ class Arrangements(Generic[T]):
         self._grammar = grammar
         self._start = start
         self._build = build
-        self._known: dict[
-            tuple[int, ...], Any
-        ] = {}  # by the kinds of a step's tokens: the same of the next, or what was built if it is the last
-        self._left = MAX_PIECES
+        self._outlines: dict[bytes, tuple[T, Pieces]] = {}
+        self._room = MAX_OUTLINES
+        # By the kinds of a step's tokens, what is known of the next step; by those of the last, what was built.
+        self._known: dict[tuple[int, ...], Any] = {}
+        self._left = MAX_TOKENS
         self._tokens, self._names = tokens_of(grammar, start)
 
-    def read(self, text: str) -> tuple[T, list[Piece]]:
+    def read(self, text: str) -> tuple[T, Pieces]:
         """What was made of the text's arrangement, and its pieces. Errors: lark.UnexpectedInput."""
+        outline = text.encode("utf-8", "surrogatepass").translate(_DIGITS_ALIKE)
+        found = self._outlines.get(outline)
+        if found is None:
+            found = self._arranged(text)
+            size = 300 + len(outline) + 64 * len(found[1])
+            if size > self._room:
+                self._outlines.clear()
+                self._room = MAX_OUTLINES
+            if size <= self._room:
+                self._outlines[outline] = found
+                self._room -= size
+        return found
+
+    def _arranged(self, text: str) -> tuple[T, Pieces]:
         tokens = self._tokens.finditer(text)
-        pieces: list[Piece] = []
+        pieces: list[slice] = []
         known: Any = self._known
         while known is not None:
             step = [*islice(tokens, STEP)]
-            pieces += step
+            pieces += [slice(*token.span()) for token in step]
             known = known.get(tuple(map(_kind, step)))
             if len(step) < STEP and known is not None:
                 return known, pieces
         return self._learned(text)
 
-    def _learned(self, text: str) -> tuple[T, list[Piece]]:
+    def _learned(self, text: str) -> tuple[T, Pieces]:
         tree, tokens = self._parsed(text)
-        pieces = [*self._tokens.finditer(text)]
-        found = [(self._names[piece.lastindex or 0], *piece.span()) for piece in pieces]
-        alike = [token for token in found if token[0] is not None] == [(token.type, token.start_pos, token.end_pos) for token in tokens]
-        if not alike:
-            pieces = [_piece(text, token) for token in tokens]
-        numbers = {piece.start(): number for number, piece in enumerate(pieces)}
-        made = self._build(tree, lambda token: numbers[token.start_pos or 0])
+        own = [*self._tokens.finditer(text)]
+        named = [(self._names[token.lastindex or 0], *token.span()) for token in own]
+        alike = [token for token in named if token[0] is not None] == [(token.type, token.start_pos, token.end_pos) for token in tokens]
+        pieces = [slice(*token.span()) for token in own] if alike else [slice(token.start_pos, token.end_pos) for token in tokens]
+        numbers = {piece.start: number for number, piece in enumerate(pieces)}
+        made = self._build(tree, lambda token: numbers[token.start_pos])
         if alike and len(pieces) <= self._left:
             self._left -= len(pieces)
-            self._remember([_kind(piece) for piece in pieces], made)
+            self._remember([_kind(token) for token in own], made)
         return made, pieces
 
     def _remember(self, kinds: list[int], made: T) -> None:
@@ -102,18 +121,13 @@ class Arrangements(Generic[T]):
             raise
 
 
-def _piece(text: str, token: lark.Token) -> Piece:
-    piece = _ANYTHING.match(text, token.start_pos or 0, token.end_pos or 0)
-    assert piece is not None
-    return piece
-
-
 @cache
 def tokens_of(grammar: str, start: str) -> tuple[re.Pattern[str], tuple[str | None, ...]]:
     """An expression that cuts a text into tokens, each by a group of its own, and the groups' terminals: None for what Lark ignores.
 
     What no terminal matches is one token to the end of the text, under a name that no terminal has. Errors: ValueError where a terminal
-    may be another by what it says, as a keyword is among names: then the expression and Lark would not name it alike.
+    may be another by what it says, as a keyword is among names, for then the expression and Lark would not name it alike; and where one
+    tells a digit from another.
     """
     found = terminals(grammar, start)
     words = [terminal.pattern.value for terminal in found if terminal.pattern.type == "str"]
@@ -121,6 +135,8 @@ def tokens_of(grammar: str, start: str) -> tuple[re.Pattern[str], tuple[str | No
     for terminal, expression in zip(found, expressions, strict=True):
         if terminal.pattern.type == "re" and any(re.fullmatch(expression, word) for word in words):
             raise ValueError(f"{grammar}: a text of {terminal.name} may be a keyword")
+        if re.search("[0-9]", _NO_DIGIT_ITSELF.sub("", expression)):
+            raise ValueError(f"{grammar}: {terminal.name} tells a digit from another")
     ignored = set(parser(grammar).lexer_conf.ignore)
     names = [None if terminal.name in ignored else terminal.name for terminal in found]
     return re.compile("|".join([*(f"({expression})" for expression in expressions), r"([\s\S]+)"])), (None, *names, "")
