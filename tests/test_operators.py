@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -459,3 +461,26 @@ def test_a_hidden_source_of_several_tensors_is_one_operator() -> None:
         ("out", 1, "hidden-split-3/out_1", (8,)),
     ]
     assert hidden.outputs[0].type != TensorType()
+
+
+def test_a_variable_whose_declaration_is_lost_is_of_an_open_kind() -> None:
+    """Of resnet18's 60 parameters one line is lost: no params by kind are sure, and a note says why. One that is updated is trainable."""
+    text = gzip.decompress((FIXTURES / "resnet18.repr.txt.gz").read_bytes()).decode()
+    lost = re.sub(r"[^\n]*\(PARAMETER:model\.layer1\.0\.conv1\.weight:.*?\): \(\)\n", "", text, count=1, flags=re.DOTALL)
+    whole, part = irflops.analyze(irflops.loads(text)), irflops.analyze(irflops.loads(lost))
+    assert len(lost) < len(text)
+    assert (whole.total.certainty("params"), part.total.certainty("params"), part.total.certainty("macs")) == (
+        "exact",
+        "unbounded",
+        "exact",
+    )
+    assert sum(part.total.params) == sum(whole.total.params)
+    assert "lost-declaration" in {note.code for note in part.notes}
+
+
+def test_a_variable_that_an_optimizer_updates_is_trainable_without_its_line() -> None:
+    text = gzip.decompress((FIXTURES / "mlp_train.repr.txt.gz").read_bytes()).decode()
+    lost = re.sub(r"[^\n]*\(PARAMETER:[^\n]*weight:.*?\): \(\)\n", "", text, count=1, flags=re.DOTALL)
+    whole, part = irflops.analyze(irflops.loads(text)).total, irflops.analyze(irflops.loads(lost)).total
+    assert len(lost) < len(text)
+    assert (part.params, part.certainty("params")) == (whole.params, "exact")

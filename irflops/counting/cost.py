@@ -165,6 +165,7 @@ class CostTable:
             tuple([(result.arg, types.get(result.lbn, result.type)) for result in op.outputs]),
             holds,
             op.kind,
+            op.kind_open,
             op.elided,
             op.readings,
         )
@@ -294,10 +295,12 @@ def _variable_cost(op: Op, types: Mapping[str, TensorType]) -> OpCost:
     type_ = types.get(op.outputs[0].lbn, op.outputs[0].type) if op.outputs else TensorType()
     kind = KINDS.index((op.kind or VariableKind.BUFFER).value)
     numel, nbytes = type_.numel, type_.nbytes
-    missing = (_BIT["params"] if numel is None else 0) | (_BIT["param_bytes"] if nbytes is None else 0)
+    is_open = _BIT["params"] | _BIT["param_bytes"] if op.kind_open else 0
+    missing = (_BIT["params"] if numel is None else 0) | (_BIT["param_bytes"] if nbytes is None else 0) | is_open
     cost = Cost(
         params=tuple((numel or 0) if i == kind else 0 for i in range(len(KINDS))),
         param_bytes=tuple((nbytes or 0) if i == kind else 0 for i in range(len(KINDS))),
         missing=missing,
+        at_most=is_open,
     )
-    return OpCost(cost, "missing_shape" if missing else None)
+    return OpCost(cost, "missing_shape" if numel is None or nbytes is None else None)

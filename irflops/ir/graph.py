@@ -264,6 +264,8 @@ class Op:
     """What a variable is for; None for other operators."""
     kind_source: str | None = None
     """`declared` by the dump or `inferred` from use; None for other operators."""
+    kind_open: bool = False
+    """Whether the kind is a guess, for the line of the dump that declares it is lost: no params by kind are sure then."""
     elided: bool = False
     """Whether the dump leaves its operands out (`...`) and nothing tells them."""
     hidden: bool = False

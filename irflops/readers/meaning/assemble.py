@@ -124,11 +124,14 @@ def complete(
     declared: Mapping[str, VariableKind],
     notes: list[Note],
     losses: Iterable[tuple[str, str]] = (),
+    *,
+    declares: bool = False,
 ) -> bool:
     """Links the drafts and sets their kinds, phases and runs. Returns whether the backward pass is there as far as there should be one.
 
     `losses` are the lbns of losses and their gradients, where the form says them; OneFlow 0.8.0 adds a loss's gradient after it has dumped
-    the forward job. Appends hidden sources to `drafts`, and to `notes` what cannot be told.
+    the forward job. `declares` tells whether the form declares each parameter and buffer. Appends hidden sources to `drafts`, and to
+    `notes` what cannot be told.
     """
     unprinted = add_hidden_sources(drafts, declared)
     if unprinted:
@@ -139,7 +142,11 @@ def complete(
         text = f"{folded} variables that OneFlow folded out of others stand on no line: their shapes are those that other lines read"
         notes.append(Note("folded-variable", text))
     edges = link(drafts, source)
-    assign_kinds(drafts, edges, declared)
+    assign_kinds(drafts, edges, declared, declares=declares)
+    lost = [draft.name for draft in drafts if draft.kind_open]
+    if lost:
+        text = f"no PARAMETER or BUFFER line declares {lost[0]}{f' and {len(lost) - 1} others' if len(lost) > 1 else ''}"
+        notes.append(Note("lost-declaration", f"{text}: what such a variable is for is a guess"))
     losses = tuple(losses)
     seed = assign_phases(drafts, edges, training, losses)
     forward_alone = seed is None and any(not gradient for _, gradient in losses)
@@ -180,6 +187,7 @@ def freeze(draft: Draft) -> Op:
         () if draft.type is not None else draft.candidates,
         draft.kind,
         draft.kind_source,
+        draft.kind_open,
         draft.elided,
         draft.hidden,
         draft.number,

@@ -33,6 +33,8 @@ class Draft:
     """What the form says of a variable by itself, None where it says nothing."""
     kind: VariableKind | None = None
     kind_source: str | None = None
+    kind_open: bool = False
+    """Whether the kind is a guess: the line that declares the variable is lost."""
     phase: Phase | None = None
     runs: int = 1
     elided: bool = False

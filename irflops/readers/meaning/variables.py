@@ -17,8 +17,12 @@ LOOKED_THROUGH = frozenset({"repeat", "cast", "identity", "hierarchical_parallel
 """Types that hand a variable on as it is, for the question what it is used as."""
 
 
-def assign_kinds(drafts: list[Draft], edges: Edges, declared: Mapping[str, VariableKind]) -> None:
-    """Sets kind and kind_source of every variable; `declared` are the kinds that the form states, by variable name."""
+def assign_kinds(drafts: list[Draft], edges: Edges, declared: Mapping[str, VariableKind], *, declares: bool) -> None:
+    """Sets kind and kind_source of every variable; `declared` are the kinds that the form states, by variable name.
+
+    A form that `declares` parameters and buffers says so of each: a variable whose line is not there was lost, and its kind is open
+    unless an optimizer updates it. Tensors outside of the module tree, states and what OneFlow made itself have no line.
+    """
     weights = _weight_feeders(drafts, edges)
     for index, draft in enumerate(drafts):
         if draft.type != "variable":
@@ -27,16 +31,27 @@ def assign_kinds(drafts: list[Draft], edges: Edges, declared: Mapping[str, Varia
             draft.kind, draft.kind_source = declared[draft.name], "declared"
             continue
         draft.kind, draft.kind_source = _inferred_kind(drafts, edges, index, bool(weights[index])), "inferred"
+        draft.kind_open = declares and _has_line(draft) and draft.kind is not VariableKind.OPTIMIZER_STATE
+        if draft.kind_open and _is_updated(drafts, edges, index):
+            draft.kind, draft.kind_open = VariableKind.TRAINABLE, False
         if draft.trainable and draft.kind is not VariableKind.OPTIMIZER_STATE and free_tensor_module(draft.name) is None:
             draft.kind, draft.kind_source = VariableKind.TRAINABLE, "declared"
+
+
+def _has_line(draft: Draft) -> bool:
+    """Whether a variable has a PARAMETER or BUFFER line in a form that declares."""
+    return free_tensor_module(draft.name) is None and not is_folded_variable(draft.name)
+
+
+def _is_updated(drafts: list[Draft], edges: Edges, index: int) -> bool:
+    return any(is_update(drafts[c].type) or is_update_name(drafts[c].name) for c in edges.read_by[index])
 
 
 def _inferred_kind(drafts: list[Draft], edges: Edges, index: int, is_weight: bool) -> VariableKind:
     name = drafts[index].name
     if name.startswith("System-"):
         return VariableKind.OPTIMIZER_STATE
-    updated = any(is_update(drafts[c].type) or is_update_name(drafts[c].name) for c in edges.read_by[index])
-    if state_suffix(name) and updated:
+    if state_suffix(name) and _is_updated(drafts, edges, index):
         return VariableKind.OPTIMIZER_STATE
     if drafts[index].hidden and is_folded_variable(name):
         return VariableKind.TRAINABLE  # as jobs say of those that OneFlow folded out of others, which no line of a print declares

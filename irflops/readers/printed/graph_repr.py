@@ -179,7 +179,7 @@ class _Reader:
         find_fused_terms(self.drafts, self.notes)
         declared = {p.name: p.kind for level in self.modules for p in level.parameters}
         name, _, class_name = self.header.partition(":")
-        complete(self.drafts, self.source, self.training, declared, self.notes)
+        complete(self.drafts, self.source, self.training, declared, self.notes, declares=True)
         self._recover_attrs()
         self._note_oddities()
         return Graph(
