@@ -8,7 +8,8 @@ from jobs import CONF, W, X, binary, content, job, read, user
 import irflops
 from irflops import IrflopsError
 from irflops.errors import ChoiceError, GraphError, GraphSyntaxError, NotAGraphError
-from irflops.ir.graph import DType, Location, Phase, Placement, Sbp, TensorType, VariableKind
+from irflops.ir.graph import DType, Location, Phase, Placement, TensorType, VariableKind
+from irflops.ir.sbp import Sbp
 
 RELU = user("m-relu-0", "relu", "in=x/out out=m-relu-0/out_0")
 

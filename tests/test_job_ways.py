@@ -14,7 +14,7 @@ from jobs import CONF, FIXTURES, W, X, both_ways, job, message, read, user
 
 from irflops import Graph
 from irflops.errors import Source
-from irflops.ir.graph import Sbp
+from irflops.ir.sbp import Sbp
 from irflops.readers.job import job_cut, job_text
 from irflops.readers.text.skeleton import Skeletons
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from modules import TYPE, W, X, module, op, read
 
-from irflops.ir.graph import Phase, Placement, Sbp, VariableKind
+from irflops.ir.graph import Phase, Placement, VariableKind
+from irflops.ir.sbp import Sbp
 
 
 def test_system_operators() -> None:

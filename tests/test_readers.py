@@ -11,7 +11,8 @@ import pytest
 
 import irflops
 from irflops import Graph
-from irflops.ir.graph import DType, Location, Op, Phase, Placement, Sbp, TensorType, VariableKind
+from irflops.ir.graph import DType, Location, Op, Phase, Placement, TensorType, VariableKind
+from irflops.ir.sbp import Sbp
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 NAMES = sorted(path.name.removesuffix(".repr.txt.gz") for path in FIXTURES.glob("*.repr.txt.gz"))

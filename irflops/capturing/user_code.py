@@ -36,7 +36,7 @@ def compiled_graph(target: str, specs: Sequence[InputSpec]) -> Any:
     if specs and is_compiled(graph):
         raise IrflopsError(f"{target} gives a graph that is compiled already, for inputs of its own", hint="leave --input out")
     with _user_errors(f"compiling the graph of {target}"):
-        compile_for(graph, [flow.zeros(*shape, dtype=getattr(flow, dtype.value[0])) for shape, dtype in specs])
+        compile_for(graph, [flow.zeros(*shape, dtype=getattr(flow, dtype.word)) for shape, dtype in specs])
     return graph
 
 

@@ -11,7 +11,6 @@ from irflops.capturing.user_code import InputSpec, compiled_graph
 from irflops.ir.graph import DType
 
 _SPEC = re.compile(r"(\d{1,18}(?:x\d{1,18})*)(?::(\w+))?")
-_DTYPES = {dtype.value[0]: dtype for dtype in DType}
 
 EPILOG = """\b
 Examples:
@@ -24,7 +23,7 @@ def _specs(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
     specs = []
     for value in values:
         match = _SPEC.fullmatch(value)
-        dtype = _DTYPES.get(match[2] or "float32") if match else None
+        dtype = DType.named(match[2] or "float32") if match else None
         if match is None or dtype is None:
             raise click.BadParameter(f"{value!r} is no input; write 1x3x224x224 or 8x16:int64")
         specs.append((tuple(map(int, match[1].split("x"))), dtype))

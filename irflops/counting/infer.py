@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from irflops.errors import Span
-from irflops.ir.graph import Graph, Op, Operand, Shape, TensorType
+from irflops.ir.graph import Attrs, Graph, Op, Operand, Shape, TensorType
 from irflops.ir.shapes import fit, unified
 from irflops.ops import BY_TYPE
 from irflops.ops.op_view import OpView
@@ -105,13 +105,19 @@ def operand_type(operand: Operand, types: Mapping[str, TensorType]) -> TensorTyp
 
 def view(op: Op, op_type: str, types: Mapping[str, TensorType]) -> OpView:
     """An op as a rule of that type sees it."""
+    operands = [operand_type(operand, types) for operand in op.inputs]
+    return view_of(op, op_type, operands, [types.get(result.lbn, result.type) for result in op.outputs], op.attrs)
+
+
+def view_of(op: Op, op_type: str, operands: Sequence[TensorType], results: Sequence[TensorType], attrs: Attrs) -> OpView:
+    """An op as a rule of that type would see it with operands and results of other types, and other attributes."""
     inputs: dict[str, list[TensorType]] = {}
-    for operand in op.inputs:
-        inputs.setdefault(operand.arg, []).append(operand_type(operand, types))
+    for operand, type_ in zip(op.inputs, operands, strict=True):
+        inputs.setdefault(operand.arg, []).append(type_)
     outputs: dict[str, list[TensorType]] = {}
-    for result in op.outputs:
-        outputs.setdefault(result.arg, []).append(types.get(result.lbn, result.type))
-    return OpView(op_type, inputs, outputs, op.attrs)
+    for result, type_ in zip(op.outputs, results, strict=True):
+        outputs.setdefault(result.arg, []).append(type_)
+    return OpView(op_type, inputs, outputs, attrs)
 
 
 def _is_known(type_: TensorType) -> bool:

@@ -20,7 +20,6 @@ from irflops.ir.tree import nearest
 from irflops.readers.meaning.names import named
 from irflops.whatif.alternatives import recast
 
-_DTYPES = {dtype.value[0]: dtype for dtype in DType}
 _KINDS = {kind.value: kind for kind in VariableKind}
 _COMING = ("op_added", "param_added", "param_untied")
 _GOING = ("op_removed", "param_removed", "param_tied")
@@ -227,7 +226,7 @@ def _with_type(result: Operand, edit: Edit) -> Operand:
         return result
     new = edit.detail["new"]
     if edit.kind == "dtype_changed":
-        return replace(result, type=TensorType(result.type.shape, _DTYPES[new]))
+        return replace(result, type=TensorType(result.type.shape, DType.named(new)))
     return replace(result, type=TensorType(tuple(new), result.type.dtype))
 
 
@@ -239,7 +238,7 @@ def _resized(op: Op, detail: Mapping[str, Any]) -> Op:
         if "shape" in op.attrs:
             op = replace(op, attrs=Attrs({**op.attrs, "shape": plain.attr_of(detail["shape"]["new"])}))
     if "dtype" in detail:
-        types = [TensorType(type_.shape, _DTYPES[detail["dtype"]["new"]]) for type_ in types]
+        types = [TensorType(type_.shape, DType.named(detail["dtype"]["new"])) for type_ in types]
     return replace(op, outputs=tuple(replace(result, type=type_) for result, type_ in zip(op.outputs, types, strict=True)))
 
 

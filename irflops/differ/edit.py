@@ -8,7 +8,8 @@ from operator import sub
 from typing import Any
 
 from irflops.counting.cost import Cost
-from irflops.ir.graph import Attrs, Module, NdSbp, Op, Phase, Placement, TensorType, VariableKind
+from irflops.ir.graph import Attrs, Module, Op, Phase, Placement, TensorType, VariableKind
+from irflops.ir.sbp import NdSbp
 
 EDIT_KINDS = (
     "op_added",

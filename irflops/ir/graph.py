@@ -14,6 +14,7 @@ from irflops.ir.certainty import Certainty
 from irflops.ir.edges import NOBODY, Edges, edges_of
 from irflops.ir.holds import Holds
 from irflops.ir.quick import quick
+from irflops.ir.sbp import NdSbp
 
 if TYPE_CHECKING:
     import networkx
@@ -25,7 +26,7 @@ AttrValue = int | float | bool | str | tuple["AttrValue", ...] | None
 
 
 class DType(enum.Enum):
-    """Element types, by their name in OneFlow's Python (`oneflow.float32`). The value is (name, bits, short name)."""
+    """Element types. The value is (name, bits, short name)."""
 
     FLOAT32 = ("float32", 32, "f32")
     FLOAT64 = ("float64", 64, "f64")
@@ -48,6 +49,16 @@ class DType(enum.Enum):
     COMPLEX128 = ("complex128", 128, "c128")
 
     @property
+    def word(self) -> str:
+        """The name in OneFlow's Python (`oneflow.float32`)."""
+        return self.value[0]
+
+    @staticmethod
+    def named(word: object) -> DType | None:
+        """The inverse of `word`; None for anything else."""
+        return _DTYPES.get(word)
+
+    @property
     def bits(self) -> int:
         """Bits of one element."""
         return self.value[1]
@@ -65,6 +76,9 @@ class DType(enum.Enum):
     def nbytes(self, elements: int) -> int:
         """Bytes of that many elements, rounded up once per tensor."""
         return (elements * self.value[1] + 7) // 8
+
+
+_DTYPES: Mapping[object, DType] = {dtype.word: dtype for dtype in DType}
 
 
 @quick
@@ -94,32 +108,6 @@ class TensorType:
 
 
 UNKNOWN_TENSOR = TensorType()
-
-
-@dataclass(frozen=True, slots=True)
-class Sbp:
-    """How a logical tensor lies along one hierarchy dimension: split on an axis, broadcast, or partial sum."""
-
-    kind: str
-    """`S`, `B` or `P`."""
-    axis: int | None = None
-    """The split axis, None unless `kind` is `S`."""
-
-    def __str__(self) -> str:
-        return f"S({self.axis})" if self.kind == "S" else self.kind
-
-    @staticmethod
-    def parse(text: str) -> Sbp | None:
-        """The inverse of `str`: one of `B`, `P`, `S(0)`; None for anything else."""
-        if text in ("B", "P"):
-            return Sbp(text)
-        axis = text[2:-1]
-        is_split = text == f"S({axis})" and axis.isascii() and axis.isdecimal() and len(axis) < 4
-        return Sbp("S", int(axis)) if is_split else None
-
-
-NdSbp = tuple[Sbp, ...]
-"""One `Sbp` per hierarchy dimension."""
 
 
 @dataclass(frozen=True, slots=True)

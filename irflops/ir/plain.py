@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from irflops.ir.graph import AttrValue, NdSbp, Op, Operand, Sbp, TensorType
+from irflops.ir.graph import AttrValue, Op, Operand, TensorType
+from irflops.ir.sbp import NdSbp, Sbp
 
 
 def extents(shape_: Sequence[int | None] | None) -> list[int | None] | None:
@@ -21,7 +22,7 @@ def shape(type_: TensorType | None) -> list[int | None] | None:
 
 def dtype(type_: TensorType | None) -> str | None:
     """A dtype by its name."""
-    return type_.dtype.value[0] if type_ is not None and type_.dtype is not None else None
+    return type_.dtype.word if type_ is not None and type_.dtype is not None else None
 
 
 def sbp(operand: Operand) -> list[str] | None:

@@ -12,8 +12,6 @@ from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, ShapeRule, results_like
 from irflops.ops.traffic import TrafficRule, moves, touch_all
 
-_DTYPES = {dtype.value[0]: dtype for dtype in DType}
-
 _TRANSCENDENTAL = (
     *("acos", "acosh", "asin", "asinh", "atan", "atanh", "cos", "cosh", "sin", "sinh", "tan", "tanh", "sigmoid"),
     *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "rsqrt", "erf", "erfc", "erfinv", "lgamma", "digamma", "trigamma"),
@@ -211,7 +209,7 @@ _HAND_MADE: Mapping[str, tuple[Example, ...]] = {
 def cast_shape(op: OpView) -> Inferred:
     """The operand's shape in the dtype of the attribute."""
     name = op.attr("dtype")
-    dtype = _DTYPES.get(str(name))
+    dtype = DType.named(name)
     if dtype is None:
         raise ValueError(f"{op.type} to an unknown dtype {name!r}")
     return {"out": TensorType(op.input("in").shape, dtype)}

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from irflops.ir.graph import NO_ATTRS, Attrs, AttrValue, DType, TensorType
 from irflops.ops.work import MissingAttribute, MissingShape
 
-_DTYPES = {dtype.value[0]: dtype for dtype in DType}
-
 
 class OpView:
     """One op as its rule sees it: tensors by argument name, and attributes.
@@ -167,8 +165,9 @@ class OpView:
     def dtype_attr(self, name: str = "dtype") -> DType:
         """An attribute that holds a dtype by its name in OneFlow's Python (`float32`)."""
         value = self.attr(name)
-        if isinstance(value, str) and value in _DTYPES:
-            return _DTYPES[value]
+        dtype = DType.named(value)
+        if dtype is not None:
+            return dtype
         raise ValueError(f"attribute {name} of {self.type} should be a dtype, not {value!r}")
 
     def flag(self, name: str) -> bool:

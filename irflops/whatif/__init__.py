@@ -109,7 +109,7 @@ def _attrs(op: Op, outcome: Outcome, swap: Mapping[DType, DType]) -> Attrs:
         if shape is not None and len(extents) == len(shape):
             new["shape"] = extents
     if op.kind is not VariableKind.OPTIMIZER_STATE:
-        names = {old.value[0]: now.value[0] for old, now in swap.items()}
+        names = {old.word: now.word for old, now in swap.items()}
         new |= {name: names[value] for name, value in op.attrs.items() if isinstance(value, str) and value in names}
     return Attrs({**op.attrs, **new}) if new else op.attrs
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from irflops.counting.infer import MISFIT, asked, misfit_text
+from irflops.counting.infer import MISFIT, asked, misfit_text, view_of
 from irflops.ir.graph import UNKNOWN_TENSOR, Attrs, AttrValue, DType, Op, Shape, TensorType
 from irflops.ir.shapes import fit
 from irflops.ir.signatures import signature
@@ -57,7 +57,7 @@ def alternatives(op: Op, operands: Operands, results: Sequence[TensorType], chan
         if other is None:
             return _of_type(op, op.type, operands, results, changes)
         try:
-            inferred = asked(BY_TYPE[other], _view(recast(op, other), other, operands.after, results, op.attrs))
+            inferred = asked(BY_TYPE[other], view_of(recast(op, other), other, operands.after, results, op.attrs))
         except MISFIT as error:
             return Answer((), misfit=misfit_text(other, error))
         return Answer((Alternative(_shapes(recast(op, other), inferred), {}, other),))
@@ -104,8 +104,8 @@ def _of_type(op: Op, op_type: str, operands: Operands, results: Sequence[TensorT
     if rule is None or op.elided:
         return _unknown(op)
     given = Attrs({**_dtypes(results), **op.attrs})
-    captured = _view(op, op_type, operands.before, results, given)
-    changed = _view(op, op_type, operands.after, (TensorType(),) * len(results), given)
+    captured = view_of(op, op_type, operands.before, results, given)
+    changed = view_of(op, op_type, operands.after, (TensorType(),) * len(results), given)
     try:
         readings = list(_readings(rule, captured, changed, op, results))
         if not readings:
@@ -184,20 +184,10 @@ def _under(view: OpView, attrs: Mapping[str, AttrValue]) -> OpView:
     )
 
 
-def _view(op: Op, op_type: str, operands: Sequence[TensorType], results: Sequence[TensorType], attrs: Attrs) -> OpView:
-    inputs: dict[str, list[TensorType]] = {}
-    for operand, type_ in zip(op.inputs, operands, strict=True):
-        inputs.setdefault(operand.arg, []).append(type_)
-    outputs: dict[str, list[TensorType]] = {}
-    for result, type_ in zip(op.outputs, results, strict=True):
-        outputs.setdefault(result.arg, []).append(type_)
-    return OpView(op_type, inputs, outputs, attrs)
-
-
 def _dtypes(results: Sequence[TensorType]) -> dict[str, AttrValue]:
     """Attributes that hold the dtype of the first result: where the form lacks them the result tells."""
     dtype: DType | None = results[0].dtype if results else None
-    return {} if dtype is None else {"dtype": dtype.value[0], "data_type": dtype.value[0]}
+    return {} if dtype is None else {"dtype": dtype.word, "data_type": dtype.word}
 
 
 def _texts(types: Sequence[TensorType]) -> str:

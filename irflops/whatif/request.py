@@ -104,9 +104,9 @@ def input_op(graph: Graph, name: str | None, captured: Mapping[str, Sequence[int
 
 def dtype_of(name: str | DType) -> DType:
     """A float type by its name in OneFlow's Python. Errors: IrflopsError with the names there are."""
-    known = {dtype.value[0]: dtype for dtype in DType if dtype.is_float}
+    known = {dtype.word: dtype for dtype in DType if dtype.is_float}
     if isinstance(name, DType):
-        name = name.value[0]
+        name = name.word
     if name in known:
         return known[name]
     near = difflib.get_close_matches(name, known, n=1)

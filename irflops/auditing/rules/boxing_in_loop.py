@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from irflops.auditing.facts import Facts, Use
 from irflops.auditing.finding import Measure, Severity
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
-from irflops.ir.graph import NdSbp, Operand, Phase, Role
+from irflops.ir.graph import Operand, Phase, Role
+from irflops.ir.sbp import NdSbp
 
 _LEVEL = re.compile(r"(?<![^.])\d+(?![^.])")
 """A level of a module path that is a number: one of a list of siblings."""

@@ -9,7 +9,8 @@ from irflops.auditing.facts import Facts
 from irflops.auditing.finding import Measure, Severity
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, whole_number
 from irflops.auditing.sharding import device_bytes
-from irflops.ir.graph import NdSbp, Op, VariableKind
+from irflops.ir.graph import Op, VariableKind
+from irflops.ir.sbp import NdSbp
 
 _COST = "optimizer_state_bytes_per_device"
 

@@ -8,11 +8,12 @@ from itertools import zip_longest
 from typing import Any
 
 from irflops.errors import GraphSyntaxError, IrflopsError, NotAGraphError, Source, Span, error_at, quoted
-from irflops.ir.graph import UNKNOWN_TENSOR, Attrs, AttrValue, Graph, Module, NdSbp, Note, Operand, Placement, Sbp, TensorType
+from irflops.ir.graph import UNKNOWN_TENSOR, Attrs, AttrValue, Graph, Module, Note, Operand, Placement, TensorType
+from irflops.ir.sbp import NdSbp, Sbp
 from irflops.ir.tree import nearest, with_parents
 from irflops.readers.forms import FORWARD_JOB, FULL_JOB, FULL_JOB_BINARY
 from irflops.readers.job import job_text, job_wire
-from irflops.readers.job.job_schema import DTYPE_BY_NUMBER, SECTIONS, Message, Statement
+from irflops.readers.job.job_schema import DTYPE_BY_NUMBER, SECTIONS, Message, Statement, dtype_word
 from irflops.readers.meaning.assemble import complete, freeze
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.placement import MAX_DEVICES, placement_of_devices
@@ -349,9 +350,9 @@ def _attr(value: Message) -> AttrValue:
     """The value of a user operator's attribute, by the one of AttrValue's fields that is set."""
     for field, content in value.items():
         if field == "at_data_type":
-            return _dtype_word(content)
+            return dtype_word(content)
         if field == "at_list_data_type":
-            return tuple(map(_dtype_word, content.get("val", ())))
+            return tuple(map(dtype_word, content.get("val", ())))
         if field in ("at_shape", "at_stride"):
             return tuple(content.get("dim", ()))
         if field in ("at_list_shape", "at_list_stride"):
@@ -361,8 +362,3 @@ def _attr(value: Message) -> AttrValue:
         scalar: AttrValue = content
         return scalar
     return None
-
-
-def _dtype_word(number: int) -> str:
-    dtype = DTYPE_BY_NUMBER.get(number)
-    return dtype.value[0] if dtype is not None else f"data type {number}"

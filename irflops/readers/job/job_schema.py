@@ -53,6 +53,12 @@ DTYPE_BY_WORD = {name: dtype for _, name, dtype in DATA_TYPES}
 NUMBER_BY_WORD = {name: number for number, name, _ in DATA_TYPES}
 
 
+def dtype_word(number: int) -> str:
+    """An attribute's data type by its name, or as a number that OneFlow never had."""
+    dtype = DTYPE_BY_NUMBER.get(number)
+    return dtype.word if dtype is not None else f"data type {number}"
+
+
 SECTIONS = {
     "net": "DLNetConf",
     "placement": "Placement",

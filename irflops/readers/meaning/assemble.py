@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from irflops.errors import GraphError, Source, Span, error_at, quoted
 from irflops.ir.edges import Edges, edges_of
-from irflops.ir.graph import NdSbp, Note, Op, Operand, TensorType, VariableKind
+from irflops.ir.graph import Note, Op, Operand, TensorType, VariableKind
+from irflops.ir.sbp import NdSbp
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.names import stem_of
 from irflops.readers.meaning.phase import assign_phases

@@ -39,28 +39,29 @@ def find_seed(drafts: list[Draft], edges: Edges, updates: Collection[int], decla
         return Seed(named, -1, named=True)
     if any(not gradient for _, gradient in declared):
         return None
-    return _declared(drafts, declared) or _ones_like_a_loss(drafts, edges, updates) or _told_by_outputs(drafts, edges, updates)
+    return _declared(drafts, edges, declared) or _ones_like_a_loss(drafts, edges, updates) or _told_by_outputs(drafts, edges, updates)
 
 
-def _declared(drafts: list[Draft], pairs: Iterable[tuple[str, str]]) -> Seed | None:
+def _declared(drafts: list[Draft], edges: Edges, pairs: Iterable[tuple[str, str]]) -> Seed | None:
     """The gradients that the form names; of one that the user made before the loss, or gave from outside, its readers after the loss."""
-    makers = {result.lbn: index for index, draft in enumerate(drafts) for result in draft.outputs}
     origins: list[int] = []
     begins: list[int] = []
     for loss, gradient in pairs:
-        if gradient not in makers:
+        maker, before = edges.maker(gradient), edges.maker(loss)
+        if maker is None:
             continue
-        number = drafts[makers[gradient]].number
-        begin = drafts[makers[loss]].number if loss in makers else None
+        number = drafts[maker].number
+        begin = drafts[before].number if before is not None else None
         if begin is None:
             begin = number
         if begin is None:
             continue
         begins.append(begin)
         if number is not None and number >= begin:
-            origins.append(makers[gradient])
+            origins.append(maker)
         else:
-            origins += [i for i, d in enumerate(drafts) if (d.number or 0) > begin and any(o.lbn == gradient for o in d.inputs)]
+            readers = dict.fromkeys(edges.owners[slot] for slot in edges.uses(gradient))
+            origins += [reader for reader in readers if (drafts[reader].number or 0) > begin]
     return Seed(tuple(origins), min(begins)) if origins else None
 
 

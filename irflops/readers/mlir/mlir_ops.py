@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
-from irflops.ir.graph import Attrs, AttrValue, NdSbp, Operand, Sbp
+from irflops.ir.graph import Attrs, AttrValue, Operand
+from irflops.ir.sbp import NdSbp, Sbp
 from irflops.ir.signatures import Arg, signature
-from irflops.readers.job.job_schema import DTYPE_BY_NUMBER, fields_of
+from irflops.readers.job.job_schema import dtype_word, fields_of
 from irflops.readers.mlir.mlir_plan import DataType, MlirOp, SbpAttr
 from irflops.readers.mlir.mlir_types import CONTROL
 
@@ -253,12 +254,6 @@ def _plain(value: Any) -> AttrValue:
             return tuple(map(_plain, value))
     plain: AttrValue = value
     return plain
-
-
-def dtype_word(number: int) -> str:
-    """The name of a data type of OneFlow's."""
-    dtype = DTYPE_BY_NUMBER.get(number)
-    return dtype.value[0] if dtype is not None else f"data type {number}"
 
 
 def nd_sbp_of(raw: MlirOp) -> NdSbp | None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from irflops.errors import GraphError, GraphSyntaxError, IrflopsError, NotAGraphError, Source, Span, error_at, quoted
 from irflops.ir.graph import NO_ATTRS, DType, Graph, Note, Operand, Phase, Placement, TensorType
 from irflops.readers.forms import SAVED_MLIR
+from irflops.readers.job.job_schema import dtype_word
 from irflops.readers.meaning.assemble import complete, freeze
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.placement import MAX_DEVICES, placement_of_devices
@@ -20,7 +21,6 @@ from irflops.readers.mlir.mlir_ops import (
     SlotsDoNotFit,
     as_in_job,
     attrs_of,
-    dtype_word,
     lbns_of,
     nd_sbp_of,
     op_type_of,

@@ -21,7 +21,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from irflops.errors import GraphSyntaxError, Source
-from irflops.ir.graph import Attrs, Graph, Module, NdSbp, Note, Operand, Parameter, Placement, Sbp, TensorType, VariableKind
+from irflops.ir.graph import Attrs, Graph, Module, Note, Operand, Parameter, Placement, TensorType, VariableKind
+from irflops.ir.sbp import NdSbp, Sbp
 from irflops.ir.tree import with_parents
 from irflops.readers.forms import CAPTURE, SAVED_MLIR
 from irflops.readers.meaning.assemble import complete, freeze

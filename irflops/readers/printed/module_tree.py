@@ -9,7 +9,8 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from irflops.errors import Span
-from irflops.ir.graph import Module, ModuleCall, NdSbp, Parameter, Shape, TensorType, VariableKind
+from irflops.ir.graph import Module, ModuleCall, Parameter, Shape, TensorType, VariableKind
+from irflops.ir.sbp import NdSbp
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.variables import LOOKED_THROUGH
 from irflops.readers.printed.operators import UNPLACED

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import lark
 
-from irflops.ir.graph import Location, NdSbp, Placement, TensorType
+from irflops.ir.graph import Location, Placement, TensorType
+from irflops.ir.sbp import NdSbp
 from irflops.readers.printed.expressions import program_of, run
 from irflops.readers.printed.plans import Number, Slots, line_plan, op_plan
 from irflops.readers.printed.values import MAX_DEPTH, Call, check_depth, dtype_of, nd_sbp_of, placement_of, shape_of

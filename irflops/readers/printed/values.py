@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from irflops.errors import quoted
-from irflops.ir.graph import DType, NdSbp, Placement, Sbp
+from irflops.ir.graph import DType, Placement
+from irflops.ir.sbp import NdSbp, Sbp
 from irflops.readers.text.syntax import SyntaxProblem
 
 MAX_DEPTH = 1000
@@ -17,7 +18,7 @@ MAX_RANK = 64
 MAX_EXTENT = 2**63
 """OneFlow's extents are int64."""
 
-_DTYPES = {dtype.value[0]: dtype for dtype in DType} | {"float": DType.FLOAT32, "double": DType.FLOAT64, "half": DType.FLOAT16}
+_DTYPES = {dtype.word: dtype for dtype in DType} | {"float": DType.FLOAT32, "double": DType.FLOAT64, "half": DType.FLOAT16}
 
 
 class Name(str):
