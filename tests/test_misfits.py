@@ -53,7 +53,7 @@ def test_rules_answer_or_say_what_does_not_fit(shard: int) -> None:
         for case in perturbed(CALLS[number], Random(number), 3):  # noqa: S311 - no secret
             for results in (False, True):
                 op = view(case.call, results=results)
-                for ask in (rule.shape, rule.cost, rule.traffic):
+                for ask in (rule.shape, rule.cost, rule.moved):
                     answer(lambda ask=ask, op=op: ask(op))  # type: ignore[misc]  # bound in the loop
 
 

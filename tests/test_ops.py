@@ -36,7 +36,7 @@ def test_example(rule: OpRule, example: Example) -> None:
         expected = getattr(example, name)
         if expected is not None:
             assert getattr(work, name) == (None if expected == "unknown" else expected), name
-    traffic = rule.traffic(op)
+    traffic = rule.moved(op)
     if example.bytes_read is not None:
         assert sum(traffic.reads.values()) == example.bytes_read
     if example.bytes_written is not None:

@@ -273,7 +273,7 @@ def test_a_scale_tensor_adds_one_multiplication_per_element(op_type: str, update
 @pytest.mark.parametrize(("op_type", "update", "operands"), CASES, ids=[f"{t}:{','.join(o)}" for t, _, o in CASES])
 def test_model_and_states_are_read_and_written_and_nothing_else_is(op_type: str, update: Update, operands: tuple[str, ...]) -> None:
     del update
-    traffic = BY_TYPE[op_type].traffic(view(op_type, 7, operands))
+    traffic = BY_TYPE[op_type].moved(view(op_type, 7, operands))
     in_place = {arg for arg in ("model", *operands) if arg not in CORRECTIONS}
     assert dict(traffic.writes) == dict.fromkeys(in_place, 28)
     assert dict(traffic.reads) == {

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from irflops.auditing.facts import argument, result
-from irflops.auditing.kinds import BATCH_NORMS, DROPOUT_RATES, RANDOM, STATEFUL, UNEQUAL_READS, UPDATED_IN_PLACE
 from irflops.ir.graph import Op, Operand
+from irflops.ops import BOOK
+from irflops.ops.facts import Effect
 
-_NEVER_THE_SAME = RANDOM | UNEQUAL_READS | STATEFUL | frozenset(UPDATED_IN_PLACE)
+_NEVER_THE_SAME = frozenset({Effect.RANDOM, Effect.READS_NEXT, Effect.STATEFUL})
 
 
 def drops(op: Op) -> bool | None:
-    """Whether an op of `DROPOUT_RATES` has a rate above 0, None where the form does not tell."""
-    rate = op.attrs.get(DROPOUT_RATES[op.type or ""])
+    """Whether an op that drops at a rate has one above 0, None where the form does not tell."""
+    rate = op.attrs.get(BOOK.facts(op.type).drop_rate)
     if rate is None:
         return None
     return any(rate) if isinstance(rate, tuple) else bool(rate)
@@ -24,14 +25,14 @@ def is_learning(norm: Op) -> bool:
 
 def differs_by_run(op: Op) -> bool:
     """Whether an op may give another result of the same operands: two of its kind are never the same."""
-    if op.type in DROPOUT_RATES:
+    facts = BOOK.facts(op.type)
+    if facts.drop_rate:
         return drops(op) is not False
-    return op.type in _NEVER_THE_SAME or (op.type in BATCH_NORMS and is_learning(op))
+    return bool(facts.effects & _NEVER_THE_SAME or written(op))
 
 
 def written(op: Op) -> tuple[Operand, ...]:
     """The operands that an op writes to."""
-    args = UPDATED_IN_PLACE.get(op.type or "", ())
-    if op.type in BATCH_NORMS and is_learning(op):
-        args = ("moving_mean", "moving_variance")
-    return tuple(operand for operand in op.inputs if operand.arg in args) if args else ()
+    facts = BOOK.facts(op.type)
+    args = facts.updated([operand.arg for operand in op.inputs], [made.arg for made in op.outputs]) if facts.updates else ()
+    return tuple(operand for operand in op.inputs if operand.arg in args)

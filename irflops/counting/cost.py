@@ -263,7 +263,7 @@ def _work(rule: OpRule, seen: OpView) -> tuple[Work, str | None, str | None]:
 def _traffic(rule: OpRule, seen: OpView) -> tuple[Traffic | None, str | None, str | None]:
     """The bytes that move, why they are unknown, and what does not fit."""
     try:
-        traffic = rule.traffic(seen)
+        traffic = rule.moved(seen)
     except Unknowable as unknown:
         return None, unknown.reason, None
     except MISFIT as error:

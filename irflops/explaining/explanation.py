@@ -219,7 +219,7 @@ def _traffic(rule: OpRule | None, seen: OpView) -> Traffic | None:
     if rule is None:
         return None
     try:
-        return rule.traffic(seen)
+        return rule.moved(seen)
     except (Unknowable, MISFIT):
         return None
 

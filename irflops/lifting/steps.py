@@ -16,12 +16,13 @@ from irflops.counting.cost import Cost, OpCost
 from irflops.counting.infer import operand_type, view
 from irflops.ir.edges import Edges
 from irflops.ir.graph import Graph, Op, Phase, Shape, TensorType
+from irflops.ops import BOOK
 from irflops.ops.op_view import OpView
 
-HANDED_ON = frozenset({"repeat", "cast", "identity", "hierarchical_parallel_cast", "parallel_cast"})
+HANDED_ON = BOOK.handed_on
 """Types that hand a variable on as it is: what reads their result uses the variable."""
 
-RESHAPED = frozenset({"reshape", "expand_dims", "squeeze", "view"})
+RESHAPED = frozenset({"reshape", "expand_dims", "squeeze"})
 """Types that give a tensor another shape alone."""
 
 _SOURCES = frozenset({"variable", "input", "output"})

@@ -1,4 +1,4 @@
-"""All rules, in one list. A type with two rules, or a family module left out, is an error at import."""
+"""All rules, in one list, and as the book that holds them. A type with two rules is an error at import."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ from irflops.ops import (
     upsample,
     view,
 )
+from irflops.ops.book import RuleBook
 from irflops.ops.rule import OpRule
+from irflops.ops.unruled import UNRULED
 
 RULES: tuple[OpRule, ...] = (
     *fused_matmul.RULES,
@@ -77,24 +79,34 @@ RULES: tuple[OpRule, ...] = (
     *view.RULES,
 )
 
-BY_TYPE: dict[str, OpRule] = {}
-for _rule in RULES:
-    for _op_type in _rule.op_types:
-        if _op_type in BY_TYPE:
-            raise TypeError(f"op type {_op_type} has two rules")
-        BY_TYPE[_op_type] = _rule
+BOOK = RuleBook(RULES, UNRULED)
+"""What an analysis knows unless it is given another book. No module but this one asks for a rule by it: a book is an argument."""
+
+BY_TYPE = BOOK.by_type
 
 
 def _rule_of(op_type: str) -> OpRule:
-    return BY_TYPE[op_type]
+    return BOOK.by_type[op_type]
 
 
 def _reduced(rule: OpRule) -> tuple[Callable[..., OpRule], tuple[Any, ...]]:
     """Rules are pickled by name, since many hold closures; one that is not in the list by its fields."""
     op_type = rule.op_types[0]
-    if BY_TYPE.get(op_type) is rule:
+    if BOOK.by_type.get(op_type) is rule:
         return _rule_of, (op_type,)
     return partial(OpRule, **{field.name: getattr(rule, field.name) for field in fields(rule)}), ()
 
 
+def _book_of(own: tuple[OpRule, ...]) -> RuleBook:
+    return BOOK.with_rules(*own) if own else BOOK
+
+
+def _reduced_book(book: RuleBook) -> tuple[Callable[..., RuleBook], tuple[Any, ...]]:
+    """Of a book only what it holds beside the rules of this package."""
+    if book.rules is BOOK.rules and book.unruled is BOOK.unruled:
+        return _book_of, (book.own,)
+    return RuleBook, (book.rules, book.unruled, book.own)
+
+
 copyreg.pickle(OpRule, _reduced)
+copyreg.pickle(RuleBook, _reduced_book)

@@ -191,11 +191,13 @@ _PRELU = (
     ),
 )
 
+_GRADS_IN_PLACE = {"relu_grad": "dy", "hardshrink_grad": "dy", "hardtanh_grad": "dy"}
+
 RULES: tuple[OpRule, ...] = (
-    *elementwise("in -> out", FROM_IN, examples=_HAND_MADE, source=_SOURCE),
-    *elementwise("x -> y", FROM_X, examples=_HAND_MADE, source=_SOURCE),
+    *elementwise("in -> out", FROM_IN, examples=_HAND_MADE, source=_SOURCE, in_place={"hardshrink": "in", "hardtanh": "in"}),
+    *elementwise("x -> y", FROM_X, examples=_HAND_MADE, source=_SOURCE, in_place={"relu": "x"}),
     *elementwise("x, dy -> dx", GRADS_FROM_X, examples=_HAND_MADE, source=_SOURCE),
-    *elementwise("y, dy -> dx", GRADS_FROM_Y, source=_SOURCE),
+    *elementwise("y, dy -> dx", GRADS_FROM_Y, source=_SOURCE, in_place=_GRADS_IN_PLACE),
     *(rule for op_type, (signature, entry) in GATED.items() for rule in elementwise(signature, {op_type: entry}, source=_SOURCE)),
     *_PRELU,
 )

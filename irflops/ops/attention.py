@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 
 from irflops.ir.graph import DType, TensorType
+from irflops.ops.facts import Effect
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred
@@ -130,6 +131,8 @@ _SOFTMAX = "a scale per score, softmax 4n - 2 and n exp per row of n scores"
 RULES: tuple[OpRule, ...] = (
     OpRule(
         op_types=("scaled_dot_product_flash_attention",),
+        effects=frozenset({Effect.RANDOM}),
+        drop_rate="p_dropout",
         contraction=True,
         summary="softmax(query key^T * scale) value, scores never stored; masked positions count as work.",
         formula=f"macs = 2 * scores * head_size, scores = batch * heads * query length * key length; {_SOFTMAX}; an addition and a log "

@@ -7,7 +7,7 @@ from irflops.ops.normalizing import statistics_type
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, normal_axis, present
-from irflops.ops.traffic import Traffic, moves, touch_all
+from irflops.ops.traffic import moves, touch_all
 from irflops.ops.work import Work
 
 
@@ -37,14 +37,6 @@ def batch_norm_cost(op: OpView) -> Work:
         return Work(arithmetic=2 * n + extra)
     moving = 6 * channels if op.inputs("moving_mean") else 0
     return Work(arithmetic=7 * n + channels + moving + extra, transcendentals=channels)
-
-
-def batch_norm_traffic(op: OpView) -> Traffic:
-    """Training updates the moving statistics in place."""
-    return _training_traffic(op) if _trains(op) else touch_all(op)
-
-
-_training_traffic = moves(in_place=("moving_mean", "moving_variance"))
 
 
 def batch_norm_grad_shape(op: OpView) -> Inferred:
@@ -131,11 +123,14 @@ _MOVING = "moving_mean: f32[3], moving_variance: f32[3], gamma: f32[3], beta: f3
 RULES: tuple[OpRule, ...] = (
     OpRule(
         op_types=("normalization", "normalization_infer"),
+        updates=("moving_mean", "moving_variance"),
+        updates_with="mean",
+        overwrites={"y": "_add_to_output"},
         summary="Batch normalization.",
         formula=f"inference: 2n, scale and shift folded; {_TRAINING}; + n for _add_to_output",
         shape=batch_norm_shape,
         cost=batch_norm_cost,
-        traffic=batch_norm_traffic,
+        traffic=touch_all,
         ignores="folding the scale and shift in inference, once per channel; the factor n/(n-1) of the moving variance",
         source="docs/definitions.md; Ioffe and Szegedy, arXiv 1502.03167, algorithm 1",
         examples=(
@@ -176,11 +171,13 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("normalization_add_relu", "cudnn_fused_normalization_add_relu"),
+        updates=("moving_mean", "moving_variance"),
+        updates_with="mean",
         summary="Batch normalization, the addition of a shortcut and relu.",
         formula=f"normalization's, n for the addend, n for relu; {_TRAINING}",
         shape=batch_norm_shape,
         cost=batch_norm_cost,
-        traffic=batch_norm_traffic,
+        traffic=touch_all,
         ignores="packing the signs into reserve_space, whose size under cuDNN is not known",
         examples=(
             Example(
@@ -257,6 +254,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("batch_norm_gather_stats_with_counts",),
+        updates=("running_mean", "running_var"),
         summary="Statistics of all devices' parts together.",
         formula="10pc + c + p - 1 and c rsqrt, for p devices and c channels: the mean 2pc (weigh, sum and divide); each variance out of "
         "its inverse "
@@ -264,7 +262,7 @@ RULES: tuple[OpRule, ...] = (
         "6c for the moving statistics",
         shape=gather_stats_shape,
         cost=gather_stats_cost,
-        traffic=moves(like=("input",), in_place=("running_mean", "running_var")),
+        traffic=moves(like=("input",)),
         examples=(
             Example(
                 call="batch_norm_gather_stats_with_counts(input: f32[2,3,4], mean: f32[2,3], invstd: f32[2,3], counts: f32[2], "

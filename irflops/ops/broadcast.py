@@ -141,6 +141,7 @@ def extremum_grad_shape(op: OpView) -> Inferred:
 _SUMS_AND_COPIES = (
     OpRule(
         op_types=("add_n",),
+        overwrites={"out": "in"},
         summary="Sum of several tensors of one shape.",
         formula="flops = (k - 1) * numel(out) for k operands",
         shape=same_type(),
@@ -179,6 +180,7 @@ _SUMS_AND_COPIES = (
     ),
     OpRule(
         op_types=("bias_add",),
+        overwrites={"out": "a"},
         summary="Adds a vector along one axis.",
         formula="flops = numel(out): a + b",
         shape=bias_add_shape,

@@ -96,6 +96,7 @@ _GRAD_2D = f"{_ATTRS_2D}, num_spatial_dims=2"
 RULES: tuple[OpRule, ...] = (
     OpRule(
         op_types=("conv1d", "conv2d", "conv3d"),
+        overwrites={"out": "_add_to_output"},
         contraction=True,
         summary="Direct convolution; padded positions count as work.",
         formula="macs = numel(out) * in_channels/groups * prod(kernel); flops = 2 * macs, + numel(out) for a bias or _add_to_output",
@@ -178,6 +179,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("conv_data_grad",),
+        overwrites={"dx": "_add_to_output"},
         contraction=True,
         summary="Gradient of a convolution for its data; also a transposed convolution.",
         formula="macs = numel(dy) * in_channels/groups * prod(kernel), the forward op's; flops = 2 * macs, + numel(dx) for _add_to_output",

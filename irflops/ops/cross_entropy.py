@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from irflops.ir.graph import TensorType
 from irflops.ops.costs import WorkRule
 from irflops.ops.op_view import OpView
@@ -83,9 +85,11 @@ def _loss(
     *examples: Example,
     traffic: TrafficRule = touch_all,
     ignores: str = "",
+    overwrites: Mapping[str, str] | None = None,
 ) -> OpRule:
     return OpRule(
         op_types=op_types,
+        overwrites=overwrites or {},
         summary=summary,
         formula=formula,
         shape=shape,
@@ -177,6 +181,7 @@ _SPARSE = (
             bytes_written=24,
             because="2 subtractions, 6 products",
         ),
+        overwrites={"prediction_diff": "prob"},
     ),
     _loss(
         ("sparse_cross_entropy", "sparse_cross_entropy_ms"),
@@ -242,6 +247,7 @@ _SOFT = (
             bytes_written=24,
             because="6 differences, 6 products",
         ),
+        overwrites={"prediction_diff": "prob"},
     ),
 )
 

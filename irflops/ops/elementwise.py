@@ -215,14 +215,32 @@ def cast_shape(op: OpView) -> Inferred:
     return {"out": TensorType(op.input("in").shape, dtype)}
 
 
-def _moved(op_types: tuple[str, ...], summary: str, shape: ShapeRule, traffic: TrafficRule, *examples: Example) -> OpRule:
+def _moved(
+    op_types: tuple[str, ...],
+    summary: str,
+    shape: ShapeRule,
+    traffic: TrafficRule,
+    *examples: Example,
+    shares: Mapping[str, str] | None = None,
+    hands_on: bool = False,
+) -> OpRule:
     """A rule of ops that move data and compute nothing."""
-    return OpRule(op_types=op_types, summary=summary, formula="flops = 0", shape=shape, cost=no_work, traffic=traffic, examples=examples)
+    return OpRule(
+        op_types=op_types,
+        shares=shares or {},
+        hands_on=hands_on,
+        summary=summary,
+        formula="flops = 0",
+        shape=shape,
+        cost=no_work,
+        traffic=traffic,
+        examples=examples,
+    )
 
 
 _MOVES = (
     _moved(
-        ("cast", "mutable_cast_once"),
+        ("cast",),
         "Converts the elements to another dtype.",
         cast_shape,
         touch_all,
@@ -242,6 +260,22 @@ _MOVES = (
             because="the dtype stands on the printed result",
             inferable=False,
         ),
+        shares={"out": "in"},
+        hands_on=True,
+    ),
+    _moved(
+        ("mutable_cast_once",),
+        "Converts the elements of a variable to another dtype, and keeps the result until the variable changes.",
+        cast_shape,
+        touch_all,
+        Example(
+            call='mutable_cast_once(in: f32[5], dtype="float16") -> out: f16[5]',
+            flops=0,
+            bytes_read=20,
+            bytes_written=10,
+            because="5 elements: 4 bytes each in, 2 bytes each out, as a run takes that converts them",
+        ),
+        hands_on=True,
     ),
     _moved(
         ("cast_like",),
@@ -255,6 +289,8 @@ _MOVES = (
             bytes_written=24,
             because="3 floats in, 3 doubles out; dtype_like gives a dtype alone",
         ),
+        shares={"out": "in"},
+        hands_on=True,
     ),
     _moved(
         ("copy", "copy_d2h", "copy_h2d", "to_contiguous"),
@@ -264,6 +300,7 @@ _MOVES = (
         Example(
             call="copy(in: f32[2,2]) -> out: f32[2,2]", flops=0, bytes_read=16, bytes_written=16, because="4 floats are read and written"
         ),
+        hands_on=True,
     ),
     _moved(
         ("ones_like", "zero_like"),
@@ -297,6 +334,7 @@ _MOVES = (
 _BY_TENSOR = tuple(
     OpRule(
         op_types=op_types,
+        overwrites={"y": "x"},
         summary=f"Elementwise: y = {definition}, the scalar a tensor of one element.",
         formula=f"flops = numel(y): {definition}",
         shape=results_like("x", "y"),
@@ -322,21 +360,23 @@ _BY_TENSOR = tuple(
     )
 )
 
+_SCALARS_IN_PLACE = {f"scalar_{name}": "in" for name in ("add", "mul", "div", "floordiv", "truncdiv", "fmod", "pow")}
+
 RULES: tuple[OpRule, ...] = (
-    *elementwise("x -> y", UNARY, examples=_HAND_MADE),
+    *elementwise("x -> y", UNARY, examples=_HAND_MADE, in_place={"erfinv": "x"}),
     *elementwise("in -> out", {"trunc": (1, 0, "trunc(x)")}),
     *elementwise("x -> y", {"logical_not": (1, 0, "not x")}, dtype=DType.BOOL),
     *elementwise("x, dy -> dx", UNARY_GRADS, examples=_HAND_MADE),
     *elementwise("y, dy -> dx", {"sigmoid_grad": (3, 0, "dy * y * (1 - y)")}),
-    *elementwise("in -> out", SCALAR, examples=_HAND_MADE),
+    *elementwise("in -> out", SCALAR, examples=_HAND_MADE, in_place=_SCALARS_IN_PLACE),
     *elementwise("x, dy -> dx", SCALAR_GRADS),
     *elementwise("in -> out", TESTS, dtype=DType.BOOL, examples=_HAND_MADE),
     *elementwise("x, y -> z", BINARY),
     *elementwise("x, y -> out", {"multiply": (1, 0, "x * y")}),
     *elementwise("x, y, dz -> dx", BINARY_X_GRADS),
     *elementwise("x, y, dz -> dy", BINARY_Y_GRADS),
-    *elementwise("x -> y", CLIP),
-    *elementwise("dy, x -> dx", CLIP_GRADS),
+    *elementwise("x -> y", CLIP, in_place=dict.fromkeys(CLIP, "x")),
+    *elementwise("dy, x -> dx", CLIP_GRADS, in_place=dict.fromkeys(CLIP_GRADS, "dy")),
     *(rule for op_type, (signature, definition) in LERP.items() for rule in elementwise(signature, {op_type: definition})),
     *_BY_TENSOR,
     *_MOVES,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from irflops.ir.graph import DType, TensorType
+from irflops.ops.facts import Effect
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, present
@@ -162,6 +164,28 @@ def glu_cost(op: OpView) -> Work:
     return Work(macs=macs, arithmetic=biases + op.numel("y") * (arithmetic + 1), transcendentals=op.numel("y") * transcendentals)
 
 
+_MLP = OpRule(
+    op_types=("cublas_fused_mlp",),
+    contraction=True,
+    summary="A chain of linear layers, each with bias and relu (and dropout).",
+    formula="macs = sum of rows * n * k; flops = 2 * macs + rows * n per layer for the bias, and for relu 1, for dropout 2 (mask, "
+    "scale) per element, "
+    "on the last layer unless skip_final_activation",
+    shape=mlp_shape,
+    cost=mlp_cost,
+    traffic=touch_all,
+    ignores="drawing the random numbers",
+    examples=(
+        Example(
+            call="cublas_fused_mlp(x: f32[2,3], weights: [f32[4,3], f32[5,4]], biases: [f32[4], f32[5]], skip_final_activation=true) "
+            "-> out: f32[2,5], cublas_aux: [i32[2,4], i32[2,4]], hidden: [f32[2,4], f32[2,5]]",
+            macs=64,
+            flops=154,
+            because="8 dot products of length 3, 10 of length 4; 18 biases; 8 relus",
+        ),
+    ),
+)
+
 RULES: tuple[OpRule, ...] = (
     OpRule(
         op_types=("fused_matmul_bias",),
@@ -200,25 +224,13 @@ RULES: tuple[OpRule, ...] = (
             ),
         ),
     ),
-    OpRule(
-        op_types=("cublas_fused_mlp", "fused_matmul_bias_add_relu_dropout"),
-        contraction=True,
-        summary="A chain of linear layers, each with bias and relu (and dropout).",
-        formula="macs = sum of rows * n * k; flops = 2 * macs + rows * n per layer for the bias, and for relu 1, for dropout 2 (mask, "
-        "scale) per element, "
-        "on the last layer unless skip_final_activation",
-        shape=mlp_shape,
-        cost=mlp_cost,
-        traffic=touch_all,
-        ignores="drawing the random numbers",
+    _MLP,
+    replace(
+        _MLP,
+        op_types=("fused_matmul_bias_add_relu_dropout",),
+        effects=frozenset({Effect.RANDOM}),
+        drop_rate="dropout_rate_list",
         examples=(
-            Example(
-                call="cublas_fused_mlp(x: f32[2,3], weights: [f32[4,3], f32[5,4]], biases: [f32[4], f32[5]], skip_final_activation=true) "
-                "-> out: f32[2,5], cublas_aux: [i32[2,4], i32[2,4]], hidden: [f32[2,4], f32[2,5]]",
-                macs=64,
-                flops=154,
-                because="8 dot products of length 3, 10 of length 4; 18 biases; 8 relus",
-            ),
             Example(
                 call="fused_matmul_bias_add_relu_dropout(x: f32[2,3], weights: [f32[200,3]], biases: [f32[200]], "
                 "skip_final_activation=false, "

@@ -6,7 +6,7 @@ from irflops.ir.graph import DType, TensorType
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, no_result_shape, results_like
-from irflops.ops.traffic import Traffic, moves, touch_all
+from irflops.ops.traffic import touch_all
 from irflops.ops.work import MissingAttribute, Work
 
 
@@ -56,12 +56,6 @@ def clip_cost(op: OpView) -> Work:
 def loss_scale_cost(_op: OpView) -> Work:
     """The longest path through the schedule: is the count zero, count the step, is the period over, multiply, clamp."""
     return Work(arithmetic=5)
-
-
-def loss_scale_traffic(op: OpView) -> Traffic:
-    """The loss scale and the counter are updated in place."""
-    updated = {arg: op.nbytes(arg) for arg in ("loss_scale", "good_step_counter")}
-    return Traffic(reads={"count_not_finite": op.nbytes("count_not_finite"), **updated}, writes=updated)
 
 
 def regularize_cost(op: OpView) -> Work:
@@ -152,12 +146,13 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("fused_clip_grad",),
+        updates=("model_diff",),
         summary="Gradients scaled down in place to a largest global norm.",
         formula="n = numel of all model_diff: flops = n (|x|) + n - 1 (sum) + 3 (add eps, divide, clamp) + n (scale), "
         "transcendentals = n (pow) + 1 (root); model_diff is read and written, out is written",
         shape=clip_shape,
         cost=clip_cost,
-        traffic=moves(in_place=("model_diff",)),
+        traffic=touch_all,
         examples=(
             Example(
                 call="fused_clip_grad(model_diff: [f32[3], f32[3]]) -> out: f32[]",
@@ -171,12 +166,13 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("dynamic_loss_scale_schedule",),
+        updates=("loss_scale", "good_step_counter"),
         summary="The loss scale after this step: larger after enough finite steps, smaller after an overflow.",
         formula="flops = 5, its longest path (test of the count, step counter + 1, test of the period, product, clamp); reads the count, "
         "updates scale and counter in place",
         shape=no_result_shape,
         cost=loss_scale_cost,
-        traffic=loss_scale_traffic,
+        traffic=touch_all,
         source="OneFlow's dynamic_loss_scale_schedule kernel",
         examples=(
             Example(
@@ -190,6 +186,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("l1_l2_regularize_gradient",),
+        overwrites={"out": "model_diff"},
         summary="model_diff + l1 * sign(model) + l2 * model.",
         formula="flops = 5 numel(model): sign, two multiplications, two additions, whatever l1 and l2 are; reads both, writes out",
         shape=results_like("model_diff", "out"),

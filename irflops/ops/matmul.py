@@ -122,6 +122,7 @@ _K = "k in a printed graph: k^2 = |a| |b| / |out| per matrix"
 RULES: tuple[OpRule, ...] = (
     OpRule(
         op_types=("matmul", "batch_matmul"),
+        overwrites={"out": "_add_to_output"},
         contraction=True,
         summary="Matrix product, of equal batch.",
         formula=f"macs = numel(out) * k; flops = 2 * macs, + numel(out) for _add_to_output; {_K}",
@@ -179,6 +180,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("broadcast_matmul",),
+        overwrites={"out": "_add_to_output"},
         contraction=True,
         summary="Matrix product whose batches broadcast.",
         formula=f"macs = numel(out) * k; flops = 2 * macs, + numel(out) for _add_to_output; {_K}",
@@ -212,6 +214,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("broadcast_matmul_grad_b",),
+        overwrites={"out": "_add_to_output"},
         contraction=True,
         summary="Gradient of a broadcast_matmul for its second operand: the leading axes are summed over.",
         formula="macs = numel(a) * b.shape[-1]; flops = 2 * macs, + numel(out) for _add_to_output",

@@ -94,6 +94,7 @@ def scale_cost(op: OpView) -> Work:
 RULES: tuple[OpRule, ...] = (
     OpRule(
         op_types=("transpose",),
+        shares={"output": "input"},
         summary="The axes in another order, copied.",
         formula=_COPY,
         shape=transpose_shape,
@@ -240,15 +241,26 @@ RULES: tuple[OpRule, ...] = (
         ),
     ),
     OpRule(
-        op_types=(
-            "identity_buffer",
-            "roll",
-            "flip",
-            "flip_grad",
-            "tril",
-            "triu",
+        op_types=("identity_buffer",),
+        shares={"out": "in"},
+        hands_on=True,
+        summary="The operand copied into a queue.",
+        formula=_COPY,
+        shape=same_type_shape,
+        cost=no_work,
+        traffic=touch_all,
+        examples=(
+            Example(
+                call="identity_buffer(in: f32[4], buffer_size=8) -> out: f32[4]",
+                because="4 floats each way",
+                bytes_read=16,
+                bytes_written=16,
+            ),
         ),
-        summary="The operand copied: into a queue, in another order, or with a triangle set to a constant.",
+    ),
+    OpRule(
+        op_types=("roll", "flip", "flip_grad"),
+        summary="The operand copied in another order.",
         formula=_COPY,
         shape=same_type_shape,
         cost=no_work,
@@ -261,12 +273,24 @@ RULES: tuple[OpRule, ...] = (
                 bytes_read=1204224,
                 bytes_written=1204224,
             ),
-            Example(call="tril(in: f32[4,4]) -> out: f32[4,4]", because="16 floats each way", flops=0, bytes_read=64, bytes_written=64),
             Example(call="flip(x: i64[3], dims=[0]) -> y: i64[3]", because="3 of 8 bytes each way", bytes_read=24, bytes_written=24),
         ),
     ),
     OpRule(
+        op_types=("tril", "triu"),
+        overwrites={"out": "in"},
+        summary="The operand copied with a triangle set to a constant.",
+        formula=_COPY,
+        shape=same_type_shape,
+        cost=no_work,
+        traffic=touch_all,
+        examples=(
+            Example(call="tril(in: f32[4,4]) -> out: f32[4,4]", because="16 floats each way", flops=0, bytes_read=64, bytes_written=64),
+        ),
+    ),
+    OpRule(
         op_types=("fused_scale_tril",),
+        overwrites={"out": "in"},
         summary="The lower triangle of the scaled operand.",
         formula="flops = numel(out), one multiplication per element; reads in, writes out",
         shape=same_type_shape,

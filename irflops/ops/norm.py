@@ -143,6 +143,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("layer_norm_grad",),
+        overwrites={"dx": "_add_to_output"},
         summary="Gradient of layer normalization for its data.",
         formula=_BACKWARD,
         shape=layer_norm_grad_shape,

@@ -6,7 +6,7 @@ from irflops.ir.graph import DType, TensorType
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, no_result_shape
-from irflops.ops.traffic import touch_all
+from irflops.ops.traffic import moves, touch_all
 from irflops.ops.updates import (
     ADADELTA,
     ADAGRAD,
@@ -27,7 +27,6 @@ from irflops.ops.updates import (
     SOURCE,
     Update,
     update_cost,
-    update_traffic,
 )
 from irflops.ops.work import Work
 
@@ -52,7 +51,8 @@ def dense(op_types: tuple[str, ...], summary: str, formula: str, update: Update,
         formula=f"per element: {formula}; 1 more for scale_by_tensor; {_IN_PLACE}",
         shape=no_result_shape,
         cost=update_cost(update),
-        traffic=update_traffic(update),
+        traffic=moves(like=("model_copy",)),
+        updates=("model", "model_copy", *update.states),
         ignores=IGNORES,
         source=f"{SOURCE}; {paper}",
         examples=examples,

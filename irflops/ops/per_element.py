@@ -98,11 +98,13 @@ def elementwise(
     shape: ShapeRule | None = None,
     examples: Mapping[str, tuple[Example, ...]] | None = None,
     source: str = SOURCE,
+    in_place: Mapping[str, str] | None = None,
 ) -> tuple[OpRule, ...]:
     """Rules of ops whose operands and results have one shape.
 
     `signature` names the arguments (`x, dy -> dx`); versions of OneFlow that name them otherwise fit too. `dtype` is the results', where it
-    is not the first operand's. Each rule has an example over 2 x 3 elements, and those of `examples`.
+    is not the first operand's. `in_place` tells by op type the operand that its first result may overwrite. Each rule has an example over
+    2 x 3 elements, and those of `examples`.
     """
     operands, results = (tuple(side.split(", ")) for side in signature.split(" -> "))
     result_type = dtype or DType.FLOAT32
@@ -119,6 +121,7 @@ def elementwise(
         )
         return OpRule(
             op_types=(op_type,),
+            overwrites={results[0]: in_place[op_type]} if in_place and op_type in in_place else {},
             summary=f"Elementwise: {', '.join(results)} = {definition}.",
             formula=f"{counts_text(arithmetic, transcendentals, f'numel({results[0]})')}: {definition}",
             shape=shape or same_type(dtype=dtype),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from irflops.ir.graph import DType, TensorType
 from irflops.ops.costs import WorkRule, no_work
+from irflops.ops.facts import Effect
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, present, results_like
@@ -38,9 +41,30 @@ def per_element(arg: str, flops: int, transcendentals: int = 0) -> WorkRule:
     return cost
 
 
+_DROPOUT_GRAD = OpRule(
+    op_types=("dropout_grad",),
+    overwrites={"dx": "dy"},
+    summary="The gradient of dropout: dy masked and scaled.",
+    formula="flops = 2 numel(dy): one multiplication by the mask, one by the scale; reads dy and mask, writes dx",
+    shape=results_like("dy", "dx"),
+    cost=per_element("dy", 2),
+    traffic=touch_all,
+    examples=(
+        Example(
+            call="dropout_grad(dy: f32[4,8], mask: bool[4,8], scale=2.0) -> dx: f32[4,8]",
+            because="32 elements, masked and scaled; 32 floats and 32 bools in, 32 floats out",
+            flops=64,
+            bytes_read=160,
+            bytes_written=128,
+        ),
+    ),
+)
+
 RULES: tuple[OpRule, ...] = (
     OpRule(
         op_types=("dropout",),
+        effects=frozenset({Effect.RANDOM}),
+        drop_rate="rate",
         summary="Elements set to zero at random, the others scaled up; the mask is kept for the gradient.",
         formula="flops = 2 numel(in): one multiplication by the mask, one by the scale; + numel(in) for _add_to_output; "
         "reads in, writes out and mask",
@@ -65,25 +89,25 @@ RULES: tuple[OpRule, ...] = (
             ),
         ),
     ),
-    OpRule(
-        op_types=("dropout_grad", "fused_relu_dropout_grad"),
-        summary="The gradient of dropout: dy masked and scaled.",
-        formula="flops = 2 numel(dy): one multiplication by the mask, one by the scale; reads dy and mask, writes dx",
-        shape=results_like("dy", "dx"),
-        cost=per_element("dy", 2),
-        traffic=touch_all,
+    _DROPOUT_GRAD,
+    replace(
+        _DROPOUT_GRAD,
+        op_types=("fused_relu_dropout_grad",),
+        overwrites={},
         examples=(
             Example(
-                call="dropout_grad(dy: f32[4,8], mask: bool[4,8], scale=2.0) -> dx: f32[4,8]",
-                because="32 elements, masked and scaled; 32 floats and 32 bools in, 32 floats out",
-                flops=64,
-                bytes_read=160,
-                bytes_written=128,
+                call="fused_relu_dropout_grad(dy: f32[4], mask: i32[1], scale=2.0) -> dx: f32[4]",
+                because="4 elements, masked and scaled; 4 floats and a word of mask bits in, 4 floats out",
+                flops=8,
+                bytes_read=20,
+                bytes_written=16,
             ),
         ),
     ),
     OpRule(
         op_types=("random_mask_like",),
+        effects=frozenset({Effect.RANDOM}),
+        drop_rate="rate",
         summary="A random mask for a later dropout.",
         formula="no arithmetic: random bits are not counted; writes out; like gives the shape alone",
         shape=mask_like_shape,
@@ -101,6 +125,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("bernoulli",),
+        effects=frozenset({Effect.RANDOM}),
         summary="A random 0 or 1 per element, by its probability.",
         formula="no arithmetic: drawing is not counted; reads the probabilities, writes out",
         shape=bernoulli_shape,

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from irflops.ir.graph import AttrValue
 from irflops.ops.costs import WorkRule
+from irflops.ops.facts import OpFacts
 from irflops.ops.op_view import OpView
 from irflops.ops.shapes import ShapeRule
-from irflops.ops.traffic import TrafficRule
+from irflops.ops.traffic import Traffic, TrafficRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,9 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpRule:
+class OpRule(OpFacts):
     """All that irflops knows of one or several op types: the one place that a new operator touches."""
 
-    op_types: tuple[str, ...]
     summary: str
     """One sentence: what the op computes."""
     formula: str
@@ -74,10 +74,9 @@ class OpRule:
     cost: WorkRule
     examples: tuple[Example, ...]
     traffic: TrafficRule
+    """Without what `updates` writes, unless only a part of it is written."""
     contraction: bool = False
     """Whether it multiplies and accumulates. The macs of all other types are 0, even where their flops cannot be known."""
-    view: bool = False
-    """Whether results share the storage of an operand: no traffic, no activation."""
     ignores: str = ""
     """What the counts leave out."""
     source: str = ""
@@ -95,3 +94,11 @@ class OpRule:
         for name in ("op_types", "summary", "formula", "examples"):
             if not getattr(self, name):
                 raise TypeError(f"rule {self.op_types or self.summary!r}: {name} is empty")
+
+    def moved(self, op: OpView) -> Traffic:
+        """The bytes that one run moves, the operands included that it updates: whole, where `traffic` does not say how much of them."""
+        traffic = self.traffic(op)
+        updated = [arg for arg in self.updated(op.input_args, op.output_args) if arg not in traffic.writes]
+        if not updated or self.aliases:  # what a result aliases is written by whoever writes to the result
+            return traffic
+        return Traffic(reads=traffic.reads, writes={**traffic.writes, **{arg: op.nbytes(arg) for arg in updated}})

@@ -93,6 +93,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("tensor_scatter_nd_update",),
+        overwrites={"out": "params"},
         summary="A tensor with updates at positions of several axes.",
         formula=f"no arithmetic; {_TOUCHED}",
         shape=shaped_like("params", "params"),
@@ -110,6 +111,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("tensor_scatter_nd_add",),
+        overwrites={"out": "params"},
         summary="A tensor with updates added at positions of several axes.",
         formula=f"flops = numel(updates), one addition per element; {_TOUCHED}",
         shape=shaped_like("params", "params"),

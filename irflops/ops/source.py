@@ -6,6 +6,7 @@ import math
 
 from irflops.ir.graph import DType, TensorType
 from irflops.ops.costs import no_work
+from irflops.ops.facts import Effect
 from irflops.ops.op_view import OpView
 from irflops.ops.readings import ranges, result_extent, result_shape, rows_and_columns
 from irflops.ops.resize import baked
@@ -176,6 +177,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("normal", "uniform", "uniform_int"),
+        effects=frozenset({Effect.RANDOM}),
         summary="Random numbers of a distribution.",
         formula=_RANDOM,
         shape=declared(),
@@ -190,6 +192,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("exponential",),
+        effects=frozenset({Effect.RANDOM}),
         summary="Random numbers of the exponential distribution.",
         formula=_RANDOM,
         shape=declared("out_shape"),
@@ -203,6 +206,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("randperm",),
+        effects=frozenset({Effect.RANDOM}),
         summary="A random permutation of n positions.",
         formula=_RANDOM,
         shape=randperm_shape,
@@ -214,6 +218,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("generate_random_batch_permutation_indices",),
+        effects=frozenset({Effect.RANDOM}),
         summary="A random permutation of the rows of a tensor.",
         formula=f"{_RANDOM}; x gives its number of rows alone",
         shape=permutation_shape,
@@ -231,6 +236,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("coin_flip",),
+        effects=frozenset({Effect.RANDOM}),
         summary="A random flag per sample.",
         formula=_RANDOM,
         shape=coin_flip_shape,
@@ -242,6 +248,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("multinomial_with_replacement",),
+        effects=frozenset({Effect.RANDOM}),
         summary="Class numbers drawn at random by their weights.",
         formula="no arithmetic: drawing is not counted; reads weights and prefix sums, writes out",
         shape=multinomial_shape,
@@ -260,6 +267,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("raw_reader",),
+        effects=frozenset({Effect.READS_NEXT}),
         summary="A batch read from files.",
         formula=f"{_WRITES}; the file itself is not memory traffic",
         shape=raw_reader_shape,
@@ -277,6 +285,8 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("megatron_gpt_mmap_data_loader",),
+        effects=frozenset({Effect.READS_NEXT}),
+        updates=("iteration",),
         summary="A batch of token rows read from a mapped file.",
         formula=f"{_WRITES}; the file itself is not memory traffic",
         shape=token_reader_shape,
@@ -289,6 +299,14 @@ RULES: tuple[OpRule, ...] = (
                 because="18 tokens of 8 bytes",
                 flops=0,
                 bytes_written=144,
+            ),
+            Example(
+                call="megatron_gpt_mmap_data_loader(iteration: i64[1], batch_size=1, seq_length=2, label_length=1, "
+                'dtype="int64") -> out: i64[1,3]',
+                because="3 tokens of 8 bytes; the iteration, counted on in place",
+                flops=0,
+                bytes_read=8,
+                bytes_written=32,
             ),
         ),
     ),

@@ -49,6 +49,7 @@ def sparse(op_type: str, summary: str, formula: str, update: Update, example: Ex
         shape=no_result_shape,
         cost=update_cost(update, "model_diff_values"),
         traffic=sparse_traffic(update),
+        updates=("model", *update.states),
         ignores="the addition of rows that occur twice, each of which saves a whole update",
         source=SOURCE,
         upper_bound=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from irflops.ir.graph import DType, TensorType
 from irflops.ops.costs import no_work, one_per_element
+from irflops.ops.facts import Effect
 from irflops.ops.op_view import OpView
 from irflops.ops.readings import parts
 from irflops.ops.rule import Example, OpRule
@@ -67,22 +68,22 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("output",),
+        aliases={"out": "in"},
         summary="A tensor that the job gives back.",
         formula="no arithmetic; no bytes: its producer has written it",
         shape=results_like("in", "out"),
         cost=no_work,
         traffic=touch_nothing,
-        view=True,
         examples=(Example(call="output(in: f32[1,1000]) -> out: f32[1,1000]", because="a name", flops=0, bytes_read=0, bytes_written=0),),
     ),
     OpRule(
         op_types=("tick", "device_tick", "source_tick", "sink_tick", "source_subset_tick", "dst_subset_tick", "acc_tick"),
+        effects=frozenset({Effect.SIGNALS}),
         summary="A control signal.",
         formula="no arithmetic; no bytes: a control edge",
         shape=tick_signal_shape,
         cost=no_work,
         traffic=touch_nothing,
-        view=True,
         examples=(Example(call="device_tick(tick: [i8[1], i8[1]]) -> out: i8[1]", because="a control edge", flops=0, bytes_read=0),),
     ),
     OpRule(
@@ -112,6 +113,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("unpack",),
+        effects=frozenset({Effect.STATEFUL}),
         summary="Gradient accumulation: the next of N micro-batches of the operand.",
         formula="no arithmetic; reads and writes numel(out) elements; it runs N times",
         shape=unpack_shape,
@@ -138,6 +140,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("pack",),
+        effects=frozenset({Effect.STATEFUL}),
         summary="Gradient accumulation: the results of N micro-batches put together.",
         formula="no arithmetic; reads and writes numel(out) elements, once per step",
         shape=pack_shape,
@@ -157,6 +160,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("acc",),
+        effects=frozenset({Effect.STATEFUL}),
         summary="Gradient accumulation: the sum over N micro-batches.",
         formula="flops = numel(in), one addition per element and run; reads in, writes out; it runs N times",
         shape=results_like("in", "out"),
@@ -175,11 +179,12 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("assign", "assign_if", "assign_if_not"),
+        updates=("ref",),
         summary="A variable takes a new value.",
         formula="no arithmetic; in place: reads ref, value and the condition, writes ref; a conditional one is counted as taken",
         shape=no_result_shape,
         cost=no_work,
-        traffic=moves(in_place=("ref",)),
+        traffic=touch_all,
         examples=(
             Example(
                 call="assign(ref: i64[1], value: i64[1]) -> ()",
@@ -199,6 +204,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("logical_slice_assign",),
+        updates=("ref",),
         summary="A slice of a variable takes a new value.",
         formula="no arithmetic; reads value, writes the slice of ref where it goes",
         shape=no_result_shape,

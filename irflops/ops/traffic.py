@@ -39,13 +39,12 @@ def touch_nothing(op: OpView) -> Traffic:
 def moves(
     *,
     like: Sequence[str] = (),
-    in_place: Sequence[str] = (),
     sized_as: Mapping[str, str] | None = None,
     rewrites: Mapping[str, str] | None = None,
 ) -> TrafficRule:
     """A traffic rule by argument.
 
-    `like` operands give a shape alone and move nothing. `in_place` operands are read and written whole. An argument of `sized_as` moves as
+    `like` operands give a shape alone and move nothing. An argument of `sized_as` moves as
     many elements, of its own dtype, as another argument has (`{"in": "out"}`: gather reads what it gives out). A `rewrites` operand is
     written in place at as many elements as another argument has, and not read (`{"ref": "value"}`: a slice update). Arguments that are
     absent are passed over.
@@ -61,7 +60,6 @@ def moves(
 
         reads = {arg: 0 if arg in like or arg in updates else whole(arg, op.inputs(arg)) for arg in op.input_args}
         writes = {arg: whole(arg, op.outputs(arg)) for arg in op.output_args}
-        writes |= {arg: op.nbytes(arg) for arg in in_place if arg in op.input_args}
         writes |= {arg: op.dtype(arg).nbytes(op.numel(n)) for arg, n in updates.items() if arg in op.input_args}
         return Traffic(reads=reads, writes=writes)
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from irflops.ops.costs import WorkRule
 from irflops.ops.op_view import OpView
-from irflops.ops.traffic import Traffic, TrafficRule
 from irflops.ops.work import Work
 
 SOURCE = "OneFlow's model_update_kernel_util.h"
@@ -72,14 +71,3 @@ def update_cost(update: Update, per: str = "model") -> WorkRule:
         return Work(arithmetic=each * n + norms + update.once, transcendentals=update.roots * n + update.norms)
 
     return cost
-
-
-def update_traffic(update: Update) -> TrafficRule:
-    """Model and states in place, the copy in half precision written alone, everything else read."""
-
-    def rule(op: OpView) -> Traffic:
-        reads = {arg: 0 if arg == "model_copy" else op.nbytes(arg) for arg in op.input_args}
-        written = ("model", "model_copy", *update.states)
-        return Traffic(reads=reads, writes={arg: op.nbytes(arg) for arg in op.input_args if arg in written})
-
-    return rule

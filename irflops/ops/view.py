@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from irflops.ir.graph import TensorType
 from irflops.ops.costs import no_work
+from irflops.ops.facts import Effect
 from irflops.ops.op_view import OpView
 from irflops.ops.readings import axes_of_one, axis_of, result_shape, runs_of_axes
 from irflops.ops.resize import reshaped
@@ -76,9 +78,37 @@ def tick_shape(op: OpView) -> Inferred:
     return {"out": TensorType((1,), op.input("in").dtype)}
 
 
+def _identity(
+    op_types: tuple[str, ...],
+    *examples: Example,
+    aliases: Mapping[str, str] | None = None,
+    shares: Mapping[str, str] | None = None,
+    overwrites: Mapping[str, str] | None = None,
+    updates: tuple[str, ...] = (),
+    hands_on: bool = True,
+) -> OpRule:
+    """The rule of an op whose results are its first operand."""
+    return OpRule(
+        op_types=op_types,
+        aliases=aliases or {"out": "in"},
+        shares=shares or {},
+        overwrites=overwrites or {},
+        updates=updates,
+        hands_on=hands_on,
+        summary="The operand itself, marked, ordered or renamed.",
+        formula=NO_COST,
+        shape=same_type_shape,
+        cost=no_work,
+        traffic=touch_nothing,
+        examples=examples,
+    )
+
+
 RULES: tuple[OpRule, ...] = (
     OpRule(
         op_types=("reshape",),
+        aliases={"out": "in"},
+        shares={"out": "in"},
         summary="The same elements under another shape.",
         formula=NO_COST,
         shape=reshape_shape,
@@ -86,7 +116,6 @@ RULES: tuple[OpRule, ...] = (
         resized=reshaped("shape", "in"),
         cost=no_work,
         traffic=touch_nothing,
-        view=True,
         examples=(
             Example(
                 call="reshape(in: f32[2,512,768], shape=[2,-1,12,64]) -> out: f32[2,512,12,64]",
@@ -107,12 +136,13 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("reshape_like",),
+        aliases={"out": "in"},
+        shares={"out": "in"},
         summary="The same elements under the shape of another tensor.",
         formula=NO_COST,
         shape=reshape_like_shape,
         cost=no_work,
         traffic=touch_nothing,
-        view=True,
         examples=(
             Example(
                 call="reshape_like(in: f16[6], like: f32[2,3]) -> out: f16[2,3]",
@@ -125,13 +155,13 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("flatten",),
+        aliases={"out": "in"},
         summary="A run of axes made one.",
         formula=NO_COST,
         shape=flatten_shape,
         readings=runs_of_axes,
         cost=no_work,
         traffic=touch_nothing,
-        view=True,
         examples=(
             Example(
                 call="flatten(in: f32[1,256,6,6], start_dim=1, end_dim=-1) -> out: f32[1,9216]",
@@ -144,26 +174,28 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("squeeze",),
+        aliases={"out": "in"},
+        shares={"out": "in"},
         summary="Axes of extent 1 taken away.",
         formula=NO_COST,
         shape=squeeze_shape,
         readings=axes_of_one,
         cost=no_work,
         traffic=touch_nothing,
-        view=True,
         examples=(
             Example(call="squeeze(in: f32[4,1,3,1], axes=[1,-1]) -> out: f32[4,3]", because="axes 1 and 3 are 1", flops=0, bytes_read=0),
         ),
     ),
     OpRule(
         op_types=("expand_dims",),
+        aliases={"out": "in"},
+        shares={"out": "in"},
         summary="An axis of extent 1 put in.",
         formula=NO_COST,
         shape=expand_dims_shape,
         readings=axis_of("axis", "in", more=1),
         cost=no_work,
         traffic=touch_nothing,
-        view=True,
         examples=(
             Example(call="expand_dims(in: f32[96], axis=1) -> out: f32[96,1]", because="a view", flops=0, bytes_read=0, bytes_written=0),
             Example(
@@ -171,42 +203,55 @@ RULES: tuple[OpRule, ...] = (
             ),
         ),
     ),
-    OpRule(
-        op_types=(
-            "identity",
-            "stop_gradient",
-            "amp_white_identity",
-            "amp_black_identity",
-            "pinned_identity",
-            "tuple_identity",
-            "cast_to_static_shape",
-            "depend",
-            "nvtx_start",
-            "nvtx_end",
-            "throw_error",
-            "ssp_variable_proxy",
+    _identity(
+        ("identity", "amp_white_identity", "amp_black_identity", "pinned_identity", "nvtx_start", "nvtx_end"),
+        Example(call="identity(in: i64[1]) -> out: i64[1]", because="a view", flops=0, bytes_read=0, bytes_written=0),
+        Example(call="pinned_identity(in: f32[8]) -> out: f32[8]", because="a view", flops=0, bytes_read=0, bytes_written=0),
+        shares={"out": "in"},
+    ),
+    _identity(
+        ("stop_gradient", "depend"),
+        Example(call="depend(in: f32[2], depend_tensor: f32[9]) -> out: f32[2]", because="the second operand orders alone", flops=0),
+    ),
+    _identity(
+        ("throw_error",),
+        Example(call="throw_error(x: f32[2]) -> y: f32[2]", because="a view", flops=0, bytes_read=0, bytes_written=0),
+        aliases={"y": "x"},
+    ),
+    _identity(
+        ("tuple_identity",),
+        Example(call="tuple_identity(in: [f32[2], i64[3,1]]) -> out: [f32[2], i64[3,1]]", because="two views", flops=0, bytes_read=0),
+        hands_on=False,
+    ),
+    _identity(
+        ("cast_to_static_shape",),
+        Example(call="cast_to_static_shape(input: f32[2]) -> output: f32[2]", because="a view", flops=0, bytes_read=0, bytes_written=0),
+        aliases={"output": "input"},
+        shares={"output": "input"},
+    ),
+    _identity(
+        ("ssp_variable_proxy",),
+        Example(
+            call="ssp_variable_proxy(var: f32[2]) -> ref: f32[2], value: f32[2]",
+            because="two views, through one of which the variable is written",
+            flops=0,
+            bytes_read=0,
+            bytes_written=0,
         ),
-        summary="The operand itself, marked, ordered or renamed.",
-        formula=NO_COST,
-        shape=same_type_shape,
-        cost=no_work,
-        traffic=touch_nothing,
-        view=True,
-        examples=(
-            Example(call="identity(in: i64[1]) -> out: i64[1]", because="a view", flops=0, bytes_read=0, bytes_written=0),
-            Example(call="pinned_identity(in: f32[8]) -> out: f32[8]", because="a view", flops=0, bytes_read=0, bytes_written=0),
-            Example(call="tuple_identity(in: [f32[2], i64[3,1]]) -> out: [f32[2], i64[3,1]]", because="two views", flops=0, bytes_read=0),
-            Example(call="depend(in: f32[2], depend_tensor: f32[9]) -> out: f32[2]", because="the second operand orders alone", flops=0),
-        ),
+        aliases={"ref": "var", "value": "var"},
+        overwrites={"ref": "var"},
+        updates=("var",),
     ),
     OpRule(
         op_types=("parallel_cast", "hierarchical_parallel_cast", "hierarchical_parallel_cast_like"),
+        aliases={"out": "in"},
+        shares={"out": "in"},
+        hands_on=True,
         summary="The operand with another sbp.",
         formula=f"{NO_COST}; what travels between devices is boxing, counted on the edge",
         shape=same_type_shape,
         cost=no_work,
         traffic=touch_nothing,
-        view=True,
         examples=(
             Example(
                 call='hierarchical_parallel_cast(in: f32[211,64], nd_sbp=["B"], grad_mode="identity", grad_nd_sbp=[]) -> out: f32[211,64]',
@@ -219,12 +264,13 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("repeat",),
+        aliases={"out": "in"},
+        hands_on=True,
         summary="Gradient accumulation: one tensor, such as a weight, handed to each of N micro-batches.",
         formula=f"{NO_COST}; it runs N times",
         shape=same_type_shape,
         cost=no_work,
         traffic=touch_nothing,
-        view=True,
         examples=(
             Example(
                 call="repeat(in: f32[16,3,3,3], repeat_num=4) -> out: f32[16,3,3,3]",
@@ -237,12 +283,12 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("cast_to_tick", "acc_ctrl_tick"),
+        effects=frozenset({Effect.SIGNALS}),
         summary="A control signal: one element that says that the operand is there.",
         formula="no arithmetic; no bytes: a control edge",
         shape=tick_shape,
         cost=no_work,
         traffic=touch_nothing,
-        view=True,
         examples=(Example(call="cast_to_tick(in: f32[8,8]) -> out: f32[1]", because="a control edge", flops=0, bytes_read=0),),
     ),
 )

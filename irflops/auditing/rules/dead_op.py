@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from irflops.auditing.effects import is_learning
-from irflops.auditing.facts import USERS_PHASES, Facts, argument, result
+from irflops.auditing.effects import written
+from irflops.auditing.facts import USERS_PHASES, Facts
 from irflops.auditing.finding import Measure, Severity
 from irflops.auditing.identity import made_as
-from irflops.auditing.kinds import BATCH_NORMS
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
-from irflops.counting.infer import MISFIT
 from irflops.ir.graph import Op, Phase
-from irflops.ops import BY_TYPE
-from irflops.ops.work import Unknowable
+from irflops.ops import BOOK
+from irflops.ops.facts import Effect
 
 _INTERFACE = frozenset({"input", "output", "variable"})
 
-_TICKS = frozenset({"tick", "device_tick", "source_tick", "sink_tick", "source_subset_tick", "dst_subset_tick", "acc_tick", "cast_to_tick"})
+_TICKS = BOOK.of(Effect.SIGNALS)
 """Control, which no form shows as operands."""
 
 
@@ -68,7 +66,7 @@ def _needed(facts: Facts) -> bytearray:
             waiting.append(i)
     _spread(needed, waiting, facts)
     for i, op in enumerate(ops):
-        if not needed[i] and _updates_operand(op, facts):
+        if not needed[i] and op.type not in _INTERFACE and not op.elided and written(op):
             needed[i] = 1
             _spread(needed, [i], facts)
     return needed
@@ -83,24 +81,10 @@ def _spread(needed: bytearray, waiting: list[int], facts: Facts) -> None:
                 waiting.append(producer)
 
 
-def _updates_operand(op: Op, facts: Facts) -> bool:
-    """Whether an op writes to one of its operands in place: an observer's moving range."""
-    rule = BY_TYPE.get(op.type) if op.type is not None else None
-    if rule is None or op.type in _INTERFACE or op.elided:
-        return False
-    try:
-        written = rule.traffic(facts.view(op)).writes
-    except (Unknowable, MISFIT):
-        return False
-    return any(nbytes for arg, nbytes in written.items() if argument(op, arg) is not None and result(op, arg) is None)
-
-
 def _lasts(op: Op, facts: Facts) -> bool:
     """Whether an op does something beyond its results, or only says when others run."""
     if op.type in _TICKS or (op.type == "repeat" and any(p is not None and p.type in _TICKS for p in map(facts.producer, op.inputs))):
         return True
-    if op.type in BATCH_NORMS:
-        return is_learning(op)  # it updates the moving statistics
     return op.type == "output" or not op.outputs or op.phase in (Phase.OPTIMIZER, Phase.SYSTEM)
 
 

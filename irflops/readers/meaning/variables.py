@@ -13,8 +13,16 @@ from irflops.readers.meaning.updates import is_update_name, state_suffix
 
 _WEIGHT_ARGS = frozenset({"weight", "bias", "gamma", "beta"})
 _MATMULS = frozenset({"matmul", "batch_matmul", "broadcast_matmul"})
-LOOKED_THROUGH = frozenset({"repeat", "cast", "identity", "hierarchical_parallel_cast", "parallel_cast"})
-"""Types that hand a variable on as it is, for the question what it is used as."""
+LOOKED_THROUGH = frozenset(
+    {
+        *("repeat", "cast", "cast_like", "mutable_cast_once", "cast_to_static_shape", "copy", "copy_d2h", "copy_h2d", "to_contiguous"),
+        *("identity", "identity_buffer", "amp_white_identity", "amp_black_identity", "pinned_identity", "nvtx_start", "nvtx_end"),
+        *("parallel_cast", "hierarchical_parallel_cast", "hierarchical_parallel_cast_like", "ssp_variable_proxy"),
+        *("stop_gradient", "depend", "throw_error"),
+    }
+)
+"""Types that hand a variable on as it is, for the question what it is used as: those whose rules say so (`hands_on`), which readers do
+not import. A test holds that they are the same."""
 
 
 def assign_kinds(drafts: list[Draft], edges: Edges, declared: Mapping[str, VariableKind], *, declares: bool) -> None:
@@ -67,7 +75,8 @@ def _weight_feeders(drafts: list[Draft], edges: Edges) -> bytearray:
             feeds[maker] = 1
     for index in reversed(edges.order):
         if feeds[index] and drafts[index].type in LOOKED_THROUGH:
-            for maker in edges.fed_by[index]:
+            maker = edges.maker(drafts[index].inputs[0].lbn) if drafts[index].inputs else None
+            if maker is not None:
                 feeds[maker] = 1
     return feeds
 
