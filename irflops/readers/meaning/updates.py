@@ -40,7 +40,7 @@ LOOKS_LIKE_LARS = "momentum_update"
 """LARS prints exactly as SGD with momentum does."""
 
 
-class Update(NamedTuple):
+class PrintedUpdate(NamedTuple):
     """An optimizer operator: its type and the names of its operands in printed order."""
 
     op_type: str
@@ -58,7 +58,7 @@ def state_suffix(variable: str) -> str | None:
     return match[1] if match else None
 
 
-def read_update(name: str, operands: tuple[str, ...]) -> Update | None:
+def read_update(name: str, operands: tuple[str, ...]) -> PrintedUpdate | None:
     """The optimizer behind an update operator, from the op names of its operands in printed order; None if no known one fits.
 
     Adam lists the learning rate before its moments, LAMB after them.
@@ -77,10 +77,10 @@ def read_update(name: str, operands: tuple[str, ...]) -> Update | None:
         return None
     if op_type == "adam_update" and "learning_rate" in args and args.index("learning_rate") > args.index("v"):
         op_type = "lamb_update"
-    return Update(op_type, tuple(args))
+    return PrintedUpdate(op_type, tuple(args))
 
 
-def _read_indexed(name: str, operands: tuple[str, ...]) -> Update | None:
+def _read_indexed(name: str, operands: tuple[str, ...]) -> PrintedUpdate | None:
     """An update of the rows that a gather read: model, learning rate, states, then the gradient as indices and values.
 
     The order is that of OneFlow's indexed_slices_optimizer_rewrite_pass.cpp.
@@ -90,7 +90,7 @@ def _read_indexed(name: str, operands: tuple[str, ...]) -> Update | None:
     if op_type not in ("sgd_update", "momentum_update", "adam_update") or len(operands) < 4 or None in states:
         return None
     args = ("model", "learning_rate", *(_STATE_ARGS[state] for state in states if state), "model_diff_indices", "model_diff_values")
-    return Update(f"indexed_slices_{op_type}", args)
+    return PrintedUpdate(f"indexed_slices_{op_type}", args)
 
 
 def _state_of(operand: str, update: str) -> str | None:

@@ -52,18 +52,18 @@ _BOOKKEEPING = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TensorPlace:
     """The place of a tensor at an operator."""
 
     arg: str
     index: int
 
 
-class Places(NamedTuple):
+class TensorPlaces(NamedTuple):
     """The places of an operation's operands and results, in order; None for edges of control and for what no job has."""
 
-    operands: list[Place | None]
-    results: list[Place | None]
+    operands: list[TensorPlace | None]
+    results: list[TensorPlace | None]
 
 
 class SlotsDoNotFit(ValueError):
@@ -88,17 +88,17 @@ def op_type_of(raw: MlirOp, mnemonic: str, named: Collection[str]) -> str | None
     return narrowed if narrowed is not None and narrowed in named else op_type
 
 
-def slots_of(raw: MlirOp, mnemonic: str, op_type: str | None) -> Places:
+def slots_of(raw: MlirOp, mnemonic: str, op_type: str | None) -> TensorPlaces:
     """Where an operation's operands and results belong. Errors: SlotsDoNotFit."""
     found = signature(op_type) if op_type is not None else None
     inputs, outputs = (found.inputs, found.outputs) if found is not None else (None, None)
     if mnemonic == "system":
-        operands: list[Place | None] = [_slot(bn) for bn in _words(raw, "input_bns")]
-        results: list[Place | None] = [_slot(lbn.partition("/")[2]) for lbn in _words(raw, "output_lbns")]
+        operands: list[TensorPlace | None] = [_slot(bn) for bn in _words(raw, "input_bns")]
+        results: list[TensorPlace | None] = [_slot(lbn.partition("/")[2]) for lbn in _words(raw, "output_lbns")]
     elif mnemonic in NO_USER_OPS:
         # An `input` reads the argument of the job that it stands for, and a job has no such edge.
-        operands = [Place("in", 0)] if mnemonic == "output" else [None] if mnemonic == "input" else []
-        results = [Place("out", 0)]
+        operands = [TensorPlace("in", 0)] if mnemonic == "output" else [None] if mnemonic == "input" else []
+        results = [TensorPlace("out", 0)]
     elif mnemonic == "user":
         data = _data(_sizes(raw, "operand_segment_sizes", "operandSegmentSizes"), raw.operand_types, "operands")
         made = _data(_sizes(raw, "result_segment_sizes", "resultSegmentSizes"), raw.result_types, "results")
@@ -108,7 +108,7 @@ def slots_of(raw: MlirOp, mnemonic: str, op_type: str | None) -> Places:
         data, made = (_data(None, types, "") for types in (raw.operand_types, raw.result_types))
         operands = _placed(inputs, _sizes(raw, "operand_segment_sizes", "operandSegmentSizes"), data, "operands")
         results = _placed(outputs, _sizes(raw, "result_segment_sizes", "resultSegmentSizes"), made, "results")
-    return Places(_with_control(operands, raw.operand_types, "operands"), _with_control(results, raw.result_types, "results"))
+    return TensorPlaces(_with_control(operands, raw.operand_types, "operands"), _with_control(results, raw.result_types, "results"))
 
 
 def _words(raw: MlirOp, name: str) -> tuple[str, ...]:
@@ -118,7 +118,7 @@ def _words(raw: MlirOp, name: str) -> tuple[str, ...]:
     raise SlotsDoNotFit(f"its {name} are no list of strings")
 
 
-def lbns_of(raw: MlirOp, name: str, slots: Sequence[Place | None]) -> list[str]:
+def lbns_of(raw: MlirOp, name: str, slots: Sequence[TensorPlace | None]) -> list[str]:
     """Names of the logical blobs that an operation makes, as far as they are blobs."""
     stated = _words(raw, "output_lbns")
     made = [slot for slot in slots if slot is not None]
@@ -128,10 +128,10 @@ def lbns_of(raw: MlirOp, name: str, slots: Sequence[Place | None]) -> list[str]:
     return [f"{name}/{slot.arg}" if own else f"{name}/{slot.arg}_{slot.index}" for slot in made]
 
 
-def _slot(blob: str) -> Place:
+def _slot(blob: str) -> TensorPlace:
     """The argument and index that a blob's name spells: `in_1` is the second tensor of `in`."""
     arg, _, index = blob.rpartition("_")
-    return Place(arg, int(index)) if arg and index.isdecimal() and len(index) < 10 else Place(blob, 0)
+    return TensorPlace(arg, int(index)) if arg and index.isdecimal() and len(index) < 10 else TensorPlace(blob, 0)
 
 
 def _sizes(raw: MlirOp, *names: str) -> tuple[int, ...] | None:
@@ -158,21 +158,21 @@ def _data(said: tuple[int, ...] | None, types: Sequence[str], what: str) -> int:
     return said[0]
 
 
-def _placed(args: Sequence[Arg] | None, sizes: tuple[int, ...] | None, count: int, what: str) -> list[Place | None]:
+def _placed(args: Sequence[Arg] | None, sizes: tuple[int, ...] | None, count: int, what: str) -> list[TensorPlace | None]:
     """Places of that many tensors. `sizes` says how many each argument has; else each has one, and the one of several tensors the rest."""
     if sizes is not None and sum(sizes) != count:
         raise SlotsDoNotFit(f"{count} {what} stand here, and its arguments have {sum(sizes)}")
     stem = "in" if what == "operands" else "out"
     if args is None:
-        return [Place(stem, index) for index in range(count)]
+        return [TensorPlace(stem, index) for index in range(count)]
     if sizes is None:
         sizes = _shared_out(args, count, what)
-    slots: list[Place | None] = []
+    slots: list[TensorPlace | None] = []
     for number, size in enumerate(sizes):
         if number < len(args):
-            slots += [Place(args[number].name, index) for index in range(size)]
+            slots += [TensorPlace(args[number].name, index) for index in range(size)]
         elif args or what == "results":  # of a version that has more arguments than are known here
-            slots += [Place(f"{stem}_{number}", index) for index in range(size)]
+            slots += [TensorPlace(f"{stem}_{number}", index) for index in range(size)]
         else:  # what ticks a source
             slots += [None] * size
     return slots
@@ -192,7 +192,7 @@ def _shared_out(args: Sequence[Arg], count: int, what: str) -> tuple[int, ...]:
     return (*sizes, spare)
 
 
-def _with_control(slots: list[Place | None], types: Sequence[str], what: str) -> list[Place | None]:
+def _with_control(slots: list[TensorPlace | None], types: Sequence[str], what: str) -> list[TensorPlace | None]:
     """Places of all tensors; edges of control come last."""
     more = types[len(slots) :]
     if len(slots) > len(types) or any(type_ != CONTROL for type_ in more):

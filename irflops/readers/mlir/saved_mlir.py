@@ -17,8 +17,8 @@ from irflops.readers.meaning.resolve import resolve
 from irflops.readers.mlir.mlir_modules import Scope, assign_modules
 from irflops.readers.mlir.mlir_ops import (
     NO_USER_OPS,
-    Place,
     SlotsDoNotFit,
+    TensorPlace,
     as_in_job,
     attrs_of,
     lbns_of,
@@ -193,7 +193,7 @@ class _Module:
         if results and min(results) < 1:
             raise self._error(span, f"{raw.name} has a result that stands for no value", raw.name)
 
-    def _operands(self, raw: MlirOp, slots: Sequence[Place | None], span: Span) -> Iterator[Operand]:
+    def _operands(self, raw: MlirOp, slots: Sequence[TensorPlace | None], span: Span) -> Iterator[Operand]:
         for name, slot, text in zip(raw.operands, slots, raw.operand_types, strict=True):
             value = self._value(name, span)
             if slot is None:
@@ -221,7 +221,7 @@ class _Module:
         return lbn
 
     def _results(
-        self, raw: MlirOp, name: str, slots: Sequence[Place | None], span: Span, op_type: str | None, inputs: Sequence[Operand]
+        self, raw: MlirOp, name: str, slots: Sequence[TensorPlace | None], span: Span, op_type: str | None, inputs: Sequence[Operand]
     ) -> Iterator[Operand]:
         nd_sbp = nd_sbp_of(raw)
         nd_sbp = self.shared.setdefault(nd_sbp, nd_sbp)
