@@ -22,6 +22,9 @@ from irflops.auditing.rule import AuditRule, Bad, Good
 from irflops.auditing.rules import RULES as AUDIT_RULES
 from irflops.conventions.registry import ALIASES, CONVENTIONS, Convention
 from irflops.conventions.rows import convention_row
+from irflops.counting.cost import COST_NAMES
+from irflops.counting.hidden import at_best
+from irflops.ir.certainty import Certainty
 from irflops.ir.holds import Holds
 from irflops.ops.rule import Example, OpRule
 from irflops.readers.forms import FORMS
@@ -283,14 +286,20 @@ def _convention(convention: Convention) -> str:
 HELD = re.compile(r"^(<!-- Written by docs/generate\.py from irflops/readers/forms\.py\. -->\n\n)(?:\|.*\n)*", re.MULTILINE)
 
 
+SURE = {Certainty.EXACT: "exact", Certainty.LOWER_BOUND: "at least", Certainty.UPPER_BOUND: "at most", Certainty.UNBOUNDED: "open"}
+
+
 def held_table() -> str:
-    """What each form tells, a column for the forms that tell the same."""
+    """What each form tells, and how sure each total of a training step can be at best; a column for the forms that tell the same."""
     columns: dict[Holds, str] = {}
     for form in FORMS:
         columns.setdefault(form.holds, form.title.partition(",")[0])  # `full job, text` and `full job, binary` are both `full job`
     held = [dict(holds.facts()) for holds in columns]
     lines = [f"| what the form tells | {' | '.join(columns.values())} |", "| --- " * (len(columns) + 1) + "|"]
     lines += [f"| {fact} | {' | '.join('yes' if tells[fact] else '-' for tells in held)} |" for fact in held[0]]
+    sure = [at_best(holds, training=True) if holds.backward else None for holds in columns]
+    for cost in COST_NAMES:
+        lines.append(f"| `{cost}` of a training step | {' | '.join(SURE[best[cost]] if best else 'not held' for best in sure)} |")
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from irflops.analysis import notebook, rows
+from irflops.analysis.placed import Placed, placed
 from irflops.analysis.rows import Row
 from irflops.counting.cost import ZERO, Cost, CostTable, OpCost
 from irflops.counting.fold import Group, Unknown, fold, grouped, unsure_bits
@@ -64,6 +65,11 @@ class Analysis:
     def is_uncertain(self) -> bool:
         """Whether anything that a figure counts is unknown."""
         return bool(self.unknown) or self.total.missing != 0
+
+    @cached_property
+    def placed(self) -> Placed | None:
+        """The devices of the graph, None where it runs on one or the form does not say."""
+        return placed(self.graph)
 
     @cached_property
     def declared_params(self) -> int | None:
@@ -134,7 +140,10 @@ class Analysis:
         if self.selection is not None:
             yield "selection", {"phase": self.selection.phase, "module": self.selection.module}
             nothing = {phase.value: rows.cost_row(ZERO) for phase in Phase}
-        yield "totals", rows.total_row(self.total, self.declared_params)
+        yield (
+            "totals",
+            rows.total_row(self.total, self.declared_params, has_optimizer=self.graph.holds.optimizer or not self.graph.training),
+        )
         yield "phases", nothing | {phase: rows.cost_row(cost) for phase, cost in self.phases.items()}
         yield "by_type", iter(rows.type_rows(self.types))
         yield "by_step", iter(rows.step_rows(self.steps))

@@ -10,7 +10,7 @@ from irflops.counting.fold import UNTYPED, Group, Unknown
 from irflops.counting.infer import Disagreement
 from irflops.errors import Source, Span
 from irflops.ir import plain
-from irflops.ir.graph import Graph, Location, Note, Operand, TensorType
+from irflops.ir.graph import Graph, Location, Note, Operand, TensorType, VariableKind
 from irflops.lifting.structure import StepGroup
 
 Row = dict[str, Any]
@@ -23,10 +23,14 @@ def source_row(graph: Graph) -> Row:
     return {"path": source.name, "format": graph.format, "line": _line(source, graph.span), "oneflow_version_guess": graph.version_guess}
 
 
-def total_row(total: Cost, declared_params: int | None) -> Row:
-    """The total of a graph, with how sure each figure of it is."""
+def total_row(total: Cost, declared_params: int | None, *, has_optimizer: bool) -> Row:
+    """The total of a graph, with how sure each figure of it is; a form without the optimizer tells nothing of its states."""
     sure = {"certainty": total.worst.value, "certainty_by": {name: total.certainty(name).value for name in COST_NAMES}}
-    return cost_row(total) | {"declared_params": declared_params} | sure
+    found = cost_row(total) | {"declared_params": declared_params} | sure
+    if not has_optimizer:
+        states = VariableKind.OPTIMIZER_STATE.value
+        found |= {name: found[name] | {states: None} for name in ("params", "param_bytes")}
+    return found
 
 
 def phase_rows(phases: Mapping[str, Cost]) -> list[Row]:

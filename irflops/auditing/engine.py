@@ -51,6 +51,7 @@ def run_rules(analysis: Analysis, rules: Sequence[AuditRule], settings: Settings
         near=tuple(near),
         rules=tuple(rule.name for rule in asked),
         partial=analysis.graph.partial,
+        placed=analysis.placed,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from irflops.analysis import notebook
+from irflops.analysis.placed import Placed
 from irflops.errors import Span
 
 SCHEMA = "irflops.audit/1"
@@ -133,6 +134,8 @@ class Audit:
     baseline: str | None = None
     """What the findings were compared with, if they were: then those that it has too are left out."""
 
+    placed: Placed | None = None
+    """The devices of the graph, None where it runs on one."""
     partial: bool = False
     """Whether parts of the graph were not read, in which rules may have found more."""
 

@@ -7,7 +7,8 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from irflops.counting.cost import ALL_FIGURES, ALL_MISSING, FIGURES, KINDS, SCALING_BITS, ZERO, Cost, OpCost
+from irflops.counting.cost import ALL_FIGURES, ALL_MISSING, COST_NAMES, FIGURES, KINDS, SCALING_BITS, ZERO, Cost, OpCost
+from irflops.counting.hidden import at_best
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Graph, Op, Phase
 from irflops.ir.tree import Tree, nearest
@@ -44,22 +45,27 @@ class UnsureBits:
 
     unread: int = 0
     """Of what may be there beside the operators at hand."""
+    too_many: int = 0
+    """Of what may not be there in truth."""
     missing: int = 0
     at_most: int = 0
     """These two of figures that are not 0: other shapes do not make work of none."""
 
     def __bool__(self) -> bool:
-        return bool(self.unread or self.missing or self.at_most)
+        return bool(self.unread or self.too_many or self.missing or self.at_most)
 
 
 SURE = UnsureBits()
 
 
 def unsure_bits(graph: Graph) -> UnsureBits:
-    """What was not read may cost anything; a what-if that guessed may be wrong either way, except in its params."""
+    """What was not read or the form hides may cost anything; a what-if that guessed may be wrong either way, except in its params."""
+    best = at_best(graph.holds, training=graph.training)
+    hidden = sum(1 << i for i, name in enumerate(COST_NAMES) if not best[name].is_at_most)
+    too_many = sum(1 << i for i, name in enumerate(COST_NAMES) if not best[name].is_at_least)
     at_most = 0 if graph.doubt.is_at_least else ALL_FIGURES
     missing = 0 if graph.doubt.is_at_most else SCALING_BITS if graph.doubt is Certainty.LOWER_BOUND else ALL_FIGURES
-    return UnsureBits(ALL_MISSING if graph.partial else 0, missing, at_most)
+    return UnsureBits(ALL_MISSING if graph.partial else hidden, too_many, missing, at_most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +149,8 @@ def bounded(cost: Cost, unsure: UnsureBits) -> Cost:
         return cost
     some = sum(1 << i for i, figure in enumerate(cost.figures) if figure)
     missing = cost.missing | unsure.unread | unsure.missing & some
-    return Cost(cost.figures, cost.params, cost.param_bytes, missing, cost.at_most | unsure.at_most & some)
+    at_most = cost.at_most | unsure.too_many | unsure.at_most & some
+    return Cost(cost.figures, cost.params, cost.param_bytes, missing, at_most)
 
 
 def _unknown(ops: Sequence[Op], costs: Sequence[OpCost]) -> tuple[Unknown, ...]:

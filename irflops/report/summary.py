@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from irflops.analysis.analysis import Analysis, Selection
+from irflops.analysis.placed import Placed
 from irflops.counting.cost import KINDS, Cost
 from irflops.counting.ratio import Ratio
 from irflops.errors import IrflopsError
@@ -100,6 +101,16 @@ def headline(analysis: Analysis) -> str:
     return f"{printable(name or 'a graph without a name')}, {'training' if graph.training else 'inference'}"
 
 
+def devices_words(devices: Placed | None) -> str:
+    """On how many devices a graph runs, and what its figures are of; nothing for one device."""
+    if devices is None:
+        return ""
+    meshes = " and ".join("x".join(map(str, mesh)) for mesh in devices.meshes if len(mesh) > 1)
+    mesh = f", a mesh of {meshes}" if meshes else ""
+    stages = f", {devices.stages} stages" if devices.stages > 1 else ""
+    return f"{devices.ranks} ranks{mesh}{stages}; figures are of the whole logical graph"
+
+
 def facts(analysis: Analysis) -> list[tuple[str, str]]:
     """Labels and texts of the summary. Of a selection, what the graph is as a whole and what the selection costs."""
     whole, cost = analysis.whole, analysis.total
@@ -110,9 +121,12 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
     batch = "" if whole.batch is None else f", batch {whole.batch:,}"
     found = [
         ("read from", f"{printable(graph.source.name)}{line}"),
-        ("format", f"{form}{version}"),
+        ("format", f"{form}{version}{'' if graph.holds.dead_ops else ': OneFlow saves what the outputs need, and no more'}"),
         ("size", f"{_operators(whole, ',')} in {format_things(len(graph.modules) - 1, 'module')}{batch}"),
     ]
+    devices = devices_words(whole.placed)
+    if devices:
+        found.append(("devices", devices))
     if analysis.selection is not None:
         found.append(("selected", f"{printable(_words(analysis.selection))}: {_operators(analysis)}"))
     found.append(("compute", _known([_count(cost, "macs", "MACs"), _count(cost, "flops", "FLOPs"), *_special(cost)])))

@@ -173,6 +173,11 @@ class _Job:
         notes += self._dangling(drafts)
         whole = complete(drafts, self.source, training, {}, notes, losses)
         notes += self._oddities(config)
+        holds = (FULL_JOB if _is_full(drafts) else FORWARD_JOB).holds
+        if training and not holds.optimizer:
+            notes.append(
+                Note("forward-job", "a job from before OneFlow added optimizer and recomputation: the full job or a print tells all")
+            )
         return Graph(
             name=name,
             class_name=None,
@@ -183,7 +188,7 @@ class _Job:
             source=self.source,
             notes=tuple(notes),
             partial=not whole,
-            holds=(FULL_JOB if _is_full(drafts) else FORWARD_JOB).holds,
+            holds=holds,
         )
 
     def _draft(self, conf: Message, span: Span | None, unknown: tuple[str, ...]) -> Draft:

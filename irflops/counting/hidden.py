@@ -1,0 +1,38 @@
+"""What a form hides, cost by cost: how sure a total can be at best, whatever its operators say.
+
+The same data make the table in docs/formats.md. What a form lacks of single operators (attributes, the operand that a pass added) is not
+here: it makes those operators' own figures unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from irflops.counting.cost import COST_NAMES, FIGURES
+from irflops.ir.certainty import Certainty
+from irflops.ir.holds import Holds
+
+_WORK = ("macs", "flops", "transcendentals")
+_MOVED_AND_HELD = tuple(name for name in FIGURES if name not in _WORK)
+
+HIDDEN: Mapping[str, Mapping[str, Certainty]] = {
+    "optimizer": dict.fromkeys((*_WORK, "params", "param_bytes"), Certainty.LOWER_BOUND)
+    | dict.fromkeys(("bytes_read", "bytes_written"), Certainty.LOWER_BOUND),
+    "recompute": dict.fromkeys(FIGURES, Certainty.LOWER_BOUND),
+    "passes": dict.fromkeys(_MOVED_AND_HELD, Certainty.UNBOUNDED),
+}
+"""By the fact of `Holds` that is missing, how the true costs of a training step relate to those that are counted. Passes merge chains of
+additions and drop results that nothing reads: bytes and activations can be fewer than counted, and with what else is missing more."""
+
+
+def at_best(holds: Holds, *, training: bool) -> dict[str, Certainty]:
+    """How sure each cost can be at best in a form that tells this.
+
+    A graph for inference has no optimizer and computes nothing again, and its operators are those of the job before and after the passes.
+    """
+    found = dict.fromkeys(COST_NAMES, Certainty.EXACT)
+    for fact, costs in HIDDEN.items() if training and holds.backward else ():
+        if not getattr(holds, fact):
+            for name, certainty in costs.items():
+                found[name] |= certainty
+    return found

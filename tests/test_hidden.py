@@ -1,0 +1,41 @@
+"""What a form hides is never exact: a total is as sure as the form lets it be, and the head of a report says what the graph is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import irflops
+from irflops.counting.cost import COST_NAMES, FIGURES
+
+FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
+WORK = ("macs", "flops", "transcendentals")
+
+
+def test_a_forward_job_of_a_training_step_is_a_bound() -> None:
+    """It holds no optimizer and no recomputation, its chains of additions are not merged and dead results are still there."""
+    forward, full = (irflops.analyze(FIXTURES / f"gpt_train.{form}.gz") for form in ("fwd.prototxt", "job.pb"))
+    sure = {name: forward.total.certainty(name) for name in COST_NAMES}
+    bounds = dict.fromkeys((*WORK, "params", "param_bytes"), "lower_bound")
+    assert sure == dict.fromkeys(FIGURES, "unbounded") | bounds
+    assert all(forward.total.get(name) <= full.total.get(name) for name in WORK)
+    assert all(full.total.certainty(name) == "exact" for name in COST_NAMES)
+    totals = forward.to_dict()["totals"]
+    assert (totals["params"]["optimizer_state"], totals["param_bytes"]["optimizer_state"]) == (None, None)
+    assert "forward-job" in {note.code for note in forward.notes}
+
+
+@pytest.mark.parametrize("form", ["fwd.prototxt", "mlir"])
+def test_of_a_graph_for_inference_these_forms_tell_all(form: str) -> None:
+    analysis = irflops.analyze(FIXTURES / f"basic_block.{form}.gz")
+    assert analysis.total.worst == "exact"
+    assert analysis.to_dict()["totals"]["params"]["optimizer_state"] == 0
+
+
+def test_several_ranks_are_told() -> None:
+    """Two of data by two of tensor parallelism, one stage of four ranks; what OneFlow adds itself takes them as one row."""
+    analysis = irflops.analyze(FIXTURES / "changes" / "gpt_tiny_dp2tp2.repr.txt.gz")
+    assert analysis.placed is not None
+    assert (analysis.placed.ranks, analysis.placed.meshes, analysis.placed.stages) == (4, ((2, 2), (4,)), 1)
+    assert irflops.analyze(FIXTURES / "basic_block.repr.txt.gz").placed is None
