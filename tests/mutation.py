@@ -1,6 +1,6 @@
 """Mutation testing of ops/, counting/ and differ/: changes one thing at a time, and asks whether a test notices.
 
-    python tests/mutation.py [--count 1100] [--seed 11] [--jobs 2] [--only PATH ...] [--results FILE] [--again FILE] [--tests FILE]
+    python tests/mutation.py [--count 1100] [--seed 11] [--jobs 2] [--seconds 15] [--only PATH ...] [--results FILE] [--again FILE] ...
 
 Draws mutants (tests/mutants.py says what they are), spread over the files and their lines, and runs each in a process of its own against
 the tests that run the changed function, quick ones first. A mutant survives if none of them fails; survivors are listed. Those of which no
@@ -32,7 +32,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,7 +51,7 @@ FOLDERS = ("ops", "counting", "differ")
 FLOOR = 0.95
 SURVIVORS = HERE / "mutation_survivors.toml"
 TEST_FILES = """
-definitions diff* edges explain forms infer laws operators ops oracles* random_graphs readers reports resize scale steps training
+definitions diff* edges explain forms infer laws operators ops oracles* random_graphs readers readings reports resize scale steps training
 unknown* whatif*
 """
 """Of tests/test_*.py, those that look at rules, costs and edits, and do it in seconds."""
@@ -66,8 +66,10 @@ LIBRARIES = (
     "rich.table",
     "rich.tree",
 )
-FIRST_SECONDS, MOST_SECONDS = 4.0, 20.0
-"""Of tests for a first try, and of all that are tried."""
+KILLERS = 6
+"""Tests that killed most others of a file, which are tried first."""
+FIRST_SECONDS = 3.0
+"""Of tests for a second try."""
 MEMORY = 4 << 30
 PYTEST = ["-q", "-x", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts=--import-mode=importlib"]
 
@@ -82,6 +84,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, help="written: a line of JSON a mutant")
     parser.add_argument("--again", type=Path, help="results of which the survivors are run again")
     parser.add_argument("--tests", type=Path, help="which tests run which functions; written if it is not there")
+    parser.add_argument("--seconds", type=float, default=15, help="of tests that a mutant is tried with at most")
     parser.add_argument(
         "--doubt", action="store_true", help="run the equivalent ones of the sample too: a test that notices one is an error"
     )
@@ -106,7 +109,7 @@ def main() -> None:
         outcomes: dict[Mutant, str] = {}
         with contextlib.ExitStack() as stack:
             results = stack.enter_context(paths["results"].open("w", encoding="utf-8")) if "results" in paths else None
-            for mutant, outcome, seconds in outcomes_of(root, run, tests, options.jobs):
+            for mutant, outcome, seconds in outcomes_of(root, run, tests, options.jobs, options.seconds):
                 outcomes[mutant] = outcome
                 if outcome == "survived":
                     print(f"survived: {mutant}", flush=True)
@@ -280,10 +283,10 @@ def tests_by_function(root: Path, jobs: int, kept: Path | None) -> Tests:
     return every
 
 
-def relevant(mutant: Mutant, tests: Tests) -> tuple[list[str], list[str]]:
-    """The tests to run first, and those to run where none of them fails: quick ones before slow ones.
+def relevant(mutant: Mutant, tests: Tests, killers: Counter[str], most: float) -> list[list[str]]:
+    """The tests to run one part after the other until one fails: those that killed others of the file, then quick ones, then slow ones.
 
-    Those run the changed function. What runs when its module is imported is run by no test: then it is those that name what is declared
+    They run the changed function. What runs when its module is imported is run by no test: then it is those that name what is declared
     there, and those that run the file. Others of the same test files come last: tests share what is computed once.
     """
     run_file = [test for test, run in tests.functions.items() if mutant.file in run]
@@ -291,31 +294,35 @@ def relevant(mutant: Mutant, tests: Tests) -> tuple[list[str], list[str]]:
         signs = [sign for word in mutant.words for sign in (f"{word}(", f"{word}]", f"-{word}-")]
         named = {test for test in tests.functions if any(sign in test for sign in signs)}
         running = [*named, *(test for test in run_file if test not in named)] or list(tests.functions)
-        return _split(sorted(running, key=lambda test: (test not in named, tests.seconds[test])), tests)
-    running = [test for test in run_file if mutant.function in tests.functions[test][mutant.file]]
-    by_file: dict[str, list[str]] = defaultdict(list)
-    for test in sorted(running, key=tests.seconds.__getitem__):
-        by_file[_file(test)].append(test)
-    # One of each file before a second of any: they look at it in different ways.
-    order = [found[n] for n in range(max(map(len, by_file.values()), default=0)) for found in by_file.values() if n < len(found)]
-    chosen = set(order)
-    rest = [test for test in tests.functions if test not in chosen and _file(test) in by_file]
-    return _split(order + sorted(rest, key=tests.seconds.__getitem__), tests)
+        order = sorted(running, key=lambda test: (test not in named, tests.seconds[test]))
+    else:
+        running = [test for test in run_file if mutant.function in tests.functions[test][mutant.file]] or run_file
+        by_file: dict[str, list[str]] = defaultdict(list)
+        for test in sorted(running, key=tests.seconds.__getitem__):
+            by_file[_file(test)].append(test)
+        # One of each file before a second of any: they look at it in different ways.
+        order = [found[n] for n in range(max(map(len, by_file.values()), default=0)) for found in by_file.values() if n < len(found)]
+        chosen = set(order)
+        order += sorted((test for test in tests.functions if test not in chosen and _file(test) in by_file), key=tests.seconds.__getitem__)
+    known = set(order)
+    likely = [test for test, _ in killers.most_common(KILLERS) if test in known]
+    return _parts(likely, order, tests, most)
 
 
-def _split(order: Sequence[str], tests: Tests) -> tuple[list[str], list[str]]:
-    """At most four files in the first part: to collect a file's tests takes time too."""
-    parts: tuple[list[str], list[str]] = ([], [])
+def _parts(likely: list[str], order: Sequence[str], tests: Tests, most: float) -> list[list[str]]:
+    """At most four files in the part behind the likely ones: to collect a file's tests takes time too."""
+    early: list[str] = []
+    late: list[str] = []
     near: dict[str, None] = {}
     seconds = [0.0, 0.0]
     for test in order:
         if len(near) < 4:
             near[_file(test)] = None
-        late = seconds[0] > FIRST_SECONDS or _file(test) not in near
-        if sum(seconds) < MOST_SECONDS:
-            seconds[late] += tests.seconds[test]
-            parts[late].append(test)
-    return parts
+        is_late = seconds[0] > FIRST_SECONDS or _file(test) not in near
+        if sum(seconds) < most and test not in likely:
+            seconds[is_late] += tests.seconds[test]
+            (late if is_late else early).append(test)
+    return [likely, early, late]
 
 
 def _file(test: str) -> str:
@@ -326,32 +333,42 @@ def _file(test: str) -> str:
 
 
 class Chosen:
-    """A plugin of pytest: runs these tests alone, in their order."""
+    """A plugin of pytest: runs these tests alone, in their order, and writes down which failed."""
 
-    def __init__(self, tests: Sequence[str]) -> None:
+    def __init__(self, tests: Sequence[str], killer: Path) -> None:
         self._place = {test: place for place, test in enumerate(tests)}
+        self._killer = killer
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items[:] = sorted((item for item in items if item.nodeid in self._place), key=lambda item: self._place[item.nodeid])
 
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._killer.write_text(report.nodeid, encoding="utf-8")
 
-def outcomes_of(root: Path, run: Sequence[Mutant], tests: Tests, jobs: int) -> Iterator[tuple[Mutant, str, float]]:
+
+def outcomes_of(root: Path, run: Sequence[Mutant], tests: Tests, jobs: int, most: float) -> Iterator[tuple[Mutant, str, float]]:
     """What became of each mutant, as soon as it is known."""
+    killers: dict[str, Counter[str]] = defaultdict(Counter)
+
+    def killer(mutant: Mutant) -> Path:
+        return root.parent / f"{mutant.file.replace('/', '-')}-{mutant.number}"
 
     def attempt(mutant: Mutant) -> int:
         load_changed(mutant, compile(mutated(root, mutant), str(root / mutant.file), "exec"))
-        for part in relevant(mutant, tests):
+        for part in relevant(mutant, tests, killers[mutant.file], most):
             if part:
-                code = pytest.main([*PYTEST, *dict.fromkeys(map(_file, part))], plugins=[Chosen(part)])
+                code = pytest.main([*PYTEST, *dict.fromkeys(map(_file, part))], plugins=[Chosen(part, killer(mutant))])
                 if code:
                     return code
         return 0
 
-    limits = [10 + 4 * sum(tests.seconds[test] for part in relevant(mutant, tests) for test in part) for mutant in run]
-    for mutant, code, seconds in forked(list(zip(run, limits, strict=True)), attempt, jobs):
+    for mutant, code, seconds in forked([(mutant, 10 + 4 * most) for mutant in run], attempt, jobs):
         if code == pytest.ExitCode.NO_TESTS_COLLECTED:
             sys.exit(f"the tests for it are gone, make the file of --tests anew: {mutant}")
+        if killer(mutant).is_file():
+            killers[mutant.file][killer(mutant).read_text(encoding="utf-8")] += 1
         yield mutant, "survived" if code == 0 else "killed" if code > 0 else "timeout", seconds
 
 

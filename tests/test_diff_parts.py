@@ -162,6 +162,23 @@ def test_boxing_in_a_row_is_looked_through_to_its_source() -> None:
     assert boxed_in([x, a, b, y]) == {}
 
 
+def test_inputs_and_outputs_are_paired_by_name_and_then_in_order() -> None:
+    """Two inputs and outputs become three: the outputs' names, by line, are 2 and 3 and become 3, 4 and 5."""
+    lines = [f"x{n} = input() -> out: f32[{n + 2}]" for n in range(3)]
+    ends = [f"output(in: x{n})" for n in range(3)]
+    diff = diff_of("\n".join(lines[:2] + ends[:2]), "\n".join(lines + ends))
+    assert diff.pairs == {
+        "_g_input.0.0_0": "_g_input.0.0_0",
+        "_g_input.0.0_1": "_g_input.0.0_1",
+        "_g_output.0.0_3": "_g_output.0.0_3",
+        "_g_output.0.0_2": "_g_output.0.0_4",
+    }
+    assert [name for name in named(diff.edits) if name[1] is None] == [
+        ("input_changed", None, "_g_input.0.0_2"),
+        ("output_changed", None, "_g_output.0.0_5"),
+    ]
+
+
 # Edits
 
 
