@@ -1,0 +1,273 @@
+"""What examples of op rules leave out, by hand: optional operands, edges, other layouts, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from irflops.ir.graph import Attrs, DType, TensorType
+from irflops.ops import BY_TYPE
+from irflops.ops.op_view import OpView
+from irflops.ops.rule import OpRule
+from irflops.ops.work import MissingAttribute, MissingShape, Unknowable
+from irflops.readers.notation.op_signature import read_call
+
+
+def seen(call: str) -> tuple[OpRule, OpView]:
+    read = read_call(call)
+    return BY_TYPE[read.op_type], OpView(read.op_type, read.inputs, read.outputs, read.attrs)
+
+
+FLASH = "query: f16[1,2,4,8], key: f16[1,3,2,8], value: f16[1,3,2,8]"
+FLASH_GRAD = (
+    "scaled_dot_product_flash_attention_grad(grad_out: f16[1,2,1,4], query: f16[1,2,1,4], key: f16[1,3,1,4], value: f16[1,3,1,4], "
+    "out: f16[1,2,1,4], softmax_lse: f32[1,1,2], rng_state: u64[2], alibi_slopes_: f32[1]) "
+    "-> grad_q: f16[1,2,1,4], grad_k: f16[1,3,1,4], grad_v: f16[1,3,1,4]"
+)
+HEADS = 'query_head_size=4, query_layout="BM(HK)", key_layout="BM(HK)", value_layout="BM(HK)", output_layout="BM(HK)"'
+
+
+@pytest.mark.parametrize(
+    ("call", "flops", "transcendentals"),
+    [
+        # 24 scores: 768 + 24 + 80 + 8 as without slopes, and 2 a score.
+        (
+            (
+                f"scaled_dot_product_flash_attention({FLASH}, alibi_slopes_: f32[4]) -> out: f16[1,2,4,8], softmax_lse: f32[1,4,2], "
+                "rng_state: u64[2]"
+            ),
+            880 + 48,
+            32,
+        ),
+        # 6 scores: 5 products of 24, 30 and 14, and 2 a score.
+        (FLASH_GRAD, 284 + 12, 6),
+        # Scores 12 of 4, as much for the results; a scale and a bias a score; 4 rows of 3: 10 each.
+        (
+            (
+                f"fused_multi_head_attention_inference(query: f16[1,2,8], key: f16[1,3,8], value: f16[1,3,8], attn_bias: f16[1,2,2,3], "
+                f"{HEADS}) -> out: f16[1,2,8]"
+            ),
+            192 + 24 + 40,
+            12,
+        ),
+        # A moving average of no channels that move: 7n + c.
+        ("normalization(x: f32[2,3], gamma: f32[3], beta: f32[3], axis=1) -> y: f32[2,3], mean: f32[3], inv_variance: f32[3]", 45, 3),
+        ("normalization(x: f32[2,3], gamma: f32[3], beta: f32[3], _add_to_output: f32[2,3], axis=1) -> y: f32[2,3]", 18, 0),
+        ("matmul(a: f32[2,3], b: f32[3,4], _add_to_output: f32[2,4], transpose_a=false, transpose_b=false) -> out: f32[2,4]", 48 + 8, 0),
+        ("matmul(a: f32[2,0], b: f32[0,4], transpose_a=false, transpose_b=false) -> out: f32[2,4]", 0, 0),
+        ("matmul(a: f32[0,3], b: f32[3,4], transpose_a=false, transpose_b=false) -> out: f32[0,4]", 0, 0),
+    ],
+)
+def test_operands_that_need_not_be_there(call: str, flops: int, transcendentals: int) -> None:
+    rule, op = seen(call)
+    work = rule.cost(op)
+    assert (work.flops, work.transcendentals) == (flops, transcendentals)
+
+
+@pytest.mark.parametrize(
+    ("call", "results"),
+    [
+        ("concat(in: [f32[0], f32[2,3], f32[4,3]], axis=0) -> out: f32[?]", "f32[6,3]"),
+        ("concat(in: [f32[2,3], f32[2,1]], axis=-1) -> out: f32[?]", "f32[2,4]"),
+        ("concat(in: [f32[0], f32[0]], axis=0) -> out: f32[?]", "f32[0]"),
+        ("stack(in: [f32[2,3], f32[2,3]], axis=-1) -> out: f32[?]", "f32[2,3,2]"),
+        ("stack(in: [f32[2,3]], axis=0) -> out: f32[?]", "f32[1,2,3]"),
+        ("expand(in: f32[3,1], expand_shape=[2,-1,4]) -> out: f32[?]", "f32[2,3,4]"),
+        ("transpose(input: f32[2,3,4], perm=[2,0,1]) -> output: f32[?]", "f32[4,2,3]"),
+        ("narrow(in: f32[5,3], dim=0, start=0, length=9) -> out: f32[?]", "f32[5,3]"),
+        ("narrow(in: f32[5,3], dim=-2, start=2, length=3) -> out: f32[?]", "f32[3,3]"),
+        ("slice(x: f32[9,4], start=[1,0], stop=[9,4], step=[3,2]) -> y: f32[?]", "f32[3,2]"),
+        ("slice(x: f32[9,4], start=[8,3], stop=[2,4], step=[1,1]) -> y: f32[?]", "f32[0,1]"),
+        ("adaptive_avg_pool2d(x: f32[1,2,9,8], output_size=[3]) -> y: f32[?]", "f32[1,2,3,3]"),
+        ('adaptive_avg_pool2d(x: f32[1,9,8,2], output_size=[3,4], data_format="channels_last") -> y: f32[?]', "f32[1,3,4,2]"),
+        ("gather(in: f32[5,3], indices: i64[2,2], axis=1) -> out: f32[?]", "f32[5,2,2]"),
+        ("gather(in: f32[5,3], indices: i64[], axis=-1) -> out: f32[?]", "f32[5]"),
+        ("batch_gather(in: f32[2,5,3], indices: i64[2,4]) -> out: f32[?]", "f32[2,4,3]"),
+        ("gather_nd(params: f32[5,3], indices: i64[7,2]) -> out: f32[?]", "f32[7]"),
+        ("gather_nd(params: f32[5,3], indices: i64[7,0]) -> out: f32[?]", "f32[7,5,3]"),
+        ("unsorted_segment_sum(data: f32[6,3], segment_ids: i64[6], axis=0, num_segments=4) -> out: f32[?]", "f32[4,3]"),
+        ("unsorted_segment_sum(data: f32[2,3,5], segment_ids: i64[3,5], axis=1, num_segments=4) -> out: f32[?]", "f32[2,4]"),
+        ("matmul(a: f32[7,3,2], b: f32[7,4,3], transpose_a=true, transpose_b=true) -> out: f32[?]", "f32[7,2,4]"),
+        ("broadcast_matmul(a: f32[7,1,2,3], b: f32[5,3,4], transpose_a=false, transpose_b=false) -> out: f32[?]", "f32[7,5,2,4]"),
+    ],
+)
+def test_shapes_of_results(call: str, results: str) -> None:
+    rule, op = seen(call)
+    (found,) = rule.shape(op).values()
+    assert str(found) == results
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            f"scaled_dot_product_flash_attention({FLASH.replace('value: f16[1,3', 'value: f16[1,4')}) -> out: f16[1,2,4,8]",
+            "do not go together",
+        ),
+        (f"scaled_dot_product_flash_attention({FLASH.replace('f16[1,3', 'f16[2,3')}) -> out: f16[1,2,4,8]", "do not go together"),
+        (f"scaled_dot_product_flash_attention({FLASH.replace('2,8]', '2,9]')}) -> out: f16[1,2,4,8]", "do not go together"),
+        (f"scaled_dot_product_flash_attention({FLASH.replace('2,8]', '3,8]')}) -> out: f16[1,2,4,8]", "do not go together"),
+        ("concat(in: [f32[2,3], f32[2,4]], axis=0) -> out: f32[?]", "differ elsewhere"),
+        ("concat(in: [f32[2,3], f32[2,3,1]], axis=0) -> out: f32[?]", "differ elsewhere"),
+        ("stack(in: [f32[2,3], f32[3,2]], axis=0) -> out: f32[?]", "to stack differ"),
+        ("stack(in: [f32[2,3], f32[2,3]], axis=3) -> out: f32[?]", "out of range"),
+        ("expand(in: f32[3,2], expand_shape=[3,4]) -> out: f32[?]", "does not expand"),
+        ("expand(in: f32[3,2], expand_shape=[2]) -> out: f32[?]", "does not expand"),
+        ("transpose(input: f32[2,3], perm=[0,0]) -> output: f32[?]", "no permutation"),
+        ("narrow(in: f32[5,3], dim=0, start=2, length=4) -> out: f32[?]", "lie outside"),
+        ("slice(x: f32[9,4], start=[1], stop=[9], step=[3]) -> y: f32[?]", "does not have the axes"),
+        ("slice(x: f32[9], start=[1], stop=[9], step=[0]) -> y: f32[?]", "is 0"),
+        ("slice(x: f32[9], start=[1], stop=[10], step=[1]) -> y: f32[?]", "lies outside"),
+        ("matmul(a: f32[3], b: f32[3,4], transpose_a=false, transpose_b=false) -> out: f32[?]", "not matrices"),
+        ("matmul(a: f32[2,3], b: f32[4,5], transpose_a=false, transpose_b=false) -> out: f32[?]", "inner extents are 3 and 4"),
+        ("matmul(a: f32[7,2,3], b: f32[8,3,5], transpose_a=false, transpose_b=false) -> out: f32[?]", "different batches"),
+        ("broadcast_matmul(a: f32[7,2,3], b: f32[8,3,5], transpose_a=false, transpose_b=false) -> out: f32[?]", "do not broadcast"),
+        ("batch_gather(in: f32[2,5,3], indices: i64[3,4]) -> out: f32[?]", "differ in their batch"),
+        ("gather_nd(params: f32[5,3], indices: i64[7,3]) -> out: f32[?]", "point deeper"),
+        ("adaptive_avg_pool2d(x: f32[1,2,9,8], output_size=[]) -> y: f32[?]", "empty"),
+        ("nll(input: f32[4,10], target: i64[5]) -> output: f32[?]", "classes last"),
+        ("sparse_softmax_cross_entropy(prediction: f32[4,10], label: i64[5], depth=10) -> out: f32[?]", "classes last"),
+        ("bias_add(a: f32[2,3], b: f32[2], axis=1) -> out: f32[?]", "does not fit axis"),
+        ("bias_add(a: f32[2,3], b: f32[2], axis=2) -> out: f32[?]", "does not fit axis"),
+        ("bias_add(a: f32[2,3], b: f32[3], axis=-1) -> out: f32[?]", "does not fit axis"),
+        ("normalization(x: f32[2,3], gamma: f32[2], beta: f32[2], axis=1) -> y: f32[?]", "does not go with axis"),
+        ("dot(x: f32[3], y: f32[4]) -> out: f32[?]", "do not go together"),
+        (
+            (
+                'conv2d(in: f32[1,4,5,5], weight: f32[2,2,3,3], data_format="channels_first", groups=2, strides=[1], '
+                "padding_before=[0,0], dilation_rate=[1,1]) -> out: f32[?]"
+            ),
+            "shorter|longer|values",
+        ),
+        (
+            (
+                'conv2d(in: f32[1,4,5,5], weight: f32[2,3,3,3], data_format="channels_first", groups=2, strides=[1,1], '
+                "padding_before=[0,0], dilation_rate=[1,1]) -> out: f32[?]"
+            ),
+            "does not go with weight",
+        ),
+        (
+            (
+                'conv2d(in: f32[1,4,2,5], weight: f32[2,2,3,3], data_format="channels_first", groups=2, strides=[1,1], '
+                "padding_before=[0,0], dilation_rate=[1,1]) -> out: f32[?]"
+            ),
+            "does not fit",
+        ),
+        (
+            (
+                'conv2d(in: f32[1,4,5,5], weight: f32[2,2,3,3], data_format="channels_first", groups=2, strides=[0,1], '
+                "padding_before=[0,0], dilation_rate=[1,1]) -> out: f32[?]"
+            ),
+            "stride 0",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused(call: str, words: str) -> None:
+    rule, op = seen(call)
+    with pytest.raises(ValueError, match=words):
+        rule.shape(op)
+
+
+@pytest.mark.parametrize(
+    ("call", "reads", "writes"),
+    [
+        ("cast_to_tick(in: f32[8,8]) -> out: f32[1]", 0, 0),
+        ("concat(in: [f32[0], f32[2,3]], axis=0) -> out: f32[2,3]", 24, 24),
+        ("nll(input: f16[4,10], target: i32[4]) -> output: f16[4], out_weight: f16[4]", 8 + 16, 16),
+    ],
+)
+def test_bytes(call: str, reads: int, writes: int) -> None:
+    rule, op = seen(call)
+    traffic = rule.traffic(op)
+    assert (sum(traffic.reads.values()), sum(traffic.writes.values())) == (reads, writes)
+
+
+# What a rule sees
+
+
+VIEW = OpView(
+    "thing",
+    {"x": [TensorType((2, 3), DType.FLOAT16)], "in": [TensorType((4,), DType.INT8), TensorType((5,), DType.INT8)], "open": [TensorType()]},
+    {"y": [TensorType((2, None), DType.FLOAT32)], "z": [TensorType((7,), None)]},
+    Attrs({"n": 3, "flag": True, "list": (1, 2), "mixed": (1, 2.0), "half": 0.5, "endless": float("inf"), "type": "float16", "word": "no"}),
+)
+
+
+def test_what_a_view_tells() -> None:
+    assert (VIEW.input_args, VIEW.output_args, VIEW.first_input, VIEW.first_output) == (("x", "in", "open"), ("y", "z"), "x", "y")
+    assert (VIEW.shape("x"), VIEW.shape("x", rank=2), VIEW.shape("x", at_least=2), VIEW.shape("z")) == ((2, 3), (2, 3), (2, 3), (7,))
+    assert (VIEW.shapes("in"), VIEW.shapes("in", rank=1), VIEW.numel("in"), VIEW.nbytes("in"), VIEW.nbytes("x")) == (
+        [(4,), (5,)],
+        [(4,), (5,)],
+        9,
+        9,
+        12,
+    )
+    assert (VIEW.first("in").shape, VIEW.dtype("x"), VIEW.inputs("none"), VIEW.outputs("none")) == ((4,), DType.FLOAT16, (), ())
+    assert (VIEW.integer("n"), VIEW.integer("n", least=3), VIEW.ints("list"), VIEW.ints("list", length=2, least=1)) == (
+        3,
+        3,
+        (1, 2),
+        (1, 2),
+    )
+    assert (VIEW.number("half"), VIEW.number("n"), VIEW.dtype_attr("type"), VIEW.flag("flag"), VIEW.flag("n")) == (
+        0.5,
+        3,
+        DType.FLOAT16,
+        True,
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda: VIEW.shape("x", rank=3), r"x \(2, 3\) has 2 dimensions, thing takes 3"),
+        (lambda: VIEW.shape("x", at_least=3), "takes at least 3"),
+        (lambda: VIEW.shapes("in", rank=2), "takes 2"),
+        (lambda: VIEW.input("in"), "2 operands called 'in'"),
+        (lambda: VIEW.shape("in"), "2 operands called 'in'"),
+        (lambda: VIEW.integer("n", least=4), "at least 4, not 3"),
+        (lambda: VIEW.integer("half"), "should be an integer"),
+        (lambda: VIEW.ints("n"), "a list of integers"),
+        (lambda: VIEW.ints("mixed"), "a list of integers"),
+        (lambda: VIEW.ints("list", length=3), "should have 3 values"),
+        (lambda: VIEW.ints("list", least=2), "at least 2, not 1"),
+        (lambda: VIEW.number("endless"), "should be a number"),
+        (lambda: VIEW.number("word"), "should be a number"),
+        (lambda: VIEW.dtype_attr("word"), "should be a dtype"),
+        (lambda: VIEW.dtype_attr("n"), "should be a dtype"),
+    ],
+)
+def test_what_a_view_refuses(ask: object, words: str) -> None:
+    assert callable(ask)
+    with pytest.raises(ValueError, match=words):
+        ask()
+
+
+@pytest.mark.parametrize(
+    ("ask", "what"),
+    [
+        (lambda: VIEW.shape("open"), MissingShape),
+        (lambda: VIEW.shape("y"), MissingShape),
+        (lambda: VIEW.numel("y"), MissingShape),
+        (lambda: VIEW.nbytes("z"), MissingShape),
+        (lambda: VIEW.dtype("z"), MissingShape),
+        (lambda: VIEW.input("none"), MissingShape),
+        (lambda: VIEW.first("none"), MissingShape),
+        (lambda: VIEW.shapes("none"), MissingShape),
+        (lambda: VIEW.attr("none"), MissingAttribute),
+        (lambda: VIEW.flag("none"), MissingAttribute),
+        (lambda: OpView("thing", {}, {}).first_input, MissingShape),
+        (lambda: OpView("thing", {}, {}).first_output, MissingShape),
+    ],
+)
+def test_what_a_view_cannot_tell(ask: object, what: type[Unknowable]) -> None:
+    assert callable(ask)
+    with pytest.raises(what) as caught:
+        ask()
+    assert caught.value.reason == {MissingShape: "missing_shape", MissingAttribute: "missing_attribute"}[what]
+
+
+def test_one_name_on_both_sides_is_refused() -> None:
+    with pytest.raises(ValueError, match="an operand and a result called 'x'"):
+        OpView("thing", {"x": [TensorType((2,))]}, {"x": [TensorType((2,))]}).numel("x")
