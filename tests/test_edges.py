@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import irflops
 from irflops.ir.edges import NOBODY, Edges, edges_of
 from irflops.ir.graph import Op, Operand, TensorType
+from irflops.ir.order import run_order
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 
@@ -61,6 +64,21 @@ def test_producers_come_before_consumers() -> None:
 )
 def test_the_order_of_cycles_and_ties(ops: Sequence[Op], order: list[int]) -> None:
     assert list(edges_of(ops).order) == order
+
+
+def smallest_first(producers: Sequence[Sequence[int]]) -> list[int]:
+    """What the order is by its definition: of those that can run, always the first of the file."""
+    order: list[int] = []
+    while True:
+        ready = [i for i, fed in enumerate(producers) if i not in order and set(fed) <= set(order)]
+        if not ready:
+            return order
+        order.append(ready[0])
+
+
+@given(st.integers(0, 9).flatmap(lambda n: st.lists(st.lists(st.integers(0, max(n - 1, 0)), max_size=3), min_size=n, max_size=n)))
+def test_the_order_is_the_one_that_stays_nearest_to_the_file(producers: list[list[int]]) -> None:
+    assert run_order(producers) == smallest_first(producers)
 
 
 def test_of_two_that_make_one_tensor_the_later_counts() -> None:

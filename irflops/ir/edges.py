@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Protocol
 
-from irflops.ir.order import run_order
+from irflops.ir.order import run_order, turned
 
 NOBODY = -1
 """The maker of a tensor that no operator makes."""
@@ -82,16 +82,12 @@ class Edges:
     @cached_property
     def read_by(self) -> Sequence[Sequence[int]]:
         """By operator, those that use its results in file order; one that uses it twice stands there twice."""
-        found: list[list[int]] = [[] for _ in self.fed_by]
-        for index, fed in enumerate(self.fed_by):
-            for maker in fed:
-                found[maker].append(index)
-        return found
+        return turned(self.fed_by)
 
     @cached_property
     def order(self) -> Sequence[int]:
         """Operators with producers before consumers, else in file order; those in or behind a cycle are left out."""
-        return array("q", run_order(self.fed_by))
+        return array("q", run_order(self.fed_by, self.read_by))
 
     @cached_property
     def _uses(self) -> tuple[array[int], array[int]]:

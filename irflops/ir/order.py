@@ -6,25 +6,30 @@ import heapq
 from collections.abc import Sequence
 
 
-def run_order(producers: Sequence[Sequence[int]]) -> list[int]:
+def run_order(producers: Sequence[Sequence[int]], consumers: Sequence[Sequence[int]] | None = None) -> list[int]:
     """Indices with producers before consumers, else as they come; those in or behind a cycle are left out.
 
-    `producers` holds, by index, the indices that feed it, one that feeds it twice twice.
+    `producers` holds, by index, the indices that feed it, one that feeds it twice twice; `consumers` the same the other way round.
     """
-    if all(not fed or max(fed) < index for index, fed in enumerate(producers)):
-        return list(range(len(producers)))
+    consumers = consumers if consumers is not None else turned(producers)
     waiting = [len(fed) for fed in producers]
+    order = []
+    for index, fed in enumerate(waiting):
+        ready = [] if fed else [index]  # else what makes it ready, further on, brings it back
+        while ready:
+            at = heapq.heappop(ready)
+            order.append(at)
+            for consumer in consumers[at]:
+                waiting[consumer] -= 1
+                if not waiting[consumer] and consumer < index:
+                    heapq.heappush(ready, consumer)
+    return order
+
+
+def turned(producers: Sequence[Sequence[int]]) -> list[list[int]]:
+    """By index, the indices that it feeds, in ascending order; one that it feeds twice twice."""
     consumers: list[list[int]] = [[] for _ in producers]
     for index, fed in enumerate(producers):
         for producer in fed:
             consumers[producer].append(index)
-    ready = [index for index, count in enumerate(waiting) if not count]  # ascending, so a heap already
-    order = []
-    while ready:
-        index = heapq.heappop(ready)
-        order.append(index)
-        for consumer in consumers[index]:
-            waiting[consumer] -= 1
-            if not waiting[consumer]:
-                heapq.heappush(ready, consumer)
-    return order
+    return consumers
