@@ -9,7 +9,7 @@ from irflops.ops import BOOK, RULES
 from irflops.ops.facts import Effect, OpFacts
 from irflops.ops.op_view import OpView
 from irflops.ops.unruled import UNRULED
-from irflops.readers.meaning.variables import LOOKED_THROUGH
+from irflops.readers.meaning.phase import LOOKED_THROUGH
 from irflops.readers.notation.op_signature import read_call
 
 Kernels = dict[str, dict[tuple[str, ...], tuple[str, str]]]

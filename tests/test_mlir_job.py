@@ -25,7 +25,6 @@ EXCEPTIONS = {
     "runs": "a tick runs as often as what it ticks, and once where that was dropped",
     "order": "operands come in the order of OneFlow's definitions, where that of jobs was never seen for those that are there",
     "bytes": "int8 and bool are written alike: told apart by attributes, op types and operands, which an unknown op type may defeat",
-    "owner": "a variable's user may be dropped: its module is then the one that its name says",
 }
 """Differences of a saved graph from the job, by name."""
 
@@ -59,7 +58,7 @@ def _differences(one: Op, other: Op, dropped: set[str]) -> Iterator[str]:
         if getattr(one, field) != getattr(other, field):
             yield f"{one.name}: {field} {getattr(one, field)} != {getattr(other, field)}"
     if one.module != other.module:
-        yield "owner" if one.type == "variable" else f"{one.name}: module {one.module} != {other.module}"
+        yield f"{one.name}: module {one.module} != {other.module}"
     if one.runs != other.runs:
         yield "runs" if one.type == "device_tick" else f"{one.name}: runs {one.runs} != {other.runs}"
     for mine, theirs in ((one.inputs, other.inputs), (one.outputs, other.outputs)):
@@ -196,7 +195,7 @@ def test_variable_whose_reader_was_dropped_stands_by_its_name() -> None:
     variable = W.replace("m.w", "m.a.w").replace(", parallel = #sbp.parallel<[] -> [[#sbp.S<0>]]>", "")
     reader = user("m-new-0", "new", "in=m.a.w/out out=m-new-0/out_0")
     owners = 'module_name2module_conf { key: "m" value { name: "m" ops: "m.a.w" ops: "m-new-0" } }'
-    assert found([variable], [W_JOB.replace("m.w", "m.a.w"), reader], owners) == {"dropped", "owner"}
+    assert found([variable], [W_JOB.replace("m.w", "m.a.w"), reader], owners) == {"dropped"}
 
 
 def test_every_exception_is_shown() -> None:

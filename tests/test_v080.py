@@ -101,7 +101,8 @@ def test_a_form_of_the_forward_pass_alone_says_so(name: str, form: str) -> None:
     assert alone.graph.training
     assert "forward-alone" in {note.code for note in alone.graph.notes}
     assert macs_by_phase(alone) == {"forward": macs_by_phase(whole)["forward"]}
-    assert alone.total.certainty("macs") == "lower_bound"
+    assert alone.total.certainty("macs") == alone.total.certainty("params") == "lower_bound"
+    assert alone.to_dict()["totals"]["params"]["optimizer_state"] is None
 
 
 def test_a_graph_trains_though_a_module_has_a_configuration_of_its_own() -> None:

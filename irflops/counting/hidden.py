@@ -10,12 +10,14 @@ from collections.abc import Mapping
 
 from irflops.counting.cost import COST_NAMES, FIGURES
 from irflops.ir.certainty import Certainty
+from irflops.ir.graph import Graph, Phase
 from irflops.ir.holds import Holds
 
 _WORK = ("macs", "flops", "transcendentals")
 _MOVED_AND_HELD = tuple(name for name in FIGURES if name not in _WORK)
 
 HIDDEN: Mapping[str, Mapping[str, Certainty]] = {
+    "backward": dict.fromkeys(FIGURES, Certainty.LOWER_BOUND),
     "optimizer": dict.fromkeys((*_WORK, "params", "param_bytes"), Certainty.LOWER_BOUND)
     | dict.fromkeys(("bytes_read", "bytes_written"), Certainty.LOWER_BOUND),
     "recompute": dict.fromkeys(FIGURES, Certainty.LOWER_BOUND),
@@ -28,11 +30,18 @@ additions and drop results that nothing reads: bytes and activations can be fewe
 def at_best(holds: Holds, *, training: bool) -> dict[str, Certainty]:
     """How sure each cost can be at best in a form that tells this.
 
-    A graph for inference has no optimizer and computes nothing again, and its operators are those of the job before and after the passes.
+    A graph for inference has no backward pass and no optimizer and computes nothing again, and its operators are those of the job before
+    and after the passes. A saved graph is taken for one, unless it is known to be of a training step.
     """
     found = dict.fromkeys(COST_NAMES, Certainty.EXACT)
-    for fact, costs in HIDDEN.items() if training and holds.backward else ():
+    for fact, costs in HIDDEN.items() if training else ():
         if not getattr(holds, fact):
             for name, certainty in costs.items():
                 found[name] |= certainty
     return found
+
+
+def is_forward_alone(graph: Graph) -> bool:
+    """Whether this is a training step of which the form holds the forward pass alone."""
+    late = (Phase.BACKWARD, Phase.OPTIMIZER)
+    return graph.training and not graph.holds.backward and not any(op.phase in late for op in graph.ops)

@@ -10,6 +10,7 @@ from typing import Any
 from irflops.analysis.analysis import Analysis, Selection
 from irflops.analysis.placed import Placed
 from irflops.counting.cost import KINDS, Cost
+from irflops.counting.hidden import is_forward_alone
 from irflops.counting.ratio import Ratio
 from irflops.errors import IrflopsError
 from irflops.ir.certainty import Certainty
@@ -161,6 +162,8 @@ def how_sure(analysis: Analysis) -> str:
         Certainty.ESTIMATE: "figures with ~ are estimates",
     }[worst]
     why = ["part of the graph was not read"] if analysis.graph.partial else []
+    if is_forward_alone(analysis.graph):
+        why.append("the file holds the forward pass of a training step alone")
     if analysis.graph.doubt is not Certainty.EXACT:
         why.append("see the notes on other inputs")
     count = sum(len(unknown.ops) for unknown in analysis.unknown)

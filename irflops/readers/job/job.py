@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
@@ -17,7 +18,7 @@ from irflops.readers.job.job_schema import DTYPE_BY_NUMBER, SECTIONS, Message, S
 from irflops.readers.meaning.assemble import complete, freeze
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.placement import MAX_DEVICES, placement_of_devices
-from irflops.readers.meaning.resolve import resolve
+from irflops.readers.meaning.resolve import free_tensor_module, resolve
 from irflops.readers.printed.operators import UNPLACED, named_module, user_frame
 from irflops.readers.printed.statement import Statements
 from irflops.readers.printed.values import MAX_RANK
@@ -173,8 +174,8 @@ class _Job:
         notes += self._dangling(drafts)
         whole = complete(drafts, self.source, training, {}, notes, losses)
         notes += self._oddities(config)
-        holds = (FULL_JOB if _is_full(drafts) else FORWARD_JOB).holds
-        if training and not holds.optimizer:
+        holds = replace((FULL_JOB if _is_full(drafts) else FORWARD_JOB).holds, backward=whole)
+        if training and whole and not holds.optimizer:
             notes.append(
                 Note("forward-job", "a job from before OneFlow added optimizer and recomputation: the full job or a print tells all")
             )
@@ -187,7 +188,6 @@ class _Job:
             format=form,
             source=self.source,
             notes=tuple(notes),
-            partial=not whole,
             holds=holds,
         )
 
@@ -276,9 +276,12 @@ class _Job:
             )
 
     def _modules(self, drafts: list[Draft], graph: str) -> tuple[Module, ...]:
-        """The modules that own operators and those above them, and each operator's own. A job has no classes."""
+        """The modules that own operators and those above them, and each operator's own. A job has no classes.
+
+        It says in which module an operator was made; a variable belongs to the one of its name, which need own no operators.
+        """
         # In the order of their operators, which is the same in every form of a job; maps have none on the wire.
-        owners = (self.owners.get(draft.name, draft.module) for draft in drafts)
+        owners = (draft.module if _is_named_variable(draft) else self.owners.get(draft.name, draft.module) for draft in drafts)
         paths = list(dict.fromkeys([path for path in owners if path != UNPLACED] + self.paths))
         levels = {path: min(path.count("."), _LEVELS) for path in paths}
         if (
@@ -331,6 +334,11 @@ def _is_full(drafts: Iterable[Draft]) -> bool:
     """Whether the job was dumped after OneFlow's passes: one from before states no type of anything computed."""
     computed = [draft for draft in drafts if draft.outputs and draft.type not in ("variable", "input", "output")]
     return not computed or any(draft.outputs[0].type.shape is not None for draft in computed)
+
+
+def _is_named_variable(draft: Draft) -> bool:
+    """Whether a variable's name tells its module, which is one of the model's."""
+    return draft.type == "variable" and draft.module != UNPLACED and free_tensor_module(draft.name) is None
 
 
 def _spread(statements: Iterable[Statement]) -> Iterator[Statement]:

@@ -22,6 +22,18 @@ _OPTIMIZER_ENDS = (
 _SYSTEM_NAMES = ("System-Train-", "System-ZeRO-ParallelCast-")
 
 
+LOOKED_THROUGH = frozenset(
+    {
+        *("repeat", "cast", "cast_like", "mutable_cast_once", "cast_to_static_shape", "copy", "copy_d2h", "copy_h2d", "to_contiguous"),
+        *("identity", "identity_buffer", "amp_white_identity", "amp_black_identity", "pinned_identity", "nvtx_start", "nvtx_end"),
+        *("parallel_cast", "hierarchical_parallel_cast", "hierarchical_parallel_cast_like", "ssp_variable_proxy"),
+        *("stop_gradient", "depend", "throw_error"),
+    }
+)
+"""Types that hand a variable on as it is, for the questions what it is used as, and when: those whose rules say so (`hands_on`), which
+readers do not import. A test holds that they are the same."""
+
+
 @cache
 def is_update(op_type: str | None) -> bool:
     """Whether an op type updates a model's variable: an `*_update` with a `model` operand (`slice_update` has none)."""
@@ -116,27 +128,23 @@ def _mark_unnumbered(drafts: list[Draft], edges: Edges) -> None:
         draft.phase = next((phase for phase in latest if phase in fed), None)
 
 
-def _real_consumers(drafts: list[Draft], edges: Edges, index: int) -> list[int]:
-    """The operators that read a result, boxing identities looked through: no form but the printed one shows them."""
-    found: list[int] = []
-    waiting = list(edges.read_by[index])
-    while waiting:
-        consumer = waiting.pop()
-        if drafts[consumer].role is Role.BOXING:
-            waiting += edges.read_by[consumer]
-        else:
-            found.append(consumer)
-    return found
-
-
 def _mark_variables(drafts: list[Draft], edges: Edges) -> None:
-    """A variable takes the phase of the consumer that was made first; one that nothing reads is forward."""
+    """A variable takes the phase of the operator that was made first of those that it serves; one that nothing reads is forward.
+
+    What only hands it on is looked through: boxing identities, casts, parallel casts. What hands it on to nobody counts itself.
+    """
+    served: dict[int, int] = {}  # by variable, and by what hands one on
+    for index in reversed(edges.order):
+        draft = drafts[index]
+        if draft.type == "variable" or draft.role is Role.BOXING or draft.type in LOOKED_THROUGH:
+            first = min((served.get(one, one) for one in edges.read_by[index]), key=lambda one: _age(drafts[one]), default=None)
+            if first is not None:
+                served[index] = first
     for index, draft in enumerate(drafts):
-        if draft.phase is not None:
-            continue
-        consumers = _real_consumers(drafts, edges, index)
-        if not consumers:
-            draft.phase = Phase.FORWARD
-            continue
-        numbers = [(drafts[c].number if drafts[c].number is not None else float("inf"), c) for c in consumers]
-        draft.phase = drafts[min(numbers)[1]].phase
+        if draft.phase is None:
+            draft.phase = drafts[served[index]].phase if index in served else Phase.FORWARD
+
+
+def _age(draft: Draft) -> tuple[float, bool, str]:
+    """By this the operator is least that was made first; a recomputed one has the number of that which it repeats."""
+    return float("inf") if draft.number is None else draft.number, draft.recompute, draft.name

@@ -268,3 +268,8 @@ def free_tensor_module(variable: str) -> str | None:
     if mark:
         return path
     return "" if variable.startswith("FreeEagerTensor-") else None
+
+
+def variable_module(name: str) -> str | None:
+    """The module path of a parameter or buffer, or of an optimizer's state or update, which are named after one; None for other names."""
+    return None if name.startswith(_SYSTEM) else name.rpartition(".")[0] or None

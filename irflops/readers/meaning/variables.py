@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from irflops.ir.edges import Edges
-from irflops.ir.graph import VariableKind
+from irflops.ir.graph import Operand, Shape, VariableKind
 from irflops.readers.meaning.draft import Draft
-from irflops.readers.meaning.phase import is_update
+from irflops.readers.meaning.phase import LOOKED_THROUGH, is_update
 from irflops.readers.meaning.resolve import free_tensor_module, is_folded_variable
 from irflops.readers.meaning.updates import is_update_name, state_suffix
 
-_WEIGHT_ARGS = frozenset({"weight", "bias", "gamma", "beta"})
+_WEIGHT_ARGS = frozenset({"weight", "bias", "weights", "biases", "gamma", "beta"})
 _MATMULS = frozenset({"matmul", "batch_matmul", "broadcast_matmul"})
-LOOKED_THROUGH = frozenset(
+_WEIGHT_SLOTS = frozenset(
     {
-        *("repeat", "cast", "cast_like", "mutable_cast_once", "cast_to_static_shape", "copy", "copy_d2h", "copy_h2d", "to_contiguous"),
-        *("identity", "identity_buffer", "amp_white_identity", "amp_black_identity", "pinned_identity", "nvtx_start", "nvtx_end"),
-        *("parallel_cast", "hierarchical_parallel_cast", "hierarchical_parallel_cast_like", "ssp_variable_proxy"),
-        *("stop_gradient", "depend", "throw_error"),
+        *((op_type, "b") for op_type in (*_MATMULS, "bias_add", "fused_bias_add_gelu", "fused_bias_add_mask_scale")),
+        ("gather", "in"),
+        ("prelu", "alpha"),
     }
 )
-"""Types that hand a variable on as it is, for the question what it is used as: those whose rules say so (`hands_on`), which readers do
-not import. A test holds that they are the same."""
+"""Operands that are weights, by their names or by the op type and the name."""
+_ADDITIONS = frozenset({"broadcast_add", "add_n"})
+_BIASED = _MATMULS | {"conv1d", "conv2d", "conv3d", "deconv1d", "deconv2d", "deconv3d", "gather", "embedding"}
+"""Types to whose result a bias or a table of positions is added."""
 
 
 def assign_kinds(drafts: list[Draft], edges: Edges, declared: Mapping[str, VariableKind], *, declares: bool) -> None:
@@ -69,6 +70,7 @@ def _inferred_kind(drafts: list[Draft], edges: Edges, index: int, is_weight: boo
 def _weight_feeders(drafts: list[Draft], edges: Edges) -> bytearray:
     """By op, whether a result of it is used as a weight, straight or through repeat, cast or a boxing identity."""
     weights = {operand.lbn for draft in drafts for operand in draft.inputs if _is_weight_slot(draft.type, operand.arg)}
+    weights.update(operand.lbn for operand in _biases(drafts, edges))
     feeds = bytearray(len(drafts))
     for maker in map(edges.maker, weights):
         if maker is not None:
@@ -82,6 +84,30 @@ def _weight_feeders(drafts: list[Draft], edges: Edges) -> bytearray:
 
 
 def _is_weight_slot(op_type: str | None, arg: str) -> bool:
-    if arg in _WEIGHT_ARGS:
-        return True
-    return (op_type in _MATMULS and arg == "b") or (op_type == "gather" and arg == "in")
+    return arg in _WEIGHT_ARGS or (op_type, arg) in _WEIGHT_SLOTS
+
+
+def _biases(drafts: list[Draft], edges: Edges) -> Iterator[Operand]:
+    """What is added to the result of a contraction, or to what a table gave, with a last axis as long: a bias, a table of positions."""
+    additions = [draft for draft in drafts if draft.type in _ADDITIONS and len(draft.inputs) == 2]
+    origins = _origins(drafts, edges) if additions else []
+    for addition in additions:
+        for added, to in (addition.inputs, addition.inputs[::-1]):
+            maker = edges.maker(to.lbn)
+            if maker is not None and drafts[origins[maker]].type in _BIASED and _as_long(added.type.shape, to.type.shape):
+                yield added
+
+
+def _origins(drafts: list[Draft], edges: Edges) -> list[int]:
+    """By op, the one behind all that only hands its first operand on."""
+    origins = list(range(len(drafts)))
+    for index in edges.order:
+        if drafts[index].type in LOOKED_THROUGH and drafts[index].inputs:
+            maker = edges.maker(drafts[index].inputs[0].lbn)
+            origins[index] = index if maker is None else origins[maker]
+    return origins
+
+
+def _as_long(added: Shape | None, to: Shape | None) -> bool:
+    """Whether two shapes have equal last axes, as far as they are known: a forward job has none of what is computed."""
+    return added is None or to is None or (bool(added) and bool(to) and (added[-1] == to[-1] or None in (added[-1], to[-1])))

@@ -8,6 +8,8 @@ from irflops.errors import GraphSyntaxError
 from irflops.ir.graph import AttrValue, Module
 from irflops.ir.tree import nearest, with_parents
 from irflops.readers.meaning.draft import Draft
+from irflops.readers.meaning.resolve import free_tensor_module
+from irflops.readers.meaning.updates import is_update_name
 from irflops.readers.printed.operators import UNPLACED
 
 Scope = AttrValue
@@ -21,20 +23,21 @@ _MAX_PATHS = 200_000_000
 def assign_modules(drafts: Sequence[Draft], scopes: Sequence[Scope], path: str) -> tuple[Module, ...]:
     """Sets every draft's module; `scopes` are theirs. Returns the modules that own operators and those above them.
 
-    Most operators are named after their module. A variable stands where its name says, as far up as a module that had operators: its own
-    if nothing reads it, for OneFlow made it when something did. What OneFlow's passes made stands with the operators of the same scope,
-    else with the variable that it serves. `path` is what errors call the file. Errors: GraphSyntaxError.
+    Most operators are named after their module. A variable stands where its name says; one outside the module tree as far up as a module
+    that had operators. What OneFlow's passes made stands with the operators of the same scope, else with the variable that it serves.
+    `path` is what errors call the file. Errors: GraphSyntaxError.
     """
     variables = _place_variables(drafts)
-    read = {operand.lbn for draft in drafts for operand in draft.inputs}
     named: dict[str, None] = {}
     homes: dict[Scope, str] = {}
     lesser: dict[Scope, str] = {}
     for draft, scope in zip(drafts, scopes, strict=True):
         if draft.type == "variable":
             lesser.setdefault(scope, draft.module)
-            if not any(result.lbn in read for result in draft.outputs):
+            if free_tensor_module(draft.name) is None:
                 named.setdefault(draft.module)
+        elif is_update_name(draft.name):
+            lesser.setdefault(scope, draft.module)
         elif draft.module in variables:
             draft.module = variables[draft.module]  # what repeats or accumulates a variable is named after it
         elif draft.module != UNPLACED and draft.type not in ("input", "output"):

@@ -94,7 +94,7 @@ class _Module:
     def _graph(self) -> Graph:
         modules = assign_modules(self.drafts, self.scopes, self.source.name)
         notes: list[Note] = []
-        whole = complete(self.drafts, self.source, bool(self.losses), {}, notes, [(loss, "") for loss in self.losses])
+        complete(self.drafts, self.source, bool(self.losses), {}, notes, [(loss, "") for loss in self.losses])
         return Graph(
             name=self.names[0] if self.names else "?",
             class_name=None,
@@ -104,7 +104,6 @@ class _Module:
             format=SAVED_MLIR.name,
             source=self.source,
             notes=tuple(notes),
-            partial=not whole,
             holds=SAVED_MLIR.holds,
         )
 

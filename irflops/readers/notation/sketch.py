@@ -9,8 +9,9 @@
 A line is an op call as op rules write it (`grammar/op_signature.lark`), with the names of earlier lines in place of operands' types.
 Several results have several names: `y, mask = dropout(...)`. In front may stand `module |`, behind `@ HIERARCHY (SBP,...)`: its placement
 and how its results lie; `x{B}` is how an operand is wanted. An operand that is a type has no producer in the graph. `variable` takes
-`kind=frozen`, `buffer` or `optimizer_state`; `parameter(...)` is a declaration alone. `training`, `mixed_precision` and `pruned` (as
-OneFlow saves it, `forms.SAVED_MLIR`) in lines of their own say so of the graph; `#` begins a comment.
+`kind=frozen`, `buffer` or `optimizer_state`; of one with `declared=false` its use tells. `parameter(...)` is a declaration alone.
+`training`, `mixed_precision` and `pruned` (as OneFlow saves it, `forms.SAVED_MLIR`) in lines of their own say so of the graph; `#` begins
+a comment.
 """
 
 from __future__ import annotations
@@ -115,7 +116,9 @@ class _Drawing:
         name = f"{prefix}{call.op_type}-{number}"
         if call.op_type == "variable":
             name = f"{module}.{names[0]}" if module else names[0]
-            self.declared[name] = VariableKind(str(attrs.pop("kind", "trainable")))
+            kind = VariableKind(str(attrs.pop("kind", "trainable")))
+            if attrs.pop("declared", True):
+                self.declared[name] = kind
         elif call.op_type in ("input", "output"):
             name = f"_g_{call.op_type}.0.0_{number}"
         nd_sbp = _nd_sbp(match["sbp"]) if match["sbp"] else None

@@ -10,13 +10,14 @@ from irflops.ir.graph import Attrs, Graph, Note, Parameter, Placement, VariableK
 from irflops.readers.forms import PRINTED
 from irflops.readers.meaning.assemble import complete, freeze
 from irflops.readers.meaning.draft import Draft
+from irflops.readers.meaning.resolve import free_tensor_module
 from irflops.readers.meaning.updates import LOOKS_LIKE_LARS
 from irflops.readers.printed import log
 from irflops.readers.printed.elided import fill_elided
 from irflops.readers.printed.fused_add import find_fused_terms
 from irflops.readers.printed.module_text import ModuleTexts
 from irflops.readers.printed.module_tree import Level, Line, frozen_modules, name_lost_modules
-from irflops.readers.printed.operators import UNPLACED, draft_of, settle_updates, user_frame
+from irflops.readers.printed.operators import draft_of, settle_updates, user_frame
 from irflops.readers.printed.statement import BYTES_PER_TEXT, MAX_TEXTS, Statements
 from irflops.readers.printed.values import MAX_DEPTH
 from irflops.readers.text.syntax import SyntaxProblem
@@ -202,11 +203,8 @@ class _Reader:
         paths = {level.path for level in self.modules}
         for level in self.modules:
             for draft in level.drafts:
-                if draft.module not in paths:
-                    draft.module = self._standing(level.path or "", draft)
-
-    def _standing(self, path: str, draft: Draft) -> str:
-        return draft.module if draft.type == "variable" and draft.module != UNPLACED else path
+                if draft.module not in paths and (draft.type != "variable" or free_tensor_module(draft.name) is None):
+                    draft.module = level.path or ""
 
     def _recover_attrs(self) -> None:
         texts = {level.path: level.text for level in self.modules if level.text}

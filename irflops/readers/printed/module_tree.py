@@ -12,7 +12,7 @@ from irflops.errors import Span
 from irflops.ir.graph import Module, ModuleCall, Parameter, Shape, TensorType, VariableKind
 from irflops.ir.sbp import NdSbp
 from irflops.readers.meaning.draft import Draft
-from irflops.readers.meaning.variables import LOOKED_THROUGH
+from irflops.readers.meaning.phase import LOOKED_THROUGH
 from irflops.readers.printed.operators import UNPLACED
 
 

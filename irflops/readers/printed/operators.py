@@ -10,7 +10,7 @@ from irflops.ir.graph import NO_ATTRS, Attrs, Location, Operand, Role, Shape
 from irflops.ir.signatures import operand_orders, signature
 from irflops.readers.meaning.assemble import result_operand
 from irflops.readers.meaning.draft import Draft
-from irflops.readers.meaning.resolve import Resolved, free_tensor_module, has_activation, resolve
+from irflops.readers.meaning.resolve import Resolved, free_tensor_module, has_activation, resolve, variable_module
 from irflops.readers.meaning.updates import is_update_name, read_update
 from irflops.readers.printed.statement import RawArg, RawOp, RawTensor
 
@@ -104,13 +104,20 @@ def _unboxed(lbn: str, behind: Mapping[str, str]) -> str:
 
 
 def named_module(name: str, op_type: str | None, resolved: Resolved) -> str:
-    """The module path that a name claims, or UNPLACED where it claims none."""
+    """The module path that a name claims, or UNPLACED where it claims none.
+
+    A variable and what updates, repeats or accumulates it belong to the module of the variable's name, whatever code read it first.
+    """
     if op_type == "variable":
         free = free_tensor_module(name)
-        return free if free is not None else UNPLACED
+        return free if free is not None else variable_module(name) or UNPLACED
     if op_type in ("input", "output"):
         return ""
-    return resolved.path if resolved.path is not None else UNPLACED
+    if is_update_name(name):
+        return variable_module(name) or UNPLACED
+    if resolved.path is None:
+        return UNPLACED
+    return (variable_module(resolved.path) or resolved.path) if op_type in ("repeat", "acc") else resolved.path
 
 
 def _structural_type(raw: RawOp) -> tuple[str, ...]:
