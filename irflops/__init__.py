@@ -17,6 +17,7 @@ from irflops.counting.cost import Cost
 from irflops.errors import ChoiceError, GraphError, GraphSyntaxError, IrflopsError, NotAGraphError
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Graph, Phase
+from irflops.ops import BOOK
 from irflops.readers import load, load_live, loads
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from irflops.differ.edit import Edit
     from irflops.differ.result import Diff
     from irflops.explaining.explanation import Explanation
+    from irflops.ops.book import RuleBook
     from irflops.whatif import Inputs
 
 __version__ = "0.1.0"
@@ -42,18 +44,20 @@ def analyze(
     batch: int | None = None,
     inputs: Inputs | None = None,
     dtype: str | None = None,
+    op_rules: RuleBook | None = None,
 ) -> Analysis:
     """What a graph costs, and where: of a `Graph`, of the dump at a path, or of a live `oneflow.nn.Graph` that was called once.
 
     `name` chooses among several graphs in a file and `partial` accepts damaged ones, as for `load`. What if it had been captured otherwise:
-    at another `batch`; with other `inputs`, a shape or shapes by name; with `dtype` for its commonest float type. Errors: IrflopsError.
+    at another `batch`; with other `inputs`, a shape or shapes by name; with `dtype` for its commonest float type. `op_rules` are
+    those of irflops, or with others: `irflops.ops.BOOK.with_rules(...)`. Errors: IrflopsError.
     """
-    found = _graph(graph, name, partial)
+    found, book = _graph(graph, name, partial), op_rules or BOOK
     if batch is not None or inputs is not None or dtype is not None:
         from irflops.whatif import changed  # here for start-up time: most programs look at what was captured
 
-        found = changed(found, batch=batch, inputs=inputs, dtype=dtype)
-    return analyze_graph(found)
+        found = changed(found, batch=batch, inputs=inputs, dtype=dtype, book=book)
+    return analyze_graph(found, book)
 
 
 def _graph(graph: object, name: str | int | None = None, partial: bool = False) -> Graph:
@@ -140,7 +144,8 @@ def scale(graph: object, inputs: Template | None = None, *, symbol: str = "N") -
     """
     from irflops.analysis.scale import scaling  # here for start-up time: most programs analyze one size
 
-    return scaling(_whole(graph).graph if isinstance(graph, Analysis) else _graph(graph), inputs, symbol)
+    analysis = _whole(graph) if isinstance(graph, Analysis) else None
+    return scaling(_graph(graph) if analysis is None else analysis.graph, inputs, symbol, BOOK if analysis is None else analysis.book)
 
 
 def capture(graph: object, path: str | PathLike[str], *, inputs: Sequence[object] | None = None) -> None:

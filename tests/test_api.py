@@ -187,7 +187,7 @@ def test_rules_and_conventions_are_pickled_by_name() -> None:
 
 
 def test_a_rule_of_somebody_elses_is_pickled_by_its_fields() -> None:
-    conv = ops.BY_TYPE["conv2d"]
+    conv = ops.BOOK.by_type["conv2d"]
     own = OpRule(
         op_types=("conv2d",),
         summary="Their own.",

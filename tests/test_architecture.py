@@ -130,7 +130,7 @@ def test_no_family_of_ops_is_imported_by_another_module(name: str) -> None:
 def test_op_type_has_one_rule() -> None:
     times = Counter(op_type for rule in ops.RULES for op_type in rule.op_types)
     assert [op_type for op_type, count in times.items() if count > 1] == []
-    assert set(times) == set(ops.BY_TYPE)
+    assert set(times) == set(ops.BOOK.by_type)
 
 
 def test_every_example_that_is_written_is_collected() -> None:

@@ -51,8 +51,8 @@ def test_every_type_that_declares_a_seed_is_random_or_keeps_a_state() -> None:
 )
 def test_rate_tells_whether_an_op_drops_and_is_random_unless_it_is_known_not_to(call: str, active: bool | None) -> None:
     op = _op(call)
-    assert drops(op) is active
-    assert differs_by_run(op) is (active is not False)
+    assert drops(op, BOOK) is active
+    assert differs_by_run(op, BOOK) is (active is not False)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_what_is_read_before_and_after_it_was_written_is_not_the_same() -> None:
     )
     assert _audit(text.format("assign(ref: state, value: x)\n"), "common-subexpression").findings == ()
     assert len(_audit(text.format(""), "common-subexpression").findings) == 1
-    assert [operand.arg for operand in written(_op("assign(ref: x, value: x)"))] == ["ref"]
+    assert [operand.arg for operand in written(_op("assign(ref: x, value: x)"), BOOK)] == ["ref"]
 
 
 @pytest.mark.parametrize(("attr", "count"), [("", 1), (", training=true", 1), (", training=false", 0)])

@@ -21,7 +21,7 @@ from irflops.cli import analyze as analyze_command
 from irflops.cli import lines as lines_command
 from irflops.cli.schema import SCHEMAS
 from irflops.ir.signatures import op_types
-from irflops.ops import BY_TYPE
+from irflops.ops import BOOK
 from irflops.report import output
 
 
@@ -338,10 +338,10 @@ def test_ops_lists_every_op_type_and_says_which_have_a_rule() -> None:
     jsonschema.validate(listed, schema("ops"), cls=jsonschema.Draft202012Validator)
     rows = {row["type"]: row for row in listed["ops"]}
     assert len(rows) == len(listed["ops"])
-    assert set(rows) == set(BY_TYPE) | set(op_types())
+    assert set(rows) == set(BOOK.by_type) | set(op_types())
     assert len(op_types()) > 700
     ruled = {name for name, row in rows.items() if row["status"] in ("ruled", "data_dependent")}
-    assert ruled == set(BY_TYPE)
+    assert ruled == set(BOOK.by_type)
     assert {(rows[name]["status"], rows[name]["reason"]) for name in rows.keys() - ruled} <= {("unsupported", "no rule yet")}
     assert [row["type"] for row in csv.DictReader(io.StringIO(run("ops", "--format", "csv").stdout))] == list(rows)
     *table, last = run("ops").stdout.splitlines()
@@ -351,7 +351,7 @@ def test_ops_lists_every_op_type_and_says_which_have_a_rule() -> None:
 
 def test_op_tells_how_it_is_counted() -> None:
     told = run("ops", "conv2d").stdout
-    rule = BY_TYPE["conv2d"]
+    rule = BOOK.by_type["conv2d"]
     assert told.startswith(f"conv2d\n\n {rule.summary}\n")
     assert " ".join(rule.formula.split()) in " ".join(told.split())
     assert max(map(len, told.splitlines())) <= 100

@@ -16,7 +16,7 @@ from irflops import Analysis
 from irflops.counting.cost import Cost, CostTable
 from irflops.differ.edit import difference
 from irflops.ir.graph import DType, Op, Operand, Phase, TensorType
-from irflops.ops import BY_TYPE
+from irflops.ops import BOOK
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.traffic import Traffic
@@ -73,7 +73,7 @@ def test_perturbed_examples_have_counts_alone(shard: int) -> None:
 # ---------------------------------------------------------------- rules that lie
 
 
-def lying(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Analysis:
+def lying(**changes: Any) -> Analysis:
     """A graph of one op whose rule is given."""
     rule = OpRule(
         op_types=("lie",),
@@ -85,22 +85,22 @@ def lying(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Analysis:
         examples=(Example(call="lie()", because=""),),
         contraction=True,
     )
-    monkeypatch.setitem(BY_TYPE, "lie", rule)
-    analysis = irflops.analyze(read(job(X, user("m-lie-0", "lie", "in=x/out out=m-lie-0/out_0"))))
+    graph = read(job(X, user("m-lie-0", "lie", "in=x/out out=m-lie-0/out_0")))
+    analysis = irflops.analyze(graph, op_rules=BOOK.with_rules(rule))
     check_counts(analysis)
     return analysis
 
 
-def test_the_rule_itself_is_sound(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert lying(monkeypatch).total.worst == "exact"
+def test_the_rule_itself_is_sound() -> None:
+    assert lying().total.worst == "exact"
 
 
 @pytest.mark.parametrize("wrong", [-1, 2.0, True, "4"])
 @pytest.mark.parametrize("figure", ["macs", "arithmetic", "transcendentals"])
-def test_work_that_is_no_count_is_unknown(monkeypatch: pytest.MonkeyPatch, figure: str, wrong: Any) -> None:
+def test_work_that_is_no_count_is_unknown(figure: str, wrong: Any) -> None:
     """flops too, which would be 2 x 5 - 1: nothing that is made of it is known."""
     work = Work(**{"macs": 5, "arithmetic": 0, "transcendentals": 0, figure: wrong})
-    analysis = lying(monkeypatch, cost=lambda _: work)
+    analysis = lying(cost=lambda _: work)
     assert not analysis.total.is_known("macs")
     assert not analysis.total.is_known("flops")
     assert (analysis.total.get("flops"), analysis.total.get("bytes_read")) == (0, 1)
@@ -109,11 +109,11 @@ def test_work_that_is_no_count_is_unknown(monkeypatch: pytest.MonkeyPatch, figur
     assert f"{figure} {wrong}" in found.reason
 
 
-def test_what_is_known_beside_an_attribute_is_held_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_known_beside_an_attribute_is_held_to_the_same() -> None:
     def cost(_op: OpView) -> Work:
         raise Unknowable("k", known=Work(macs=-4, arithmetic=None))
 
-    assert not lying(monkeypatch, cost=cost).total.is_known("macs")
+    assert not lying(cost=cost).total.is_known("macs")
 
 
 @pytest.mark.parametrize(
@@ -124,9 +124,9 @@ def test_what_is_known_beside_an_attribute_is_held_to_the_same(monkeypatch: pyte
         {"reads": {"in": 0.5}, "writes": {}},
     ],
 )
-def test_traffic_that_is_no_count_is_unknown(monkeypatch: pytest.MonkeyPatch, wrong: Any) -> None:
+def test_traffic_that_is_no_count_is_unknown(wrong: Any) -> None:
     """Each argument's, not their sum alone: 4 bytes less 1 are no 3."""
-    analysis = lying(monkeypatch, traffic=lambda _: Traffic(**wrong))
+    analysis = lying(traffic=lambda _: Traffic(**wrong))
     assert not analysis.total.is_known("bytes_read")
     assert not analysis.total.is_known("bytes_written")
     assert analysis.total.get("macs") == 1
@@ -134,8 +134,8 @@ def test_traffic_that_is_no_count_is_unknown(monkeypatch: pytest.MonkeyPatch, wr
 
 
 @pytest.mark.parametrize("extent", [-1, 2.0, True])
-def test_an_extent_that_is_no_count_is_a_misfit(monkeypatch: pytest.MonkeyPatch, extent: Any) -> None:
-    analysis = lying(monkeypatch, shape=lambda _: {"out": TensorType((2, extent), DType.FLOAT32)})
+def test_an_extent_that_is_no_count_is_a_misfit(extent: Any) -> None:
+    analysis = lying(shape=lambda _: {"out": TensorType((2, extent), DType.FLOAT32)})
     assert analysis.inference.types["m-lie-0/out_0"].shape is None
     assert f"{extent} is no extent" in analysis.inference.disagreements[0].reason
 

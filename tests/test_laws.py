@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 import irflops
 from irflops import Analysis, Graph
 from irflops.counting.cost import COST_NAMES, FIGURES, KINDS, ZERO, Cost
-from irflops.ops import BY_TYPE
+from irflops.ops import BOOK
 from irflops.ops.work import Work
 from irflops.readers.forms import FORMS
 
@@ -212,7 +212,7 @@ def test_free_operators_are_free_by_a_rule() -> None:
     analysis = of_one_op("m-reshape-0", ["x/out 8,16"], "out_0 128")
     assert analysis.costs[-1].cost.figures == (0,) * len(FIGURES)
     assert all(analysis.total.is_known(figure) for figure in FIGURES)
-    assert "reshape" in BY_TYPE
+    assert "reshape" in BOOK.by_type
 
 
 def test_macs_are_not_flops() -> None:

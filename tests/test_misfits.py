@@ -19,7 +19,7 @@ import irflops
 from irflops.explaining.explanation import explain_op
 from irflops.ir.graph import UNKNOWN_TENSOR, Attrs
 from irflops.ir.signatures import op_types, signature
-from irflops.ops import BY_TYPE
+from irflops.ops import BOOK
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Changes
 from irflops.ops.work import Unknowable
@@ -49,7 +49,7 @@ def answer(ask: Callable[[], object]) -> None:
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_rules_answer_or_say_what_does_not_fit(shard: int) -> None:
     for number in range(shard, len(CALLS), SHARDS):
-        rule = BY_TYPE[CALLS[number].op_type]
+        rule = BOOK.by_type[CALLS[number].op_type]
         for case in perturbed(CALLS[number], Random(number), 3):  # noqa: S311 - no secret
             for results in (False, True):
                 op = view(case.call, results=results)
@@ -72,7 +72,7 @@ def test_readings_and_sizes_of_a_what_if_do_too(shard: int) -> None:
     """Of an op as captured and as changed, either of which may be nonsense."""
     for number in range(shard, len(CALLS), SHARDS):
         call = CALLS[number]
-        rule = BY_TYPE[call.op_type]
+        rule = BOOK.by_type[call.op_type]
         for case in perturbed(call, Random(number), 1):  # noqa: S311 - no secret
             for old, new in ((call, case.call), (case.call, call), (case.call, case.call)):
                 changes = changes_between(old, new)
@@ -127,14 +127,14 @@ def test_words_name_the_argument_and_both_sides(call: str, words: str) -> None:
     "error", [KeyError("typo"), IndexError("tuple index out of range"), ZeroDivisionError(), TypeError(), AttributeError()]
 )
 @pytest.mark.parametrize("part", ["shape", "cost", "traffic"])
-def test_a_bug_of_a_rule_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, part: str, error: Exception) -> None:
+def test_a_bug_of_a_rule_keeps_its_traceback(part: str, error: Exception) -> None:
     """No user can mend it, so it is not told as a misfit of the user's file."""
 
     def rule(_op: OpView) -> Any:
         raise error
 
     with pytest.raises(type(error)):
-        lying(monkeypatch, **{part: rule})
+        lying(**{part: rule})
 
 
 def test_no_op_type_has_one_name_on_both_sides() -> None:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from irflops.ir.graph import Attrs, AttrValue, DType, TensorType
-from irflops.ops import BY_TYPE
+from irflops.ops import BOOK
 from irflops.ops.op_view import OpView
 from irflops.ops.work import Work
 
@@ -74,7 +74,7 @@ def mean(values: list[Scalar]) -> Scalar:
 def ruled(op_type: str, inputs: Mapping[str, Shape], results: Iterable[str], **attrs: AttrValue) -> tuple[dict[str, Shape], Work]:
     """Shapes of the results and the work, as the rule of the op type has them."""
     operands = {arg: [TensorType(shape, DType.FLOAT32)] for arg, shape in inputs.items()}
-    rule = BY_TYPE[op_type]
+    rule = BOOK.by_type[op_type]
     inferred = rule.shape(OpView(op_type, operands, {arg: [TensorType()] for arg in results}, Attrs(attrs)))
     outputs = {arg: [t] if isinstance(t, TensorType) else list(t) for arg, t in inferred.items()}
     op = OpView(op_type, operands, outputs, Attrs(attrs))
@@ -218,13 +218,13 @@ def test_matmul(sizes: tuple[int, int, int], transposed: tuple[bool, bool], adds
     assert (shapes, work) == ({"out": out}, tally.work())
     tensors = {arg: [TensorType(shape, DType.FLOAT32)] for arg, shape in inputs.items()}
     printed = OpView(op_type, tensors, {"out": [TensorType(out, DType.FLOAT32)]})
-    assert BY_TYPE[op_type].cost(printed) == work
+    assert BOOK.by_type[op_type].cost(printed) == work
 
 
 def test_matmul_that_no_k_explains() -> None:
     shapes = {"a": [TensorType((2, 3), DType.FLOAT32)], "b": [TensorType((4, 5), DType.FLOAT32)]}
     with pytest.raises(ValueError, match=r"\(2, 5\).*\(2, 3\).*\(4, 5\)"):
-        BY_TYPE["matmul"].cost(OpView("matmul", shapes, {"out": [TensorType((2, 5), DType.FLOAT32)]}))
+        BOOK.by_type["matmul"].cost(OpView("matmul", shapes, {"out": [TensorType((2, 5), DType.FLOAT32)]}))
 
 
 @given(st.lists(extents, min_size=1, max_size=2), extents, extents)

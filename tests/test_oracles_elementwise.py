@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from irflops.ir.graph import Attrs, AttrValue, DType, TensorType
-from irflops.ops import BY_TYPE
+from irflops.ops import BOOK
 from irflops.ops.op_view import OpView
 
 Shape = tuple[int, ...]
@@ -59,9 +59,9 @@ def check(
     op_type: str, inputs: Mapping[str, Shape | list[Shape]], outputs: Mapping[str, Shape], tally: Tally, **attrs: AttrValue
 ) -> OpView:
     op = view(op_type, inputs, outputs, attrs)
-    inferred = {arg: t.shape for arg, t in BY_TYPE[op_type].shape(op).items() if isinstance(t, TensorType)}
+    inferred = {arg: t.shape for arg, t in BOOK.by_type[op_type].shape(op).items() if isinstance(t, TensorType)}
     assert inferred == dict(outputs)
-    work = BY_TYPE[op_type].cost(op)
+    work = BOOK.by_type[op_type].cost(op)
     assert (work.macs, work.flops, work.transcendentals) == (0, tally.arithmetic, tally.transcendentals)
     return op
 
@@ -203,7 +203,7 @@ def test_broadcast(op_type: str, seed: int) -> None:
             aligned = index[len(out) - len(shape) :]
             tally.read.add((name, tuple(0 if extent == 1 else i for i, extent in zip(aligned, shape, strict=True))))
     op = check(op_type, {"x": x, "y": y}, {"z": out}, tally)
-    assert sum(BY_TYPE[op_type].traffic(op).reads.values()) == 4 * len(tally.read)
+    assert sum(BOOK.by_type[op_type].traffic(op).reads.values()) == 4 * len(tally.read)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -251,7 +251,7 @@ def test_nll(seed: int, weighted: bool) -> None:
     weight: dict[str, Shape | list[Shape]] = {"weight": (classes,)} if weighted else {}
     made: dict[str, Shape] = {"output": losses, "out_weight": losses}
     op = check("nll", {"input": (*targets, classes), "target": targets, **weight}, made, forward)
-    reads = BY_TYPE["nll"].traffic(op).reads
+    reads = BOOK.by_type["nll"].traffic(op).reads
     assert reads["input"] + reads["target"] == 4 * len(forward.read)
     check(
         "nll_grad",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from irflops.ops import BY_TYPE
+from irflops.ops import BOOK
 from irflops.ops.op_view import OpView
 from irflops.ops.work import Work
 from irflops.readers.notation.op_signature import read_call
@@ -242,21 +242,23 @@ def test_counts_what_the_formula_computes(op_type: str, update: Update, operands
     tally = Tally()
     vectors = {arg: [Number(1.0 + i, tally) for i in range(n)] for arg in ("model", "model_diff", *operands)}
     update(vectors["model"], vectors["model_diff"], {arg: vectors[arg] for arg in operands})
-    assert BY_TYPE[op_type].cost(view(op_type, n, operands)) == Work(arithmetic=tally.arithmetic, transcendentals=tally.transcendentals)
+    assert BOOK.by_type[op_type].cost(view(op_type, n, operands)) == Work(
+        arithmetic=tally.arithmetic, transcendentals=tally.transcendentals
+    )
 
 
 def test_moving_average_counts_what_its_formula_computes() -> None:
     tally = Tally()
     average([Number(1, tally) for _ in range(5)], [Number(2, tally) for _ in range(5)], {})
     call = read_call("multi_tensor_yolov5_weight_update(model: [f32[3], f32[2]], model_update: [f32[3], f32[2]]) -> ()")
-    work = BY_TYPE[call.op_type].cost(OpView(call.op_type, call.inputs, call.outputs, call.attrs))
+    work = BOOK.by_type[call.op_type].cost(OpView(call.op_type, call.inputs, call.outputs, call.attrs))
     assert work == Work(arithmetic=tally.arithmetic)
 
 
 @pytest.mark.parametrize(("op_type", "update", "operands"), CASES, ids=[f"{t}:{','.join(o)}" for t, _, o in CASES])
 def test_coefficients_never_change_a_count(op_type: str, update: Update, operands: tuple[str, ...]) -> None:
     del update
-    cost = BY_TYPE[op_type].cost
+    cost = BOOK.by_type[op_type].cost
     with_attrs = view(op_type, 7, operands, ", weight_decay=0.0, l1=0.0, l2=0.5, scale=2.0, beta=0.0, epsilon=1.0, nesterov=true")
     assert cost(with_attrs) == cost(view(op_type, 7, operands))
 
@@ -264,7 +266,7 @@ def test_coefficients_never_change_a_count(op_type: str, update: Update, operand
 @pytest.mark.parametrize(("op_type", "update", "operands"), CASES, ids=[f"{t}:{','.join(o)}" for t, _, o in CASES])
 def test_a_scale_tensor_adds_one_multiplication_per_element(op_type: str, update: Update, operands: tuple[str, ...]) -> None:
     del update
-    cost = BY_TYPE[op_type].cost
+    cost = BOOK.by_type[op_type].cost
     plain_flops, scaled_flops = (cost(view(op_type, 7, args)).flops for args in (operands, (*operands, "scale_by_tensor")))
     assert plain_flops is not None
     assert scaled_flops == plain_flops + 7
@@ -273,7 +275,7 @@ def test_a_scale_tensor_adds_one_multiplication_per_element(op_type: str, update
 @pytest.mark.parametrize(("op_type", "update", "operands"), CASES, ids=[f"{t}:{','.join(o)}" for t, _, o in CASES])
 def test_model_and_states_are_read_and_written_and_nothing_else_is(op_type: str, update: Update, operands: tuple[str, ...]) -> None:
     del update
-    traffic = BY_TYPE[op_type].moved(view(op_type, 7, operands))
+    traffic = BOOK.by_type[op_type].moved(view(op_type, 7, operands))
     in_place = {arg for arg in ("model", *operands) if arg not in CORRECTIONS}
     assert dict(traffic.writes) == dict.fromkeys(in_place, 28)
     assert dict(traffic.reads) == {
@@ -285,5 +287,5 @@ def test_several_models_cost_what_each_costs() -> None:
     whole = read_call(
         "multi_tensor_adam_update(model: [f32[3], f32[4]], model_diff: [f32[3], f32[4]], m: [f32[3], f32[4]], v: [f32[3], f32[4]]) -> ()"
     )
-    together = BY_TYPE[whole.op_type].cost(OpView(whole.op_type, whole.inputs, whole.outputs, whole.attrs))
-    assert together == BY_TYPE["adam_update"].cost(view("adam_update", 7, ("m", "v")))
+    together = BOOK.by_type[whole.op_type].cost(OpView(whole.op_type, whole.inputs, whole.outputs, whole.attrs))
+    assert together == BOOK.by_type["adam_update"].cost(view("adam_update", 7, ("m", "v")))

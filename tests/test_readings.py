@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irflops.ir.graph import Attrs, AttrValue, DType, Op, Operand, Shape, TensorType
-from irflops.ops import BY_TYPE
+from irflops.ops import BOOK
 from irflops.ops.op_view import OpView
 from irflops.ops.resize import cuts
 from irflops.ops.rule import Changes
@@ -28,7 +28,7 @@ def result_of(op_type: str, operands: Mapping[str, Ints], attrs: Mapping[str, At
     """The shape that a rule gives, None where it refuses."""
     view = OpView(op_type, {arg: (f32(shape),) for arg, shape in operands.items()}, {result: (TensorType(),)}, Attrs(attrs))
     try:
-        found = BY_TYPE[op_type].shape(view)[result]
+        found = BOOK.by_type[op_type].shape(view)[result]
     except ValueError:
         return None
     assert isinstance(found, TensorType)

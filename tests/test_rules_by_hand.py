@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from irflops.ir.graph import Attrs, DType, TensorType
-from irflops.ops import BY_TYPE
+from irflops.ops import BOOK
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import OpRule
 from irflops.ops.work import MissingAttribute, MissingShape, Unknowable
@@ -14,7 +14,7 @@ from irflops.readers.notation.op_signature import read_call
 
 def seen(call: str) -> tuple[OpRule, OpView]:
     read = read_call(call)
-    return BY_TYPE[read.op_type], OpView(read.op_type, read.inputs, read.outputs, read.attrs)
+    return BOOK.by_type[read.op_type], OpView(read.op_type, read.inputs, read.outputs, read.attrs)
 
 
 FLASH = "query: f16[1,2,4,8], key: f16[1,3,2,8], value: f16[1,3,2,8]"

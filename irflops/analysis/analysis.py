@@ -17,6 +17,8 @@ from irflops.errors import IrflopsError, quoted
 from irflops.ir.graph import Graph, Location, Module, Note, Op, Phase, VariableKind
 from irflops.ir.tree import tree_of
 from irflops.lifting.structure import StepGroup, Structure
+from irflops.ops import BOOK
+from irflops.ops.book import RuleBook
 
 SCHEMA = "irflops.analysis/1"
 """Name and version of the JSON form; fields may be added within a version, never renamed or dropped."""
@@ -51,6 +53,8 @@ class Analysis:
     notes: tuple[Note, ...]
     selection: Selection | None = None
     """What this is a part of, None where it is of the whole graph."""
+    book: RuleBook = BOOK
+    """The rules that it was made by, and that whatever follows from it asks."""
 
     def __repr__(self) -> str:
         figures = ", ".join(f"{name}={self.total.get(name)} {self.total.certainty(name)}" for name in ("macs", "flops"))
@@ -104,7 +108,7 @@ class Analysis:
     @cached_property
     def structure(self) -> Structure:
         """The graph as steps and calls of modules: what conventions count, and what `--by step` shows."""
-        return Structure(self.graph, self.inference.types, tuple(self.costs), self.batch or 1)
+        return Structure(self.graph, self.inference.types, tuple(self.costs), self.batch or 1, self.book)
 
     @cached_property
     def steps(self) -> Mapping[str, StepGroup]:
@@ -185,14 +189,14 @@ class Analysis:
         return notebook.html_table(caption, heads, map(line, shown))
 
 
-def analyze_graph(graph: Graph) -> Analysis:
+def analyze_graph(graph: Graph, book: RuleBook = BOOK) -> Analysis:
     """Infers every shape of a graph and folds the cost rules over it."""
-    inference = infer(graph)
-    table = CostTable(inference.types)
+    inference = infer(graph, book)
+    table = CostTable(inference.types, book)
     costs = tuple(map(table.cost, graph.ops))
     inference = _with_misfits(inference, graph.ops, costs)
     sums = fold(graph.ops, costs, tree_of(module.path for module in graph.modules), unsure_bits(graph))
-    return Analysis(graph, inference, costs, sums.total, sums.phases, sums.types, sums.modules, sums.unknown, graph.notes)
+    return Analysis(graph, inference, costs, sums.total, sums.phases, sums.types, sums.modules, sums.unknown, graph.notes, book=book)
 
 
 def _with_misfits(inference: Inference, ops: tuple[Op, ...], costs: tuple[OpCost, ...]) -> Inference:

@@ -16,6 +16,8 @@ from irflops.counting.infer import infer
 from irflops.errors import IrflopsError
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Graph, Note, Shape
+from irflops.ops import BOOK
+from irflops.ops.book import RuleBook
 from irflops.whatif import changed
 from irflops.whatif.request import input_op, input_ops, text
 
@@ -133,13 +135,13 @@ Template = Mapping[str | None, Sequence[int | None]] | Sequence[int | None]
 """Shapes by the name of an input, None in a shape for the symbol; a shape alone is that of the one input there is."""
 
 
-def scaling(graph: Graph, template: Template | None = None, symbol: str = "N") -> Scaling:
+def scaling(graph: Graph, template: Template | None = None, symbol: str = "N", book: RuleBook = BOOK) -> Scaling:
     """The totals as functions of the batch, or of the symbol in a template.
 
     Errors: IrflopsError where the graph cannot take other sizes.
     """
-    shapes = {op.name: infer(graph).types[op.outputs[0].lbn].shape for op in input_ops(graph)}
-    family = _family(graph, shapes, template)
+    shapes = {op.name: infer(graph, book).types[op.outputs[0].lbn].shape for op in input_ops(graph)}
+    family = _family(graph, shapes, template, book)
     best: Scaling | None = None
     failure: IrflopsError | None = None
     for step in _steps(family):
@@ -149,7 +151,7 @@ def scaling(graph: Graph, template: Template | None = None, symbol: str = "N") -
         except IrflopsError as error:
             failure = failure or error
             continue
-        analyses = [analyze_graph(member) for member in members]
+        analyses = [analyze_graph(member, book) for member in members]
         inputs = {name: _text(shape, family.places.get(name, ()), symbol) for name, shape in shapes.items()}
         found = Scaling(graph, symbol, family.captured, inputs, samples, _totals(samples, analyses), _kept_notes(analyses))
         if best is None or found.fitted > best.fitted:
@@ -171,30 +173,31 @@ class _Family:
     template: Mapping[str, Sequence[int | None]] | None
     places: Mapping[str, frozenset[int]]
     """Axes that the symbol takes, by input."""
+    book: RuleBook
 
     def member(self, value: int) -> Graph:
         """The graph at one value of the symbol."""
         if self.template is None:
-            return changed(self.graph, batch=value)
+            return changed(self.graph, batch=value, book=self.book)
         filled: dict[str | None, Sequence[int]] = {
             name: tuple(value if extent is None else extent for extent in shape) for name, shape in self.template.items()
         }
-        return changed(self.graph, inputs=filled)
+        return changed(self.graph, inputs=filled, book=self.book)
 
 
-def _family(graph: Graph, shapes: Mapping[str, Shape | None], template: Template | None) -> _Family:
+def _family(graph: Graph, shapes: Mapping[str, Shape | None], template: Template | None, book: RuleBook) -> _Family:
     known = {name: shape or () for name, shape in shapes.items()}
     if template is None:
         first = known[input_ops(graph)[0].name]
         places = {name: frozenset({0}) for name, shape in known.items() if shape[:1] == first[:1]}
-        return _Family(graph, _extent(graph, first[:1]), None, places if first else {})
+        return _Family(graph, _extent(graph, first[:1]), None, places if first else {}, book)
     by_name: Mapping[str | None, Sequence[int | None]] = template if isinstance(template, Mapping) else {None: template}
     named = {input_op(graph, name, known).name: tuple(shape) for name, shape in by_name.items()}
     places = {name: frozenset(axis for axis, extent in enumerate(shape) if extent is None) for name, shape in named.items()}
     taken = [known[name][axis] for name, axes in places.items() for axis in sorted(axes) if axis < len(known[name])]
     if not any(places.values()):
         raise IrflopsError("no extent is left open", hint="write a letter for it: --input 1x3xNxN")
-    return _Family(graph, _extent(graph, taken[:1]), named, places)
+    return _Family(graph, _extent(graph, taken[:1]), named, places, book)
 
 
 def _extent(graph: Graph, extents: Sequence[int | None]) -> int:
@@ -218,7 +221,7 @@ def _steps(family: _Family) -> Iterator[int]:
     if family.template is None:
         yield from dict.fromkeys((captured,) if any(op.runs > 1 for op in family.graph.ops) else (1, captured))
         return
-    before, after = (infer(graph).types for graph in (family.graph, family.member(2 * captured)))
+    before, after = (infer(graph, family.book).types for graph in (family.graph, family.member(2 * captured)))
     grown = {
         (old, new)
         for lbn, type_ in before.items()

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from irflops.auditing.facts import Facts, argument
-from irflops.auditing.kinds import CONVOLUTIONS, HANDED_ON, TRANSPOSED_CONVOLUTIONS
+from irflops.auditing.kinds import CONVOLUTIONS, TRANSPOSED_CONVOLUTIONS
 from irflops.ir.graph import Op
 
 _WEIGHT_ARGS = ("weight", "b", "w")
@@ -70,7 +70,7 @@ def weighted_features(op: Op, facts: Facts) -> Channels | None:
     if op.type in CONVOLUTIONS:
         return conv_channels(op, facts)
     weight_operand = next((found for arg in _WEIGHT_ARGS if (found := argument(op, arg)) is not None), None)
-    if weight_operand is None or not op.outputs or facts.variable(weight_operand, HANDED_ON) is None:
+    if weight_operand is None or not op.outputs or facts.handed(weight_operand) is None:
         return None
     weight, out = facts.shape(weight_operand), facts.shape(op.outputs[0])
     if weight is None or out is None or not weight or not out:

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from irflops.analysis.analysis import Analysis
 from irflops.auditing.identity import Ordinals, made_as
-from irflops.auditing.kinds import CONTRACTIONS
 from irflops.counting.cost import COST_NAMES, FIGURES, Cost, CostTable
 from irflops.counting.infer import operand_type, view
 from irflops.errors import Span
 from irflops.ir.graph import Graph, Op, Operand, Phase, TensorType, VariableKind
 from irflops.ir.order import run_order
 from irflops.ir.signatures import signature
+from irflops.ops.book import RuleBook
 from irflops.ops.op_view import OpView
 
 LATER_ATTRS = frozenset(
@@ -55,6 +55,11 @@ class Facts:
     def graph(self) -> Graph:
         """The graph."""
         return self.analysis.graph
+
+    @property
+    def book(self) -> RuleBook:
+        """The rules that the analysis was made by."""
+        return self.analysis.book
 
     @cached_property
     def by_type(self) -> Mapping[str | None, Sequence[Op]]:
@@ -112,6 +117,10 @@ class Facts:
         """The variable behind an operand, straight or through ops of these types; None where it is no variable."""
         op = self.origin(operand, through)
         return op if op is not None and op.type == "variable" else None
+
+    def handed(self, operand: Operand) -> Op | None:
+        """The variable behind an operand, straight or through ops that hand it on as it is."""
+        return self.variable(operand, self.book.handed_on)
 
     def origin(self, operand: Operand, through: frozenset[str]) -> Op | None:
         """The op behind an operand, ops of these types with one operand looked through. A chain is walked once, however many read it."""
@@ -193,7 +202,7 @@ class Facts:
         found = bytearray(len(ops))
         for i in reversed(self.order):
             op = ops[i]
-            if op.phase in _FORWARD and (found[i] or op.type in CONTRACTIONS):
+            if op.phase in _FORWARD and (found[i] or op.type in self.book.contractions):
                 for j in self.graph.edges.fed_by[i]:
                     found[j] = 1
         return found
@@ -241,7 +250,7 @@ class Facts:
 
     @cached_property
     def _table(self) -> CostTable:
-        return CostTable(self.analysis.inference.types)
+        return CostTable(self.analysis.inference.types, self.book)
 
     def gain(self, removed: Iterable[Op], added: Iterable[Cost] = ()) -> dict[str, int] | None:
         """What the totals lose, by cost, without some ops and with other costs instead. None where that is nothing.
@@ -258,7 +267,9 @@ class Facts:
     # Attributes
 
     def attrs_are_known(self, op: Op) -> bool:
-        """Whether the dump holds every attribute of the op, or its type has none."""
+        """Whether the dump holds every attribute of the op, or its type has none. Of a type that OneFlow has not, the form tells."""
+        if op.type in self.book.by_type and signature(op.type) is None:
+            return self.graph.holds.attrs
         return op.type is not None and attrs_are_known(op.type, frozenset(op.attrs))
 
     @cached_property

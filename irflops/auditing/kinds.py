@@ -1,20 +1,16 @@
-"""Op types by what they do, as audit rules speak of them. Taken from the op rules where those say it."""
+"""Op types by what they do, as audit rules speak of them. What their rules say of them is asked of the book: `Facts.book`."""
 
 from __future__ import annotations
 
-from irflops.ops import BOOK, activation, broadcast, elementwise, random, select
-from irflops.ops.rule import OpRule
+from irflops.ops import activation, broadcast, elementwise, random, select
 
-
-def _types(rules: tuple[OpRule, ...]) -> frozenset[str]:
-    return frozenset(op_type for rule in rules for op_type in rule.op_types)
-
-
-CONTRACTIONS = BOOK.contractions
-VIEWS = BOOK.views
-ELEMENTWISE = (
-    _types(activation.RULES) | _types(broadcast.RULES) | _types(elementwise.RULES) | _types(select.RULES) | _types(random.RULES)
-) - VIEWS
+ELEMENTWISE = frozenset(
+    op_type
+    for family in (activation, broadcast, elementwise, select, random)
+    for rule in family.RULES
+    if not rule.view
+    for op_type in rule.op_types
+)
 CONVOLUTIONS = frozenset({"conv1d", "conv2d", "conv3d"})
 TRANSPOSED_CONVOLUTIONS = frozenset({"deconv1d", "deconv2d", "deconv3d"})
 MATMULS = frozenset({"matmul", "batch_matmul", "broadcast_matmul"})
@@ -23,6 +19,3 @@ NORMS = BATCH_NORMS | {"layer_norm", "group_norm", "rms_norm", "skip_layer_norm"
 SOURCES = frozenset({"input", "variable", "learning_rate_schedule"})
 VIEW_CHAIN = frozenset({"reshape", "flatten", "squeeze", "expand_dims"})
 """Views that give a tensor another shape and the same elements in the same order."""
-
-HANDED_ON = BOOK.handed_on
-DROPOUT_RATES = BOOK.drop_rates

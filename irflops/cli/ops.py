@@ -12,7 +12,7 @@ from irflops.cli.options import OUTPUT_OPTION
 from irflops.cli.tables import write_table
 from irflops.errors import IrflopsError
 from irflops.ir.signatures import op_types
-from irflops.ops import BY_TYPE
+from irflops.ops import BOOK
 from irflops.report.json_writer import encoded
 from irflops.report.output import results_to
 from irflops.report.rules import rule_table, rule_text, rules_line
@@ -24,7 +24,7 @@ from irflops.report.rules import rule_table, rule_text, rules_line
 @OUTPUT_OPTION
 def ops(op_type: str | None, format_: str, output: str | None) -> None:
     """List the op types, or tell how TYPE is counted."""
-    known = sorted({*op_types(), *BY_TYPE})
+    known = sorted({*op_types(), *BOOK.by_type})
     if op_type is None:
         rows = [op_row(name) for name in known]
     elif op_type in known:
@@ -40,13 +40,13 @@ def ops(op_type: str | None, format_: str, output: str | None) -> None:
         elif op_type is not None or format_ == "csv":
             write_table(rule_table(rows), format_, stream)
         else:
-            write_table(rule_table([row for row in rows if row["type"] in BY_TYPE]), format_, stream)
+            write_table(rule_table([row for row in rows if row["type"] in BOOK.by_type]), format_, stream)
             stream.write(f"\n{rules_line(rows)}\n")
 
 
 def op_row(op_type: str) -> dict[str, Any]:
     """What is known of an op type, as plain data."""
-    rule = BY_TYPE.get(op_type)
+    rule = BOOK.rule(op_type)
     if rule is None:
         unknown = dict.fromkeys(("summary", "formula", "ignores", "source"), "")
         return {"type": op_type, "status": "unsupported", **unknown, "reason": "no rule yet", "view": False, "examples": []}

@@ -13,7 +13,8 @@ from irflops.counting.ratio import Ratio
 from irflops.errors import IrflopsError, quoted
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Op, Phase, TensorType, VariableKind
-from irflops.ops import BY_TYPE
+from irflops.ops import BOOK
+from irflops.ops.book import RuleBook
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import OpRule
 from irflops.ops.traffic import Traffic
@@ -150,8 +151,9 @@ class OpCost:
 class CostTable:
     """Costs of ops by their type, attributes and tensor types: each distinct op is worked out once."""
 
-    def __init__(self, types: Mapping[str, TensorType]) -> None:
+    def __init__(self, types: Mapping[str, TensorType], book: RuleBook = BOOK) -> None:
         self._types = types
+        self._book = book
         self._known: dict[object, OpCost] = {}
 
     def cost(self, op: Op) -> OpCost:
@@ -171,16 +173,16 @@ class CostTable:
         )
         found = self._known.get(key)
         if found is None:
-            found = self._known[key] = _op_cost(op, types, holds)
+            found = self._known[key] = _op_cost(op, types, holds, self._book)
         return found
 
 
-def _op_cost(op: Op, types: Mapping[str, TensorType], holds: bool) -> OpCost:
+def _op_cost(op: Op, types: Mapping[str, TensorType], holds: bool, book: RuleBook) -> OpCost:
     if op.type is not None and not op.readings:
-        return _typed_cost(op, op.type, types, holds)
+        return _typed_cost(op, op.type, types, holds, book)
     readings = [replace(op, inputs=operands, readings=()) for operands in op.readings] or [op]
     op_types = (op.type,) if op.type is not None else op.type_candidates
-    return _agreed([_typed_cost(reading, op_type, types, holds).cost for reading in readings for op_type in op_types], holds=holds)
+    return _agreed([_typed_cost(reading, op_type, types, holds, book).cost for reading in readings for op_type in op_types], holds=holds)
 
 
 def _agreed(candidates: list[Cost], *, holds: bool) -> OpCost:
@@ -197,8 +199,8 @@ def _agreed(candidates: list[Cost], *, holds: bool) -> OpCost:
     return OpCost(Cost(figures, missing=missing, at_most=at_most), "missing_attribute" if missing else None)
 
 
-def _typed_cost(op: Op, op_type: str, types: Mapping[str, TensorType], holds: bool) -> OpCost:
-    rule = BY_TYPE.get(op_type)
+def _typed_cost(op: Op, op_type: str, types: Mapping[str, TensorType], holds: bool, book: RuleBook) -> OpCost:
+    rule = book.rule(op_type)
     if rule is None:
         return OpCost(Cost(missing=_COUNTED | _MOVED | (_HELD if holds else 0)), "no_rule")
     if op_type == "variable":

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from irflops.errors import Span
 from irflops.ir.graph import Attrs, Graph, Op, Operand, Shape, TensorType
 from irflops.ir.shapes import fit, unified
-from irflops.ops import BY_TYPE
+from irflops.ops import BOOK
+from irflops.ops.book import RuleBook
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import OpRule
 from irflops.ops.work import Unknowable
@@ -48,7 +49,7 @@ class _Answer:
     misfit: str | None = None
 
 
-def infer(graph: Graph) -> Inference:
+def infer(graph: Graph, book: RuleBook = BOOK) -> Inference:
     """The type of every tensor: the file's where it states one, else inferred. Disagreements are found on the way."""
     types: dict[str, TensorType] = {result.lbn: result.type for op in graph.ops for result in op.outputs}
     answers: dict[object, _Answer] = {}
@@ -57,7 +58,7 @@ def infer(graph: Graph) -> Inference:
     complete = all(_is_known(type_) for type_ in types.values())
     for op in graph.ops if complete else map(graph.ops.__getitem__, graph.edges.order):
         found.extend(_operand_disagreements(op, types))
-        answer = _ask(op, types, answers)
+        answer = _ask(op, types, answers, book)
         if answer.misfit is not None:
             lbn = op.outputs[0].lbn if op.outputs else op.inputs[0].lbn if op.inputs else op.name
             stated = op.outputs[0].type.shape if op.outputs else None
@@ -142,9 +143,9 @@ def _operand_disagreements(op: Op, types: Mapping[str, TensorType]) -> Iterator[
         yield Disagreement(op.name, operand.lbn, operand.type.shape, made.shape, reason, op.span)
 
 
-def _ask(op: Op, types: Mapping[str, TensorType], answers: dict[object, _Answer]) -> _Answer:
+def _ask(op: Op, types: Mapping[str, TensorType], answers: dict[object, _Answer], book: RuleBook) -> _Answer:
     """What the op's shape rule says, asked once for all ops with the same operands and attributes."""
-    rule = BY_TYPE.get(op.type) if op.type is not None else None
+    rule = book.rule(op.type)
     if rule is None or op.type is None or op.elided or not (op.outputs or op.inputs):
         return _Answer()
     key = (

@@ -316,7 +316,7 @@ def _typed(made: Sequence[_Made], diff: Diff) -> tuple[Op, ...]:
         is_source = op.type == "variable" or not op.inputs
         told = one.settled or is_source or (follows is not None and follows.types is not None)
         if not told and (_signature(op) != _signature(one.before) or op.type in INTERFACE):
-            found = inferred(op, types) or [TensorType()] * len(op.outputs)
+            found = inferred(op, types, diff.new.book) or [TensorType()] * len(op.outputs)
             op = replace(op, outputs=tuple(replace(r, type=t) for r, t in zip(op.outputs, found, strict=True)))
         types |= {result.lbn: result.type for result in op.outputs}
         ops.append(op)

@@ -12,7 +12,7 @@ from irflops.differ.edit import Consequence
 from irflops.differ.pairing import Pairs
 from irflops.differ.side import INTERFACE, Side
 from irflops.ir.graph import Attrs, Op, Operand, TensorType, VariableKind
-from irflops.ops import BY_TYPE
+from irflops.ops.book import RuleBook
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Changes
 from irflops.ops.work import Unknowable
@@ -50,7 +50,7 @@ class Following:
         types = self.old.ops[a].type or "", self.new.ops[b].type or ""
         shapes = [[type_.shape for type_ in found] for found in (self.old.operand_types(a), self.new.operand_types(b))]
         for one, other in ((0, 1), (1, 0)):
-            rule = BY_TYPE.get(types[one])
+            rule = (self.old, self.new)[one].analysis.book.rule(types[one])
             if rule is not None and rule.unequal and rule.unequal == types[other]:
                 equal, unequal = shapes[one], shapes[other]
                 return len(equal) == len(unequal) == 2 and equal[0] == equal[1] and unequal[0] != unequal[1]
@@ -69,7 +69,7 @@ class Following:
 
     def shape(self, a: int, before: TensorType, after: TensorType) -> bool:
         """Whether a result's shape has the size of the graph's input baked into it, in an attribute that the form does not show."""
-        rule = BY_TYPE.get(self.old.ops[a].type or "")
+        rule = self.old.analysis.book.rule(self.old.ops[a].type)
         found = _extents(before, after)
         return rule is not None and rule.resized is not None and bool(found) and found <= self._changes.roots
 
@@ -116,7 +116,9 @@ class Following:
             return None
         was = [self.old.type_of(result.lbn, result.type) for result in before.outputs]
         now = [self.new.type_of(result.lbn, result.type) for result in after.outputs]
-        if (was == now and not self.operands_changed(a, b)) or now == inferred(after, self.new.analysis.inference.types):
+        if (was == now and not self.operands_changed(a, b)) or now == inferred(
+            after, self.new.analysis.inference.types, self.new.analysis.book
+        ):
             return None
         return tuple(now)
 
@@ -135,9 +137,9 @@ def _models(side: Side) -> dict[int, int]:
     return found
 
 
-def inferred(op: Op, types: Mapping[str, TensorType]) -> list[TensorType] | None:
+def inferred(op: Op, types: Mapping[str, TensorType], book: RuleBook) -> list[TensorType] | None:
     """The types of an operator's results as its shape rule tells them, None where it cannot; `types` are those of its operands by lbn."""
-    rule = BY_TYPE.get(op.type or "")
+    rule = book.rule(op.type)
     if rule is None or op.type is None or op.elided:
         return None
     try:
@@ -149,7 +151,7 @@ def inferred(op: Op, types: Mapping[str, TensorType]) -> list[TensorType] | None
 
 def _resized(side: Side, op: Op, other: Side, changed: Op, changes: Changes) -> set[str]:
     """Attributes of an operator that have, on the other side, what its rule makes of them for the operands there."""
-    rule = BY_TYPE.get(op.type or "")
+    rule = side.analysis.book.rule(op.type)
     if rule is None or rule.resized is None or op.type is None or not changes.seen:
         return set()
     was = view(op, op.type, side.analysis.inference.types)

@@ -21,7 +21,6 @@ from irflops.ir import plain
 from irflops.ir.graph import AttrValue, Op, Operand, TensorType
 from irflops.ir.signatures import signature
 from irflops.lifting.steps import Step
-from irflops.ops import BY_TYPE
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import OpRule
 from irflops.ops.traffic import Traffic
@@ -199,7 +198,7 @@ def explain_op(analysis: Analysis, index: int, conventions: Sequence[Convention]
     """All that is known of the operator at a position of the graph."""
     op = analysis.graph.ops[index]
     types = analysis.inference.types
-    rule = BY_TYPE.get(op.type) if op.type is not None else None
+    rule = analysis.book.rule(op.type)
     seen = view(op, op.type or "?", types)
     step = next((step for step in analysis.structure.steps if index in step.ops), None)
     answers = [count(convention, analysis.structure) for convention in conventions]

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 from irflops.ir.graph import Graph, Phase, Shape, VariableKind
 from irflops.ir.tree import tree_of
-from irflops.lifting.steps import HANDED_ON, RESHAPED, Step
+from irflops.lifting.steps import RESHAPED, Step
+from irflops.ops.book import RuleBook
 
 MODULE_TREE, INFERRED = "module_tree", "inferred"
 """Where the classes of modules are known from."""
 
-_FREE = HANDED_ON | RESHAPED | {"transpose", "flatten", "constant", "pad", "constant_pad", "slice", "narrow", "concat", "to_contiguous"}
+_FREE = RESHAPED | {"transpose", "flatten", "constant", "pad", "constant_pad", "slice", "narrow", "concat"}
 """Steps that a module of OneFlow's may make beside the one that gives it its name."""
 
 _CLASSES = {
@@ -80,6 +81,8 @@ class LiftedCall:
     """The first that came out."""
     parameters: Mapping[str, Shape | None]
     """Of the module's own parameters, by last name."""
+    step: Step | None
+    """The step that the module is named after."""
     steps: tuple[Step, ...]
     """What the call did, as far as it can be told from the other calls: all of it is the first one's where it cannot."""
     runs: int = 1
@@ -100,24 +103,20 @@ class LiftedCall:
         """Whether a norm scales by a parameter."""
         return "weight" in self.parameters
 
-    @property
-    def step(self) -> Step | None:
-        """The step that the module is named after."""
-        return next((step for step in self.steps if step.kind not in _FREE), None)
 
-
-def module_calls(graph: Graph, steps: Sequence[Step]) -> tuple[tuple[LiftedCall, ...], str]:
+def module_calls(graph: Graph, steps: Sequence[Step], book: RuleBook) -> tuple[tuple[LiftedCall, ...], str]:
     """The calls of all modules in the forward pass, and where their classes are known from."""
+    free = _FREE | book.handed_on
     forward: dict[str, list[Step]] = {}
     for step in steps:
         if step.phase is Phase.FORWARD:
             forward.setdefault(step.module, []).append(step)
     if any(module.class_name for module in graph.modules if module.path):
-        return tuple(_printed_calls(graph, forward)), MODULE_TREE
-    return tuple(_inferred_calls(graph, forward)), INFERRED
+        return tuple(_printed_calls(graph, forward, free)), MODULE_TREE
+    return tuple(_inferred_calls(graph, forward, free)), INFERRED
 
 
-def _printed_calls(graph: Graph, forward: Mapping[str, list[Step]]) -> Iterator[LiftedCall]:
+def _printed_calls(graph: Graph, forward: Mapping[str, list[Step]], free: frozenset[str]) -> Iterator[LiftedCall]:
     tree = tree_of(module.path for module in graph.modules)
     for module in graph.modules:
         if not module.path or module.class_name is None:
@@ -137,6 +136,7 @@ def _printed_calls(graph: Graph, forward: Mapping[str, list[Step]]) -> Iterator[
                 x=call.inputs[0].shape if call.inputs else x,
                 y=call.outputs[0].shape if call.outputs else y,
                 parameters=parameters,
+                step=_main(share, free),
                 steps=share,
                 runs=max((step.runs for step in steps), default=1),
                 batched=any(step.batched for step in steps) or not steps,
@@ -154,7 +154,7 @@ def _shared_out(steps: Sequence[Step], calls: int) -> list[tuple[Step, ...]]:
     return [tuple(ordered[size * n : size * (n + 1)]) for n in range(calls)]
 
 
-def _inferred_calls(graph: Graph, forward: Mapping[str, list[Step]]) -> Iterator[LiftedCall]:
+def _inferred_calls(graph: Graph, forward: Mapping[str, list[Step]], free: frozenset[str]) -> Iterator[LiftedCall]:
     owned: dict[str, dict[str, Shape | None]] = {}
     for op in graph.ops:
         if op.type == "variable" and op.kind in (VariableKind.TRAINABLE, VariableKind.FROZEN) and op.outputs:
@@ -166,18 +166,23 @@ def _inferred_calls(graph: Graph, forward: Mapping[str, list[Step]]) -> Iterator
             continue
         parameters = owned.get(path, {})
         ordered = sorted(steps, key=lambda step: step.number)
-        mains = [step for step in ordered if step.kind not in _FREE]
+        mains = [step for step in ordered if step.kind not in free]
         recurrent = _recurrent_class(parameters)
         class_name = recurrent or _class_of(path, mains)
         if class_name is None or recurrent:
-            yield _inferred(path, class_name, parameters, ordered, is_last=True)
+            yield _inferred(path, class_name, parameters, ordered, _main(ordered, free), is_last=True)
             continue
         for number, main in enumerate(mains):
-            yield _inferred(path, class_name, parameters, [main], is_last=number == len(mains) - 1)
+            yield _inferred(path, class_name, parameters, [main], main, is_last=number == len(mains) - 1)
+
+
+def _main(steps: Sequence[Step], free: frozenset[str]) -> Step | None:
+    """The step that a module is named after: the first that does more than hand something on."""
+    return next((step for step in steps if step.kind not in free), None)
 
 
 def _inferred(
-    path: str, class_name: str | None, parameters: Mapping[str, Shape | None], steps: Sequence[Step], *, is_last: bool
+    path: str, class_name: str | None, parameters: Mapping[str, Shape | None], steps: Sequence[Step], main: Step | None, *, is_last: bool
 ) -> LiftedCall:
     x, y = _ends(parameters, steps)
     return LiftedCall(
@@ -188,6 +193,7 @@ def _inferred(
         x=x,
         y=y,
         parameters=parameters,
+        step=main,
         steps=tuple(steps),
         runs=max(step.runs for step in steps),
         batched=any(step.batched for step in steps),

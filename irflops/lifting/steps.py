@@ -16,11 +16,8 @@ from irflops.counting.cost import Cost, OpCost
 from irflops.counting.infer import operand_type, view
 from irflops.ir.edges import Edges
 from irflops.ir.graph import Graph, Op, Phase, Shape, TensorType
-from irflops.ops import BOOK
+from irflops.ops.book import RuleBook
 from irflops.ops.op_view import OpView
-
-HANDED_ON = BOOK.handed_on
-"""Types that hand a variable on as it is: what reads their result uses the variable."""
 
 RESHAPED = frozenset({"reshape", "expand_dims", "squeeze"})
 """Types that give a tensor another shape alone."""
@@ -127,6 +124,8 @@ class _Net:
     ops: Sequence[Op]
     types: Mapping[str, TensorType]
     edges: Edges
+    handed_on: frozenset[str]
+    """Types that hand a variable on as it is: what reads their result uses the variable."""
     known: dict[str, _Readers] = field(default_factory=dict)
     """What reads a tensor, of those that were asked for."""
 
@@ -161,8 +160,8 @@ class _Net:
         """The same, where nothing else in that phase reads it."""
         return self.reader(lbn, like, *op_types) if self.readers(lbn).slots[like.phase] == 1 else None
 
-    def variable(self, lbn: str, through: frozenset[str] = HANDED_ON) -> Op | None:
-        """The variable that a tensor is, straight or handed on."""
+    def variable(self, lbn: str, through: frozenset[str] = frozenset()) -> Op | None:
+        """The variable that a tensor is, straight or handed on, or through these types too."""
         for _ in range(16):
             index = self.edges.maker(lbn)
             if index is None:
@@ -170,15 +169,15 @@ class _Net:
             op = self.ops[index]
             if op.type == "variable":
                 return op
-            if op.type not in through or not op.inputs:
+            if not op.inputs or (op.type not in self.handed_on and op.type not in through):
                 return None
             lbn = op.inputs[0].lbn
         return None
 
 
-def lift(graph: Graph, types: Mapping[str, TensorType], costs: Sequence[OpCost]) -> tuple[Step, ...]:
+def lift(graph: Graph, types: Mapping[str, TensorType], costs: Sequence[OpCost], book: RuleBook) -> tuple[Step, ...]:
     """The steps of a graph in the order of the file, variables, inputs and outputs left out."""
-    net = _Net(graph.ops, types, graph.edges)
+    net = _Net(graph.ops, types, graph.edges, book.handed_on)
     batched = _descendants(graph)
     taken: set[int] = set()
     steps: list[Step] = []
@@ -196,9 +195,9 @@ def lift(graph: Graph, types: Mapping[str, TensorType], costs: Sequence[OpCost])
     return tuple(step if batched[step.index] else replace(step, batched=False) for step in _unique(steps))
 
 
-def plain_steps(graph: Graph, types: Mapping[str, TensorType], costs: Sequence[OpCost]) -> tuple[Step, ...]:
+def plain_steps(graph: Graph, types: Mapping[str, TensorType], costs: Sequence[OpCost], book: RuleBook) -> tuple[Step, ...]:
     """Each operator as a step of its own, in the order in which a job has them."""
-    net = _Net(graph.ops, types, graph.edges)
+    net = _Net(graph.ops, types, graph.edges, book.handed_on)
     steps = [_single(net, index, op, op.type or "?", costs[index].cost) for index, op in enumerate(graph.ops) if op.type not in _SOURCES]
     return tuple(sorted(steps, key=lambda step: step.number))
 
@@ -344,7 +343,6 @@ def _norm(net: _Net, index: int, op: Op) -> Step | None:
 def _affine(net: _Net, op: Op, last: str, ops: list[int], *, folded: bool) -> tuple[str, bool]:
     """Follows a norm to its end: scale and shift by variables, and the way back to the shape that came in. Adds to `ops`."""
     affine = False
-    through = HANDED_ON | RESHAPED
     wanted = ["broadcast_mul", "broadcast_add"]
     for _ in range(5):
         index = net.only_reader(last, op, *wanted, *(RESHAPED if folded else ()))
@@ -353,7 +351,7 @@ def _affine(net: _Net, op: Op, last: str, ops: list[int], *, folded: bool) -> tu
         found = net.ops[index]
         if found.type in wanted:
             others = [operand.lbn for operand in found.inputs if operand.lbn != last]
-            if len(others) != 1 or net.variable(others[0], through) is None:
+            if len(others) != 1 or net.variable(others[0], RESHAPED) is None:
                 break
             maker = net.edges.maker(others[0])
             if maker is not None and net.ops[maker].type in RESHAPED:

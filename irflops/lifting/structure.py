@@ -12,6 +12,7 @@ from irflops.counting.fold import grouped, unsure_bits
 from irflops.ir.graph import Graph, Phase, TensorType
 from irflops.lifting.calls import LiftedCall, module_calls
 from irflops.lifting.steps import Step, lift, plain_steps
+from irflops.ops.book import RuleBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,12 @@ class Structure:
     costs: Sequence[OpCost]
     batch: int
     """Extent of axis 0 of the first input, 1 where there is no such thing."""
+    book: RuleBook
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         """The lifted steps, in the order of the file."""
-        return lift(self.graph, self.types, self.costs)
+        return lift(self.graph, self.types, self.costs, self.book)
 
     @cached_property
     def groups(self) -> Mapping[str, StepGroup]:
@@ -50,11 +52,11 @@ class Structure:
     @cached_property
     def plain(self) -> tuple[Step, ...]:
         """Each operator by itself, in the order of the job."""
-        return plain_steps(self.graph, self.types, self.costs)
+        return plain_steps(self.graph, self.types, self.costs, self.book)
 
     @cached_property
     def _calls(self) -> tuple[tuple[LiftedCall, ...], str]:
-        return module_calls(self.graph, self.steps)
+        return module_calls(self.graph, self.steps, self.book)
 
     @property
     def calls(self) -> tuple[LiftedCall, ...]:

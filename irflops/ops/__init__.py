@@ -82,8 +82,6 @@ RULES: tuple[OpRule, ...] = (
 BOOK = RuleBook(RULES, UNRULED)
 """What an analysis knows unless it is given another book. No module but this one asks for a rule by it: a book is an argument."""
 
-BY_TYPE = BOOK.by_type
-
 
 def _rule_of(op_type: str) -> OpRule:
     return BOOK.by_type[op_type]

@@ -11,6 +11,8 @@ from irflops.counting.infer import infer
 from irflops.errors import IrflopsError, quoted
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Attrs, AttrValue, DType, Graph, Module, ModuleCall, Note, Op, Operand, Shape, TensorType, VariableKind
+from irflops.ops import BOOK
+from irflops.ops.book import RuleBook
 from irflops.whatif.alternatives import recast
 from irflops.whatif.plan import Plan, planned
 from irflops.whatif.refusals import OTHER_FORM, OTHER_SIZE
@@ -24,18 +26,19 @@ LISTED = 3
 class WhatIf:
     """A graph whose what-ifs are asked for: what they share is worked out once."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, book: RuleBook = BOOK) -> None:
         self.graph = graph
+        self.book = book
 
     @cached_property
     def types(self) -> Mapping[str, TensorType]:
         """The captured type of every tensor, by lbn."""
-        return infer(self.graph).types
+        return infer(self.graph, self.book).types
 
     @cached_property
     def plan(self) -> Plan:
         """How to carry other shapes through the graph."""
-        return planned(self.graph, self.types)
+        return planned(self.graph, self.types, self.book)
 
     def changed(self, *, batch: int | None = None, inputs: Inputs | None = None, dtype: str | DType | None = None) -> Graph:
         """As the function of this name."""
@@ -55,7 +58,14 @@ class WhatIf:
         )
 
 
-def changed(graph: Graph, *, batch: int | None = None, inputs: Inputs | None = None, dtype: str | DType | None = None) -> Graph:
+def changed(
+    graph: Graph,
+    *,
+    batch: int | None = None,
+    inputs: Inputs | None = None,
+    dtype: str | DType | None = None,
+    book: RuleBook = BOOK,
+) -> Graph:
     """The graph with other inputs, every shape inferred anew.
 
     `batch` sets axis 0 of the first input, and of every other with the same extent there. `inputs` gives shapes by the name of an input; a
@@ -65,7 +75,7 @@ def changed(graph: Graph, *, batch: int | None = None, inputs: Inputs | None = N
     """
     if batch is None and inputs is None and dtype is None:
         return graph
-    return WhatIf(graph).changed(batch=batch, inputs=inputs, dtype=dtype)
+    return WhatIf(graph, book).changed(batch=batch, inputs=inputs, dtype=dtype)
 
 
 def _swap(types: Mapping[str, TensorType], dtype: str | DType | None) -> dict[DType, DType]:

@@ -9,7 +9,8 @@ from irflops.counting.infer import MISFIT, asked, misfit_text, view_of
 from irflops.ir.graph import UNKNOWN_TENSOR, Attrs, AttrValue, DType, Op, Shape, TensorType
 from irflops.ir.shapes import fit
 from irflops.ir.signatures import signature
-from irflops.ops import BY_TYPE, RULES
+from irflops.ops import BOOK
+from irflops.ops.book import RuleBook
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Changes, Likely, OpRule
 from irflops.ops.work import MissingAttribute, Unknowable
@@ -50,43 +51,40 @@ class Operands:
     after: tuple[TensorType, ...]
 
 
-def alternatives(op: Op, operands: Operands, results: Sequence[TensorType], changes: Changes) -> Answer:
+def alternatives(op: Op, operands: Operands, results: Sequence[TensorType], changes: Changes, book: RuleBook = BOOK) -> Answer:
     """What an op gives out under its changed operands; unknown shapes where no rule tells."""
     if op.type is not None:
-        other = _other_type(op.type, operands)
+        other = _other_type(op.type, operands, book)
         if other is None:
-            return _of_type(op, op.type, operands, results, changes)
+            return _of_type(op, op.type, operands, results, changes, book)
         try:
-            inferred = asked(BY_TYPE[other], view_of(recast(op, other), other, operands.after, results, op.attrs))
+            inferred = asked(book.by_type[other], view_of(recast(op, other), other, operands.after, results, op.attrs))
         except MISFIT as error:
             return Answer((), misfit=misfit_text(other, error))
         return Answer((Alternative(_shapes(recast(op, other), inferred), {}, other),))
-    answers = [_of_type(op, op_type, operands, results, changes) for op_type in op.type_candidates]
+    answers = [_of_type(op, op_type, operands, results, changes, book) for op_type in op.type_candidates]
     shapes = {alternative.shapes for answer in answers for alternative in answer.alternatives}
     if len(shapes) == 1 and all(answer.alternatives for answer in answers):
         return Answer((Alternative(shapes.pop(), {}),))
     return _unknown(op)
 
 
-def _other_type(op_type: str, operands: Operands) -> str | None:
+def _other_type(op_type: str, operands: Operands, book: RuleBook) -> str | None:
     """Another type for operands that were of one shape and are not, or the other way round."""
-    rule = BY_TYPE.get(op_type)
+    rule = book.rule(op_type)
     if rule is None or len(operands.after) != 2:
         return None
     was, now = (len({type_.shape for type_ in types}) == 1 for types in (operands.before, operands.after))
     if was == now or any(type_.shape is None for type_ in operands.after):
         return None
-    return rule.unequal or None if was else _EQUAL.get(op_type)
-
-
-_EQUAL = {rule.unequal: op_type for rule in RULES for op_type in rule.op_types if rule.unequal}
-"""The op types for operands of one shape, by those that broadcast."""
+    other = rule.unequal if was else book.equal.get(op_type)
+    return other if other in book.by_type and signature(other) is not None else None
 
 
 def recast(op: Op, op_type: str) -> Op:
     """An operator of two operands and one result under another type that computes the same."""
     found = signature(op_type)
-    assert found is not None, "rules name op types of OneFlow alone"
+    assert found is not None, "only op types of OneFlow stand for one another"
     several = found.inputs[0].variadic
     inputs = tuple(
         replace(operand, arg=found.inputs[0 if several else i].name, index=i if several else 0) for i, operand in enumerate(op.inputs)
@@ -99,8 +97,8 @@ def _unknown(op: Op) -> Answer:
     return Answer((Alternative((None,) * len(op.outputs), {}),))
 
 
-def _of_type(op: Op, op_type: str, operands: Operands, results: Sequence[TensorType], changes: Changes) -> Answer:
-    rule = BY_TYPE.get(op_type)
+def _of_type(op: Op, op_type: str, operands: Operands, results: Sequence[TensorType], changes: Changes, book: RuleBook) -> Answer:
+    rule = book.rule(op_type)
     if rule is None or op.elided:
         return _unknown(op)
     given = Attrs({**_dtypes(results), **op.attrs})

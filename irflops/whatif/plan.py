@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from irflops.ir.graph import Graph, Op, Operand, Shape, TensorType
-from irflops.ops import BY_TYPE
+from irflops.ops import BOOK
+from irflops.ops.book import RuleBook
 from irflops.ops.resize import CUTS
 from irflops.whatif.loops import loop_axes
 
@@ -32,6 +33,7 @@ class Plan:
     """The operators that cut the same tensor, by the name of the last of them."""
     loops: Mapping[str, Loop]
     """By operator the loop that it can be a step of."""
+    book: RuleBook = BOOK
 
     @property
     def holds_attributes(self) -> bool:
@@ -48,15 +50,15 @@ class Plan:
         return {result.lbn: self.captured(result).shape for result in op.outputs}
 
 
-def planned(graph: Graph, types: Mapping[str, TensorType]) -> Plan:
+def planned(graph: Graph, types: Mapping[str, TensorType], book: RuleBook = BOOK) -> Plan:
     """The plan of a graph whose types are these."""
     order = _order(graph)
     groups: dict[str, list[Op]] = {}
     for op in order:
-        rule = BY_TYPE.get(op.type or "")
+        rule = book.rule(op.type)
         if rule is not None and rule.resized in CUTS and len(op.inputs) == len(op.outputs) == 1:
             groups.setdefault(op.inputs[0].lbn, []).append(op)
-    plan = Plan(graph, types, order, {group[-1].name: group for group in groups.values()}, loops := {})
+    plan = Plan(graph, types, order, {group[-1].name: group for group in groups.values()}, loops := {}, book)
     for group in groups.values():
         whole = plan.captured(group[0].inputs[0]).shape
         parts = [plan.captured(op.outputs[0]).shape for op in group]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from irflops.errors import IrflopsError, error_at, quoted
 from irflops.ir.graph import Op, Operand, Shape
-from irflops.ops import BY_TYPE
 from irflops.ops.resize import CUTS
 from irflops.whatif.alternatives import Operands
 from irflops.whatif.plan import Plan
@@ -47,7 +46,7 @@ def ambiguous(plan: Plan, one: World, others: Sequence[World]) -> IrflopsError:
     listed = " or ".join(readings) if len(readings) <= MOST_LISTED else f"{', '.join(readings[:MOST_LISTED])} or others"
     message = f"{quoted(name)} ({op.type}) gave {_shape(captured[lbn])} and could now give {listed}: {fit}"
     # No other size tells whether an extent is a constant, or where a cut counts from.
-    rule = BY_TYPE.get(op.type or "")
+    rule = plan.book.rule(op.type)
     constant = _shape(captured[lbn]) in readings or (rule is not None and rule.resized in CUTS)
     return _error(plan, op, message, _ASKED_SIZE if constant else OTHER_SIZE)
 

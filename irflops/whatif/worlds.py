@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 from irflops.errors import IrflopsError
 from irflops.ir.graph import AttrValue, Op, Shape, TensorType
-from irflops.ops import BY_TYPE
 from irflops.ops.rule import Changes
 from irflops.ops.shapes import broadcast_shapes
 from irflops.whatif.alternatives import Alternative, Answer, Operands, alternatives
@@ -122,7 +121,7 @@ class _Carrier:
         shapes = self.worlds[0].root.shapes
         if op.elided or any(operand.lbn in shapes or operand.lbn in self.varying for operand in op.inputs):
             return True
-        rule = BY_TYPE.get(op.type or "")
+        rule = self.plan.book.rule(op.type)
         if rule is None or rule.resized is None:
             return False
         return any(extent in self.roots or extent in self.seen for shape in self.plan.shapes(op).values() for extent in shape or ())
@@ -228,13 +227,13 @@ class _Carrier:
         operands = self._operands(op, world)
         results = tuple(map(self.plan.captured, op.outputs))
         self._spend(op, len(op.inputs) + len(op.outputs))
-        rule = BY_TYPE.get(op.type or "")
+        rule = self.plan.book.rule(op.type)
         changes = self._changes(op, (*operands.before, *results)) if rule is not None and rule.resized is not None else _NO_CHANGES
         slots = tuple((operand.arg, operand.index) for operand in (*op.inputs, *op.outputs))
         key = (op.type or op.type_candidates, op.attrs, op.elided, slots, operands, results, changes)
         answer = self.known.get(key)
         if answer is None:
-            answer = self.known[key] = alternatives(op, operands, results, changes)
+            answer = self.known[key] = alternatives(op, operands, results, changes, self.plan.book)
             self._spend(op, answer.tried)
         if answer.missing is not None:
             self.untold[op.name] = answer.missing

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from irflops.auditing.channels import channel_axes
 from irflops.auditing.facts import Facts, Use, argument
 from irflops.auditing.finding import Confidence
-from irflops.auditing.kinds import CONVOLUTIONS, HANDED_ON
+from irflops.auditing.kinds import CONVOLUTIONS
 from irflops.ir.graph import Op, Operand
 
 _ADDITIONS = frozenset({"bias_add", "broadcast_add"})
@@ -44,7 +44,7 @@ def before_norm(norm: Op, facts: Facts, only_use: OnlyUse) -> Biased | str | Non
         return None
     for operand, bias in (before.inputs, before.inputs[::-1]):
         conv = facts.producer(operand)
-        if conv is not None and conv.type in CONVOLUTIONS and only_use(conv) is not None and facts.variable(bias, HANDED_ON) is not None:
+        if conv is not None and conv.type in CONVOLUTIONS and only_use(conv) is not None and facts.handed(bias) is not None:
             return _along(facts, Biased(conv=conv, addition=before, bias=bias, certainty=Confidence.PROVEN), norm, given)
     return None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from irflops.auditing.facts import Facts
-from irflops.auditing.kinds import HANDED_ON
 from irflops.counting.cost import Cost
 from irflops.ir.graph import Op, Operand
 
@@ -27,7 +26,7 @@ def only_for(operand: Operand | None, facts: Facts) -> list[Op]:
     found: list[Op] = []
     while operand is not None and not facts.graph.partial:
         op = facts.producer(operand)
-        if op is None or (op.type != "variable" and op.type not in HANDED_ON) or facts.only_use(op) is None:
+        if op is None or (op.type != "variable" and op.type not in facts.book.handed_on) or facts.only_use(op) is None:
             break
         found.append(op)
         operand = op.inputs[0] if len(op.inputs) == 1 else None

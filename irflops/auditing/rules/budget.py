@@ -17,7 +17,6 @@ from irflops.counting.fold import UNTYPED
 from irflops.errors import quoted
 from irflops.ir.graph import VariableKind
 from irflops.ir.signatures import op_types
-from irflops.ops import BY_TYPE
 from irflops.readers.job.job_schema import system_op_types
 
 _COSTS: Mapping[str, tuple[str, ...]] = COSTS | {name: tuple(f"{name}.{kind}" for kind in KINDS) for name in ("params", "param_bytes")}
@@ -50,7 +49,7 @@ def _limits_by_name(value: object) -> dict[str, dict[str, int]]:
 
 def _refuse(facts: Facts, options: Options) -> None:
     """A type that the graph lacks costs nothing and is within any budget: one that is misspelt must not look like that."""
-    known = {*facts.analysis.types, *op_types(), *BY_TYPE, *system_op_types(), UNTYPED}
+    known = {*facts.analysis.types, *op_types(), *facts.analysis.book.by_type, *system_op_types(), UNTYPED}
     for op_type in options["type"]:
         if op_type not in known:
             near = difflib.get_close_matches(op_type, sorted(known), n=1)

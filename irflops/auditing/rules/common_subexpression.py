@@ -17,7 +17,6 @@ from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outc
 from irflops.auditing.rules._gains import step_gain
 from irflops.ir.graph import Op
 from irflops.ir.signatures import signature
-from irflops.ops import BY_TYPE
 
 _ENDS = SOURCES | {"output"}
 
@@ -26,7 +25,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     """Numbers every value: an op whose type, attributes and operands' numbers were seen before gives the value that was seen."""
     ops = facts.graph.ops
     values, findings = _Values(facts), _Findings(facts)
-    changed = {operand.lbn for op in ops if op.phase in USERS_PHASES for operand in written(op)}
+    changed = {operand.lbn for op in ops if op.phase in USERS_PHASES for operand in written(op, facts.book)}
     alone: dict[Hashable, Op | None] = {}
     compared = 0
     for index in facts.order:
@@ -161,7 +160,9 @@ def _is_comparable(op: Op, facts: Facts) -> bool:
     """Whether two such ops with equal operands give equal results, and the user's code made them."""
     if op.type is None or op.type in _ENDS or op.phase not in USERS_PHASES or op.elided or not op.outputs or not op.inputs:
         return False
-    return not differs_by_run(op) and (op.type in BY_TYPE or signature(op.type) is not None) and not facts.is_hidden(op)
+    return (
+        not differs_by_run(op, facts.book) and (op.type in facts.book.by_type or signature(op.type) is not None) and not facts.is_hidden(op)
+    )
 
 
 _GRAPH = """

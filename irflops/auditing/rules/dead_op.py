@@ -10,13 +10,9 @@ from irflops.auditing.finding import Measure, Severity
 from irflops.auditing.identity import made_as
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.ir.graph import Op, Phase
-from irflops.ops import BOOK
 from irflops.ops.facts import Effect
 
 _INTERFACE = frozenset({"input", "output", "variable"})
-
-_TICKS = BOOK.of(Effect.SIGNALS)
-"""Control, which no form shows as operands."""
 
 
 def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
@@ -66,7 +62,7 @@ def _needed(facts: Facts) -> bytearray:
             waiting.append(i)
     _spread(needed, waiting, facts)
     for i, op in enumerate(ops):
-        if not needed[i] and op.type not in _INTERFACE and not op.elided and written(op):
+        if not needed[i] and op.type not in _INTERFACE and not op.elided and written(op, facts.book):
             needed[i] = 1
             _spread(needed, [i], facts)
     return needed
@@ -83,9 +79,14 @@ def _spread(needed: bytearray, waiting: list[int], facts: Facts) -> None:
 
 def _lasts(op: Op, facts: Facts) -> bool:
     """Whether an op does something beyond its results, or only says when others run."""
-    if op.type in _TICKS or (op.type == "repeat" and any(p is not None and p.type in _TICKS for p in map(facts.producer, op.inputs))):
+    if _signals(op, facts) or (op.type == "repeat" and any(p is not None and _signals(p, facts) for p in map(facts.producer, op.inputs))):
         return True
     return op.type == "output" or not op.outputs or op.phase in (Phase.OPTIMIZER, Phase.SYSTEM)
+
+
+def _signals(op: Op, facts: Facts) -> bool:
+    """Whether an op is control, which no form shows as operands."""
+    return Effect.SIGNALS in facts.book.facts(op.type).effects
 
 
 def _chains(dead: Sequence[Op], facts: Facts) -> list[list[Op]]:

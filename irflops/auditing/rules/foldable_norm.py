@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from irflops.auditing.facts import Facts, argument, result
 from irflops.auditing.finding import Confidence, Severity
-from irflops.auditing.kinds import HANDED_ON
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.auditing.rules._biases import Biased, before_norm
 from irflops.auditing.rules._gains import only_for
@@ -38,14 +37,14 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
 def _is_constant(found: Biased, norm: Op, facts: Facts) -> bool:
     """Whether weight, bias and statistics are variables, and the weight of one use: a shared one cannot take one norm's scale."""
     weight = argument(found.conv, "weight")
-    variable = facts.variable(weight, HANDED_ON) if weight is not None else None
+    variable = facts.handed(weight) if weight is not None else None
     folded = [operand for operand in norm.inputs if operand.arg != "x"]
     return (
         variable is not None
         and facts.only_use(variable) is not None
         and argument(found.conv, "_add_to_output") is None
         and argument(norm, "_add_to_output") is None
-        and all(facts.variable(operand, HANDED_ON) is not None for operand in (*folded, *([found.bias] if found.bias is not None else ())))
+        and all(facts.handed(operand) is not None for operand in (*folded, *([found.bias] if found.bias is not None else ())))
     )
 
 
@@ -53,7 +52,7 @@ def _gain(found: Biased, norm: Op, facts: Facts) -> dict[str, int] | None:
     """Without the norm and its four vectors; with a bias where there was none, or one that others read and that stays for them."""
     conv, bias = found.conv, found.bias
     gone = [norm, *(op for operand in norm.inputs if operand.arg != "x" for op in only_for(operand, facts))]
-    if bias is not None and facts.variable(bias, HANDED_ON) in only_for(bias, facts):
+    if bias is not None and facts.handed(bias) in only_for(bias, facts):
         return facts.gain(gone)
     channels, dtype = facts.shape(norm.inputs[1]), facts.type(norm.inputs[1]).dtype
     if channels is None or dtype is None or len(channels) != 1:

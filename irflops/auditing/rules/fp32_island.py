@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from irflops.auditing.facts import USERS_PHASES, Facts
 from irflops.auditing.finding import Measure, Severity
-from irflops.auditing.kinds import CONTRACTIONS, NORMS, SOURCES, VIEWS
+from irflops.auditing.kinds import NORMS, SOURCES
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.ir.graph import DType, Op
 
@@ -40,9 +40,9 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         seen.update(op.name for op in island.ops)
         if not island.is_closed:
             continue
-        work = [op for op in island.ops if op.type != "cast" and op.type not in VIEWS]
+        work = [op for op in island.ops if op.type != "cast" and op.type not in facts.book.views]
         plain = [op for op in work if not _is_sensitive(op)]
-        wanted = len(plain) == len(work) or any(op.type in CONTRACTIONS for op in plain)
+        wanted = len(plain) == len(work) or any(op.type in facts.book.contractions for op in plain)
         if not plain or not wanted:
             yield Near(message="the float32 ops behind it are meant to be", op=entry)
             continue

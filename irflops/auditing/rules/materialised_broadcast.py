@@ -11,7 +11,7 @@ from irflops.auditing.kinds import VIEW_CHAIN
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.auditing.rules._gains import step_gain
 from irflops.ir.graph import Op
-from irflops.ops import BY_TYPE, broadcast
+from irflops.ops import broadcast
 from irflops.ops.shapes import broadcast_shapes
 
 _COPIES = ("expand", "repeat", "broadcast_like")
@@ -19,10 +19,9 @@ _PRODUCTS = frozenset({"batch_matmul", "broadcast_matmul"})
 _BROADCASTING = {
     **{op_type: op_type for op_type in (*broadcast.ARITHMETIC, *broadcast.COMPARISONS)},
     **{op_type: op_type for op_type in ("where", "where_scalar_x", "where_scalar_y")},
-    **{op_type: rule.unequal for op_type, rule in BY_TYPE.items() if rule.unequal},
     **dict.fromkeys(_PRODUCTS, "broadcast_matmul"),
 }
-"""Ops whose operands OneFlow lets broadcast, and what it calls them on shapes that differ."""
+"""Ops whose operands OneFlow lets broadcast, and what it calls them on shapes that differ; of others their rules say it (`unequal`)."""
 
 
 def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
@@ -32,7 +31,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
             continue
         looked_at += 1
         use, views = _reader(op, facts)
-        if use is None or not (_can_broadcast(use.op) or _is_open_view(use.op, facts)):
+        if use is None or not (_can_broadcast(use.op, facts) or _is_open_view(use.op, facts)):
             continue
         small, large = facts.shape(op.inputs[0]), facts.shape(op.outputs[0])
         others = [facts.shape(operand) for operand in use.op.inputs if operand is not use.operand]
@@ -64,9 +63,15 @@ def _is_open_view(reader: Op, facts: Facts) -> bool:
     return reader.type in VIEW_CHAIN and None in (facts.shape(reader.inputs[0]), facts.shape(reader.outputs[0]))
 
 
-def _can_broadcast(reader: Op) -> bool:
+def _broadcasting(op: Op, facts: Facts) -> str | None:
+    """The type that an op has on shapes that differ, None where it takes no such."""
+    rule = facts.book.rule(op.type)
+    return _BROADCASTING.get(op.type or "") or (rule.unequal if rule is not None else None) or None
+
+
+def _can_broadcast(reader: Op, facts: Facts) -> bool:
     """Whether an op has an equal for operands of other shapes; `add_n` has one for two."""
-    return reader.type in _BROADCASTING and len(reader.outputs) == 1 and (reader.type != "add_n" or len(reader.inputs) == 2)
+    return _broadcasting(reader, facts) is not None and len(reader.outputs) == 1 and (reader.type != "add_n" or len(reader.inputs) == 2)
 
 
 def _gives(out: tuple[int, ...], reader: Op, small: tuple[int, ...], large: tuple[int, ...], others: list[tuple[int, ...]]) -> bool:
@@ -83,7 +88,7 @@ def _gives(out: tuple[int, ...], reader: Op, small: tuple[int, ...], large: tupl
 
 def _without(copy: Op, use: Use, facts: Facts) -> Op:
     """The reader on the small operand."""
-    reader, op_type = use.op, _BROADCASTING[use.op.type or ""]
+    reader, op_type = use.op, _broadcasting(use.op, facts)
     small = replace(use.operand, lbn=copy.inputs[0].lbn, type=facts.type(copy.inputs[0]))
     operands = tuple(small if operand is use.operand else operand for operand in reader.inputs)
     if op_type == reader.type or reader.type in _PRODUCTS:

@@ -12,14 +12,13 @@ from irflops.auditing.finding import Severity
 from irflops.auditing.kinds import BATCH_NORMS, CONVOLUTIONS, NORMS, TRANSPOSED_CONVOLUTIONS
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.ir.graph import AttrValue, Op
-from irflops.ir.signatures import signature
-from irflops.ops import BY_TYPE
+from irflops.ir.signatures import op_types, signature
 
 _CONVS = CONVOLUTIONS | TRANSPOSED_CONVOLUTIONS
 _POOLS = frozenset(f"{kind}_pool_{rank}d" for kind in ("avg", "max") for rank in (1, 2, 3))
 _SCALES = frozenset({"scalar_mul", "scalar_div"})
 _FACTORS = ("has_int_operand", "has_float_operand", "int_operand", "float_operand")
-_UPDATES = frozenset(op_type for op_type in BY_TYPE if op_type.endswith("_update"))
+_UPDATES = frozenset(op_type for op_type in op_types() if op_type.endswith("_update"))
 
 
 @dataclass(frozen=True, slots=True)

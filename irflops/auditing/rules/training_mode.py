@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from irflops.auditing.effects import drops, is_learning
 from irflops.auditing.facts import Facts, result
 from irflops.auditing.finding import Confidence, Severity
-from irflops.auditing.kinds import BATCH_NORMS, DROPOUT_RATES
+from irflops.auditing.kinds import BATCH_NORMS
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.ir.graph import Op
 
@@ -23,7 +23,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         return
     certainty = Confidence.LIKELY if facts.may_train else Confidence.PROVEN
     looked_at = 0
-    for op in facts.of(*DROPOUT_RATES, "rrelu", *sorted(BATCH_NORMS)):
+    for op in facts.of(*facts.book.drop_rates, "rrelu", *sorted(BATCH_NORMS)):
         looked_at += 1
         fault = _fault(op, facts)
         if fault is None:
@@ -42,7 +42,7 @@ def _fault(op: Op, facts: Facts) -> str | None:
         return None if op.attrs.get("training") is False else _DRAWS
     if op.type in BATCH_NORMS:
         return _LEARNS if is_learning(op) and result(op, "inv_variance") is not None else None
-    active = drops(op)
+    active = drops(op, facts.book)
     if active is None:
         return _ACTIVE if _is_made_active(op, facts) else _OPEN
     return _ACTIVE if active else None

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from irflops.auditing.channels import weighted_features
 from irflops.auditing.facts import Facts
 from irflops.auditing.finding import Measure, Severity
-from irflops.auditing.kinds import CONTRACTIONS, CONVOLUTIONS, HANDED_ON
+from irflops.auditing.kinds import CONVOLUTIONS
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, whole_number
 from irflops.ir.graph import Op
 
@@ -18,7 +18,7 @@ def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
     multiple = options["multiple"]
     made: Sequence[int] | None = None
     aligned = 0
-    for op in facts.users(*sorted(CONTRACTIONS)):
+    for op in facts.users(*sorted(facts.book.contractions)):
         channels = weighted_features(op, facts)
         if channels is None:
             if op.type in CONVOLUTIONS or _is_open(op, facts):
@@ -42,13 +42,13 @@ def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
 
 def _is_open(op: Op, facts: Facts) -> bool:
     """Whether a contraction has a weight, and a shape is not known."""
-    has_weight = any(facts.variable(operand, HANDED_ON) is not None for operand in op.inputs)
+    has_weight = any(facts.handed(operand) is not None for operand in op.inputs)
     return has_weight and any(facts.shape(tensor) is None for tensor in (*op.inputs, *op.outputs[:1]))
 
 
 def _made_inside(facts: Facts) -> bytearray:
     """By op, whether a contraction or a table made the channels of its first operand: the graph's inputs are as they are."""
-    makes = bytearray(op.type in CONTRACTIONS or op.type in _TABLES for op in facts.graph.ops)
+    makes = bytearray(op.type in facts.book.contractions or op.type in _TABLES for op in facts.graph.ops)
     made = bytearray(len(makes))
     for i in facts.order:
         behind = facts.graph.edges.fed_by[i]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from irflops.auditing.facts import Facts, argument
 from irflops.auditing.finding import Measure, Severity
-from irflops.auditing.kinds import HANDED_ON, MATMULS, VIEW_CHAIN
+from irflops.auditing.kinds import MATMULS, VIEW_CHAIN
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.counting.cost import FIGURES, Cost
 from irflops.ir.graph import Op, Operand
@@ -79,7 +79,7 @@ def _attention(softmax: Op, facts: Facts) -> _Attention | None:
     query, key, value = argument(first, "a"), argument(first, "b"), argument(last, "b")
     if query is None or key is None or value is None or use.operand.arg != "a":
         return None
-    if any(facts.variable(operand, HANDED_ON | VIEW_CHAIN | {"transpose"}) is not None for operand in (query, key, value)):
+    if any(facts.variable(operand, facts.book.handed_on | VIEW_CHAIN | {"transpose"}) is not None for operand in (query, key, value)):
         return None  # a layer, not an attention
     return _Attention(tuple(chain), tuple(masks), query, key, value)
 

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from irflops.auditing.facts import Facts
 from irflops.auditing.finding import Measure, Severity
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
-from irflops.ops import BY_TYPE
 
 
 def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     for op_type, ops in facts.by_type.items():
-        if op_type in BY_TYPE:
+        if op_type in facts.book.by_type:
             continue
         if op_type is not None:
             first = min(ops, key=facts.ordinal)
@@ -22,8 +21,8 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         for op in ops:
             if not facts.is_hidden(op):  # what no line makes is for dangling-input
                 yield Undecided(reason="the op's name does not tell its type", op=op)
-    known = [len(ops) for op_type, ops in facts.by_type.items() if op_type in BY_TYPE]
-    if known and all(op_type is None or op_type in BY_TYPE for op_type in facts.by_type):
+    known = [len(ops) for op_type, ops in facts.by_type.items() if op_type in facts.book.by_type]
+    if known and all(op_type is None or op_type in facts.book.by_type for op_type in facts.by_type):
         message = f"ops looked at: {sum(known):,}; their types: {len(known):,}, each with a rule"
         yield Near(message=message, measured=Measure("ops", 0), limit=Measure("ops", 0))
 

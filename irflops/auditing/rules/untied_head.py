@@ -6,21 +6,19 @@ from collections.abc import Iterator
 
 from irflops.auditing.facts import Facts, argument
 from irflops.auditing.finding import Confidence, Measure, Severity
-from irflops.auditing.kinds import HANDED_ON
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.auditing.rules._gains import step_gain
 from irflops.ir.graph import Op, Operand
 
 _LOOKUPS = ("gather", "embedding")
 _HEADS = ("matmul", "broadcast_matmul", "fused_matmul_bias", "cublas_fused_mlp")
-_TURNED = HANDED_ON | {"transpose"}
 
 
 def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     tables: dict[tuple[int, ...], Op] = {}
     for op in facts.users(*_LOOKUPS):
         operand = argument(op, "in") or argument(op, "weight")
-        table = facts.variable(operand, HANDED_ON) if operand is not None else None
+        table = facts.handed(operand) if operand is not None else None
         shape = facts.shape(table.outputs[0]) if table is not None else None
         if table is not None and shape is None:
             yield Undecided(reason="the shape of an embedding table is not known", op=op)
@@ -29,7 +27,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     told: set[str] = set()
     for op in sorted(facts.users(*_HEADS), key=facts.ordinal) if tables else ():
         operand = argument(op, "b") or argument(op, "weight")
-        head = facts.variable(operand, _TURNED) if operand is not None else None
+        head = facts.variable(operand, facts.book.handed_on | {"transpose"}) if operand is not None else None
         if operand is None or head is None or facts.leads_on[facts.index[op.name]]:
             continue
         shape, features = facts.shape(head.outputs[0]), _features(op, operand, facts)

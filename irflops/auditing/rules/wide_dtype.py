@@ -6,12 +6,15 @@ from collections.abc import Iterator
 
 from irflops.auditing.facts import USERS_PHASES, Facts
 from irflops.auditing.finding import Measure, Severity
-from irflops.auditing.kinds import VIEWS
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.ir.graph import DType, Op
 
-_CARRIES = VIEWS | {"transpose", "slice", "narrow", "concat", "expand", "copy", "identity", "pad", "where"}
-"""Types that hand elements on as they are."""
+_CARRIES = frozenset({"transpose", "slice", "narrow", "concat", "expand", "copy", "identity", "pad", "where"})
+"""Types that hand elements on as they are, beside views."""
+
+
+def _carries(op: Op, facts: Facts) -> bool:
+    return op.type in _CARRIES or op.type in facts.book.views
 
 
 def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
@@ -62,7 +65,7 @@ def _is_data(op: Op, facts: Facts, judged: dict[str, bool]) -> bool:
         uses = [] if current.name in judged else list(facts.uses(current))
         further = [use.op for use in uses if not _is_float_cast(use.op, facts)]
         unjudged = [other for other in further if other.name not in judged]
-        if any(other.type not in _CARRIES or not other.outputs for other in further):
+        if any(not _carries(other, facts) or not other.outputs for other in further):
             judged[current.name] = False
         elif unjudged:
             waiting += unjudged
