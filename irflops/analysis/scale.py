@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
 from operator import or_
@@ -18,6 +17,7 @@ from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Graph, Note, Shape
 from irflops.ops import BOOK
 from irflops.ops.book import RuleBook
+from irflops.records import dataclass
 from irflops.whatif import changed
 from irflops.whatif.request import input_op, input_ops, text
 

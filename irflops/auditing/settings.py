@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from irflops.analysis.analysis import Analysis
@@ -13,6 +13,7 @@ from irflops.auditing.finding import SEVERITIES, Severity
 from irflops.auditing.patterns import module_pattern
 from irflops.auditing.rule import AuditRule, one_of
 from irflops.errors import IrflopsError
+from irflops.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

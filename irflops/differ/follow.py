@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +15,7 @@ from irflops.ops.book import RuleBook
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Changes
 from irflops.ops.work import Unknowable
+from irflops.records import dataclass
 
 _SIZES = frozenset({"filters"})
 """Attributes that repeat an extent of a weight."""

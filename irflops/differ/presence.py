@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +12,7 @@ from irflops.differ.side import FUSED_TERM, INTERFACE, SUM, Side, Slot, slot_of
 from irflops.ir import plain
 from irflops.ir.graph import Op, Operand, Phase
 from irflops.ir.signatures import signature
+from irflops.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
@@ -14,6 +13,7 @@ from irflops.counting.fold import Group
 from irflops.differ.edit import Edit, difference
 from irflops.differ.waterfall import pattern
 from irflops.ir.graph import Module, Op
+from irflops.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

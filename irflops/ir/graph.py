@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,8 @@ from irflops.errors import Source, Span
 from irflops.ir.certainty import Certainty
 from irflops.ir.edges import NOBODY, Edges, edges_of
 from irflops.ir.holds import Holds
-from irflops.ir.quick import quick
 from irflops.ir.sbp import NdSbp
+from irflops.records import dataclass
 
 if TYPE_CHECKING:
     import networkx
@@ -81,7 +81,6 @@ class DType(enum.Enum):
 _DTYPES: Mapping[object, DType] = {dtype.word: dtype for dtype in DType}
 
 
-@quick
 @dataclass(frozen=True, slots=True)
 class TensorType:
     """Shape and dtype of a logical tensor; either may be unknown."""
@@ -151,7 +150,6 @@ class VariableKind(enum.Enum):
     OPTIMIZER_STATE = "optimizer_state"
 
 
-@quick
 @dataclass(frozen=True, slots=True)
 class Operand:
     """One tensor at an argument slot of an operator: an operand or a result."""
@@ -225,7 +223,6 @@ class Attrs(Mapping[str, AttrValue]):
 NO_ATTRS = Attrs()
 
 
-@quick
 @dataclass(frozen=True, slots=True)
 class Op:
     """One operator instance."""

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
 from irflops.ir.graph import Shape
+from irflops.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from irflops.records import dataclass
 
 _LEVELS_AT_MOST = 1000
 """Levels of a path that are looked at for a module above; deeper ones hang from the root."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from irflops.records import dataclass
 
 
 class Effect(enum.Enum):

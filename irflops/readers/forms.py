@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from irflops.ir.holds import Holds
+from irflops.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

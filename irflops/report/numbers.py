@@ -5,10 +5,9 @@ Integer arithmetic throughout: counts have any number of digits, floats do not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from irflops.counting.ratio import Ratio
 from irflops.ir.certainty import Certainty
+from irflops.records import dataclass
 
 UNKNOWN = "unknown"
 

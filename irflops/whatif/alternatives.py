@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from irflops.counting.infer import MISFIT, asked, misfit_text, view_of
 from irflops.ir.graph import UNKNOWN_TENSOR, Attrs, AttrValue, DType, Op, Shape, TensorType
@@ -14,6 +14,7 @@ from irflops.ops.book import RuleBook
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Changes, Likely, OpRule
 from irflops.ops.work import MissingAttribute, Unknowable
+from irflops.records import dataclass
 
 MOST_READINGS = 20_000
 """Sets of attributes of one operator that are tried, for those that it lacks and, with each, for those that hold sizes."""

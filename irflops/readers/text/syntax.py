@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import lark
+
+from irflops.records import dataclass
 
 TERMINAL_NAMES: dict[str, str] = {
     "$END": "the end",
