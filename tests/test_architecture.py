@@ -56,6 +56,9 @@ IMPORTS_INSIDE_FUNCTIONS = {
     ("readers/__init__.py", "irflops.readers.mlir.saved_mlir"): "the same",
     ("report/output.py", "rich.console"): "start-up time: the progress of files that take long",
     ("report/output.py", "rich.text"): "the same",
+    ("analysis/notebook.py", "html"): "start-up time: most results are shown elsewhere",
+    ("readers/__init__.py", "hashlib"): "start-up time: few files hold several prints",
+    ("readers/detect.py", "irflops.readers.job.job_schema"): "start-up time: only what looks like a job needs the fields of one",
     ("ir/graph.py", "networkx"): "start-up time: the slowest import, and few runs need the view",
 }
 """Each with its reason. One that hides a cycle is no reason: then a module is in the wrong layer."""

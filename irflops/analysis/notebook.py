@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterable, Sequence
 
@@ -28,6 +27,8 @@ def _cell(value: str | int) -> str:
 
 
 def _text(text: str) -> str:
+    import html  # here for start-up time: most results are shown elsewhere
+
     return html.escape(text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}...{text[-_LONGEST // 2 :]}")
 
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import cache
-from importlib import resources
 
+from irflops.data import data_text
 from irflops.ir.graph import Shape
 from irflops.records import dataclass
 
@@ -69,7 +69,7 @@ class Signature:
 
 @cache
 def _table() -> dict[str, dict[str, object]]:
-    text = (resources.files("irflops.data") / "signatures.json").read_text(encoding="utf-8")
+    text = data_text("signatures.json")
     table: dict[str, dict[str, object]] = json.loads(text)
     return table
 

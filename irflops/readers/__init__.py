@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -164,6 +163,8 @@ def _is_whole(graph: GraphText) -> bool:
 
 def _key(source: Source, graph: GraphText) -> str:
     """What makes two prints the same graph: its name and its statements, but for the local device that a rank shows."""
+    import hashlib  # here for start-up time: few files hold several prints
+
     digest = hashlib.sha256(_header(source, graph).encode("utf-8", errors="replace"))
     for _kind, start, end, pieces in statements(graph):
         for a, b in [(start, end), *(pieces or ())]:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 
 from irflops.readers.intake import decode, is_text
-from irflops.readers.job.job_schema import messages
 
 JOB_TEXT, JOB_BINARY, MLIR, ZIP = "job_text", "job_binary", "mlir", "zip"
 
 HEAD_BYTES = 65536
 """How much of a content is looked at."""
 
-_FIELDS = "|".join(sorted(messages()["Job"]))
 _BLANK = r"\s*(?:#[^\n]*\n\s*)*"
-_JOB_TEXT = re.compile(rf"{_BLANK}(?:{_FIELDS})(?:{_BLANK}:)?{_BLANK}[{{<\[]")
+_MESSAGE = re.compile(rf"{_BLANK}([A-Za-z_]\w*)(?:{_BLANK}:)?{_BLANK}[{{<\[]")
 _MLIR = re.compile(r'\s*(?://[^\n]*\n\s*)*(?:#\w+\s*=[^\n]*\n\s*)*(?:module\b[^\n]*\{|"builtin\.module"|oneflow\.job\b|"oneflow\.)')
 
 
@@ -26,9 +24,19 @@ def form_of(data: bytes) -> str | None:
     if not is_text(head):
         return JOB_BINARY if _is_job(head) else None
     text = decode(head)
-    if _JOB_TEXT.match(text):
+    if _is_job_text(text):
         return JOB_TEXT
     return MLIR if _MLIR.match(text) else None
+
+
+def _is_job_text(text: str) -> bool:
+    """Whether a text begins with a message that a Job has."""
+    found = _MESSAGE.match(text)
+    if found is None:
+        return False
+    from irflops.readers.job.job_schema import messages  # here for start-up time: only what looks like a job needs the fields of one
+
+    return found[1] in messages()["Job"]
 
 
 def _is_job(head: bytes) -> bool:

@@ -10,9 +10,9 @@ import json
 import struct
 from collections.abc import Callable, Mapping
 from functools import cache
-from importlib import resources
 from typing import Any
 
+from irflops.data import data_text
 from irflops.errors import Span
 from irflops.ir.graph import DType
 from irflops.records import dataclass
@@ -99,7 +99,7 @@ class Field:
 
 @cache
 def _table() -> dict[str, Any]:
-    table: dict[str, Any] = json.loads((resources.files("irflops.data") / "job_fields.json").read_text(encoding="utf-8"))
+    table: dict[str, Any] = json.loads(data_text("job_fields.json"))
     return table
 
 

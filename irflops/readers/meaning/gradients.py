@@ -12,9 +12,9 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cache
-from importlib import resources
 from typing import NamedTuple
 
+from irflops.data import data_text
 from irflops.ir.signatures import operand_orders
 
 PREFIX = "System-AutoGrad-"
@@ -86,7 +86,7 @@ def readings(forward_types: tuple[str, ...], suffix: str, operands: int) -> tupl
 
 @cache
 def _table() -> dict[tuple[str, str], tuple[Reading, ...]]:
-    text = (resources.files("irflops.data") / "gradients.json").read_text(encoding="utf-8")
+    text = data_text("gradients.json")
     entries: dict[str, dict[str, str]] = json.loads(text)
     return {
         (op_type, suffix): tuple(Reading(words.split()[0], tuple(words.split()[1:])) for words in given.split("|"))

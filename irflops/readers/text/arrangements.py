@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, cached_property
 from itertools import islice
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 Tree = lark.Tree[lark.Token]
 Pieces = Sequence[slice]
-"""Where the tokens of a text stand in it, white space among them."""
+"""Where the tokens of a text stand in it."""
 
 MAX_OUTLINES = 4_000_000
 """Bytes that may be taken by texts whose copies are known; then they are forgotten. A graph of 4,000 operators takes 600,000."""
@@ -60,14 +60,18 @@ class Arrangements(Generic[T]):
         # By the kinds of a step's tokens, what is known of the next step; by those of the last, what was built.
         self._known: dict[tuple[int, ...], Any] = {}
         self._left = MAX_TOKENS
-        self._tokens, self._names = tokens_of(grammar, start)
+
+    @cached_property
+    def _tokens(self) -> tuple[re.Pattern[str], tuple[str | None, ...]]:
+        return tokens_of(self._grammar, self._start)
 
     def read(self, text: str) -> tuple[T, Pieces]:
         """What was made of the text's arrangement, and its pieces. Errors: lark.UnexpectedInput."""
         outline = text.encode("utf-8", "surrogatepass").translate(_DIGITS_ALIKE)
         found = self._outlines.get(outline)
         if found is None:
-            found = self._arranged(text)
+            # The expression takes as long to compile as Lark to read some twenty texts: some start rules have one alone.
+            found = (self._by_arrangement(text) if self._outlines else None) or self._by_lark(text)
             size = 300 + len(outline) + 64 * len(found[1])
             if size > self._room:
                 self._outlines.clear()
@@ -77,32 +81,37 @@ class Arrangements(Generic[T]):
                 self._room -= size
         return found
 
-    def _arranged(self, text: str) -> tuple[T, Pieces]:
-        tokens = self._tokens.finditer(text)
+    def _by_arrangement(self, text: str) -> tuple[T, Pieces] | None:
+        expression, names = self._tokens
+        tokens = expression.finditer(text)
         pieces: list[slice] = []
         known: Any = self._known
         while known is not None:
             step = [*islice(tokens, STEP)]
-            pieces += [slice(*token.span()) for token in step]
-            known = known.get(tuple(map(_kind, step)))
+            kinds = tuple(map(_kind, step))
+            pieces += [slice(*token.span()) for token, kind in zip(step, kinds, strict=True) if names[kind] is not None]
+            known = known.get(kinds)
             if len(step) < STEP and known is not None:
                 return known, pieces
-        return self._learned(text)
+        return None
 
-    def _learned(self, text: str) -> tuple[T, Pieces]:
+    def _by_lark(self, text: str) -> tuple[T, Pieces]:
         tree, tokens = self._parsed(text)
-        own = [*self._tokens.finditer(text)]
-        named = [(self._names[token.lastindex or 0], *token.span()) for token in own]
-        alike = [token for token in named if token[0] is not None] == [(token.type, token.start_pos, token.end_pos) for token in tokens]
-        pieces = [slice(*token.span()) for token in own] if alike else [slice(token.start_pos, token.end_pos) for token in tokens]
-        numbers = {piece.start: number for number, piece in enumerate(pieces)}
+        numbers = {token.start_pos: number for number, token in enumerate(tokens)}
         made = self._build(tree, lambda token: numbers[token.start_pos])
-        if alike and len(pieces) <= self._left:
-            self._left -= len(pieces)
-            self._remember([_kind(token) for token in own], made)
-        return made, pieces
+        if self._outlines and len(tokens) <= self._left:
+            self._remember(text, tokens, made)
+        return made, [slice(token.start_pos, token.end_pos) for token in tokens]
 
-    def _remember(self, kinds: list[int], made: T) -> None:
+    def _remember(self, text: str, tokens: list[lark.Token], made: T) -> None:
+        """Remembers what was made of a text's arrangement, if the expression finds the very tokens that Lark finds."""
+        expression, names = self._tokens
+        own = [*expression.finditer(text)]
+        kinds: list[int] = [_kind(token) for token in own]
+        named = [(names[kind], *token.span()) for token, kind in zip(own, kinds, strict=True) if names[kind] is not None]
+        if named != [(token.type, token.start_pos, token.end_pos) for token in tokens]:
+            return
+        self._left -= len(tokens)
         known = self._known
         last = len(kinds) - len(kinds) % STEP
         for start in range(0, last, STEP):
@@ -125,18 +134,24 @@ class Arrangements(Generic[T]):
 def tokens_of(grammar: str, start: str) -> tuple[re.Pattern[str], tuple[str | None, ...]]:
     """An expression that cuts a text into tokens, each by a group of its own, and the groups' terminals: None for what Lark ignores.
 
-    What no terminal matches is one token to the end of the text, under a name that no terminal has. Errors: ValueError where a terminal
-    may be another by what it says, as a keyword is among names, for then the expression and Lark would not name it alike; and where one
-    tells a digit from another.
+    What no terminal matches is one token to the end of the text, under a name that no terminal has. It is right where `doubts` has none.
     """
     found = terminals(grammar, start)
-    words = [terminal.pattern.value for terminal in found if terminal.pattern.type == "str"]
-    expressions = [terminal.pattern.to_regexp() for terminal in found]
-    for terminal, expression in zip(found, expressions, strict=True):
-        if terminal.pattern.type == "re" and any(re.fullmatch(expression, word) for word in words):
-            raise ValueError(f"{grammar}: a text of {terminal.name} may be a keyword")
-        if re.search("[0-9]", _NO_DIGIT_ITSELF.sub("", expression)):
-            raise ValueError(f"{grammar}: {terminal.name} tells a digit from another")
     ignored = set(parser(grammar).lexer_conf.ignore)
     names = [None if terminal.name in ignored else terminal.name for terminal in found]
-    return re.compile("|".join([*(f"({expression})" for expression in expressions), r"([\s\S]+)"])), (None, *names, "")
+    expressions = [f"({terminal.pattern.to_regexp()})" for terminal in found]
+    return re.compile("|".join([*expressions, r"([\s\S]+)"])), (None, *names, "")
+
+
+def doubts(grammar: str, start: str) -> list[str]:
+    """Terminals whose texts may be read otherwise here than Lark reads them: for the tests of each grammar that is read so.
+
+    One may be another by what it says, as a keyword is among names: which of the two it is depends on what the parser accepts. One may
+    tell a digit from another.
+    """
+    found = [(terminal, terminal.pattern.to_regexp()) for terminal in terminals(grammar, start)]
+    words = [terminal.pattern.value for terminal, _ in found if terminal.pattern.type == "str"]
+    spelled = [(terminal, expression) for terminal, expression in found if terminal.pattern.type == "re"]
+    keywords = [f"{terminal.name} may be a keyword" for terminal, known in spelled if any(re.fullmatch(known, word) for word in words)]
+    digits = [f"{terminal.name} tells digits apart" for terminal, known in found if re.search("[0-9]", _NO_DIGIT_ITSELF.sub("", known))]
+    return keywords + digits

@@ -6,7 +6,6 @@ compiled tables, `irflops/_tables/`, written when it was built; tables of anothe
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from collections.abc import Callable
 from functools import cache
@@ -39,17 +38,16 @@ def compile_grammar(name: str, **options: Any) -> lark.Lark:
     return lark.Lark(read_grammar(name), parser="lalr", lexer="contextual", start=list(START[name]), **options)
 
 
-def fingerprint(name: str) -> str:
+def made_of(name: str) -> str:
     """What compiled tables must match to be of use: Lark's version, the start rules and the grammar's text."""
-    key = f"{lark.__version__}\n{START[name]}\n{read_grammar(name)}"
-    return hashlib.sha256(key.encode()).hexdigest()
+    return f"{lark.__version__}\n{START[name]}\n{read_grammar(name)}"
 
 
 def tables_module(name: str) -> str:
     """The source of `irflops/_tables/NAME.py`: a grammar compiled once, as literals that Python loads faster than Lark compiles."""
     data, memo = compile_grammar(name).memo_serialize([TerminalDef, Rule])
     summary = f'"""Tables of the grammar {name}, compiled by Lark {lark.__version__}. Written when the wheel was built."""'
-    return f"{summary}\n\nFINGERPRINT = {fingerprint(name)!r}\nDATA = {_literal(data)!r}\nMEMO = {_literal(memo)!r}\n"
+    return f"{summary}\n\nMADE_OF = {made_of(name)!r}\nDATA = {_literal(data)!r}\nMEMO = {_literal(memo)!r}\n"
 
 
 def _literal(value: Any) -> Any:
@@ -68,7 +66,7 @@ def parser(name: str, transformer: Any = None) -> lark.Lark:
         tables = importlib.import_module(f"irflops._tables.{name}")
     except ModuleNotFoundError:
         return compile_grammar(name, transformer=transformer)
-    if fingerprint(name) != tables.FINGERPRINT:
+    if made_of(name) != tables.MADE_OF:
         return compile_grammar(name, transformer=transformer)
     load: Callable[..., lark.Lark] = lark.Lark._load_from_dict  # noqa: SLF001 - Lark's stand-alone parsers call it, nothing public does
     return load(tables.DATA, tables.MEMO, transformer=transformer)
