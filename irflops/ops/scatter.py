@@ -15,6 +15,7 @@ from irflops.ops.traffic import moves, touch_all
 from irflops.ops.work import Work
 
 _TOUCHED = "reads the updates and the indices, writes as many elements as there are updates; the rest stays where it is"
+_ADDED = "reads the updates, the indices and as many elements to add them to, which it writes; the rest stays where it is"
 
 
 def dim_scatter_shape(op: OpView) -> Inferred:
@@ -113,16 +114,16 @@ RULES: tuple[OpRule, ...] = (
         op_types=("tensor_scatter_nd_add",),
         overwrites={"out": "params"},
         summary="A tensor with updates added at positions of several axes.",
-        formula=f"flops = numel(updates), one addition per element; {_TOUCHED}",
+        formula=f"flops = numel(updates), one addition per element; {_ADDED}",
         shape=shaped_like("params", "params"),
         cost=one_per_element("updates"),
-        traffic=moves(like=("params",), sized_as={"out": "updates"}),
+        traffic=moves(sized_as={"params": "updates", "out": "updates"}),
         examples=(
             Example(
                 call="tensor_scatter_nd_add(params: f32[5,3], updates: f32[2,3], indices: i64[2,1]) -> out: f32[5,3]",
-                because="6 additions; 6 floats and 2 indices of 8 bytes in, 6 floats written",
+                because="6 additions; 6 floats, the 6 that they are added to and 2 indices of 8 bytes in, 6 floats written",
                 flops=6,
-                bytes_read=40,
+                bytes_read=64,
                 bytes_written=24,
             ),
         ),
@@ -154,17 +155,24 @@ RULES: tuple[OpRule, ...] = (
     OpRule(
         op_types=("dim_scatter_add", "dim_scatter_mul", "dim_scatter_add_scalar", "dim_scatter_mul_scalar"),
         summary="A tensor with updates added or multiplied in along one axis, each at an index of its own.",
-        formula=f"flops = numel(index), one addition or multiplication per update; {_TOUCHED}",
+        formula=f"flops = numel(index), one addition or multiplication per update; {_ADDED}",
         shape=dim_scatter_shape,
         cost=one_per_element("index"),
-        traffic=moves(like=("input",), sized_as={"src": "index", "output": "index"}),
+        traffic=moves(sized_as={"input": "index", "src": "index", "output": "index"}),
         examples=(
             Example(
                 call="dim_scatter_add(input: f32[4,10], index: i64[4,2], src: f32[4,2], dim=1) -> output: f32[4,10]",
-                because="8 additions; 8 floats and 8 indices of 8 bytes in, 8 floats written",
+                because="8 additions; 8 floats, the 8 that they are added to and 8 indices of 8 bytes in, 8 floats written",
                 flops=8,
-                bytes_read=96,
+                bytes_read=128,
                 bytes_written=32,
+            ),
+            Example(
+                call="dim_scatter_mul_scalar(input: f16[4,10], index: i32[4,2], dim=1, src_scalar=0.5) -> output: f16[4,10]",
+                because="8 products; 8 numbers of 2 bytes and 8 indices of 4 bytes in, 8 numbers written",
+                flops=8,
+                bytes_read=48,
+                bytes_written=16,
             ),
         ),
     ),
@@ -188,16 +196,16 @@ RULES: tuple[OpRule, ...] = (
     OpRule(
         op_types=("index_add",),
         summary="A tensor with slices added at the indices of one axis.",
-        formula=f"flops = 2 numel(source), a multiplication by alpha and an addition per element, whatever alpha is; {_TOUCHED}",
+        formula=f"flops = 2 numel(source), a multiplication by alpha and an addition per element, whatever alpha is; {_ADDED}",
         shape=shaped_like("input", "input", "output"),
         cost=index_add_cost,
-        traffic=moves(like=("input",), sized_as={"output": "source"}),
+        traffic=moves(sized_as={"input": "source", "output": "source"}),
         examples=(
             Example(
                 call="index_add(input: f32[5,3], index: i64[2], source: f32[2,3]) -> output: f32[5,3]",
-                because="6 products, 6 additions; 6 floats and 2 indices of 8 bytes in, 6 floats written",
+                because="6 products, 6 additions; 6 floats, the 6 that they are added to and 2 indices of 8 bytes in, 6 floats written",
                 flops=12,
-                bytes_read=40,
+                bytes_read=64,
                 bytes_written=24,
             ),
         ),
