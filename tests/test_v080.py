@@ -149,3 +149,21 @@ def test_an_input_lies_as_its_line_says() -> None:
     graph = printed("_G_0_input.0.0_2(...) -> (...)", f"exp-0(_G_0_input.0.0_2/out:({TENSOR})) -> (exp-0/y_0:({TENSOR}))", outputs=line)
     (result,) = graph.by_name["_G_0_input.0.0_2"].outputs
     assert [(sbp.kind, sbp.axis) for sbp in result.nd_sbp or ()] == [("S", 0)]
+
+
+def test_a_sum_of_gradients_that_is_missing_makes_a_bound() -> None:
+    """The job's layer_norm_grad adds the residual's gradient, 4 x 8 elements; a print says neither that nor that it does not."""
+    printed, job = analysis_of("fused", "repr.txt"), analysis_of("fused", "job.pb")
+    added = [op.name for op in job.graph.ops if any(operand.arg == "_add_to_output" for operand in op.inputs)]
+    assert added == ["model.norm-layer_norm-2_grad"]
+    assert [op.name for op in printed.graph.ops if op.readings] == added
+    assert "fused-add" in {note.code for note in printed.graph.notes}
+    assert printed.total.certainty("flops") == printed.total.certainty("bytes_read") == "lower_bound"
+    assert printed.total.get("flops") <= job.total.get("flops") - 4 * 8
+    assert printed.total.certainty("macs") == "exact"
+
+
+def test_where_gradients_are_summed_no_term_is_missing() -> None:
+    """`gradients` reads a parameter some forty times, `gpt` has residuals: each sum is an `X_clone_grad_N`."""
+    for name in NAMES:
+        assert "fused-add" not in {note.code for note in analysis_of(name, "repr.txt").graph.notes}

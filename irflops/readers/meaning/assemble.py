@@ -43,6 +43,8 @@ def add_hidden_sources(drafts: list[Draft], declared: Mapping[str, VariableKind]
                 elided = op_type not in _WHOLE_WITHOUT_OPERANDS
                 own = Draft(name, op_type, (), (result,), candidates=types, elided=elided, hidden=True)
                 own.number, own.role = resolved.number, resolved.role
+                if op_type == "device_tick":
+                    own.module = draft.module  # it says when a source runs, and was made for the one operator that reads it
                 hidden[name] = own
     drafts.extend(hidden.values())
     return [name for name in hidden if name in declared]

@@ -99,3 +99,9 @@ def _table() -> dict[tuple[str, str], tuple[Reading, ...]]:
 def _suffixes() -> tuple[str, ...]:
     """What gradients' names have more than their forward operators', the longest first: one may end as a shorter one does."""
     return tuple(sorted({suffix for _, suffix in _table() if suffix}, key=lambda suffix: (-len(suffix), suffix)))
+
+
+@cache
+def suffixes_of(forward_type: str) -> tuple[str, ...]:
+    """What the names of an operator's gradients may have more than its own."""
+    return tuple(suffix for op_type, suffix in _table() if op_type == forward_type)

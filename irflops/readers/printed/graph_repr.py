@@ -15,6 +15,7 @@ from irflops.readers.meaning.updates import LOOKS_LIKE_LARS
 from irflops.readers.printed import log
 from irflops.readers.printed.elided import fill_elided
 from irflops.readers.printed.fused_add import find_fused_terms
+from irflops.readers.printed.fused_gradients import find_fused_gradients
 from irflops.readers.printed.module_text import ModuleTexts
 from irflops.readers.printed.module_tree import Level, Line, frozen_modules, name_lost_modules
 from irflops.readers.printed.operators import draft_of, settle_updates, user_frame
@@ -178,6 +179,7 @@ class _Reader:
         if self.statements.untyped:
             self._type_operands()
         find_fused_terms(self.drafts, self.notes)
+        find_fused_gradients(self.drafts, self.notes)
         declared = {p.name: p.kind for level in self.modules for p in level.parameters}
         name, _, class_name = self.header.partition(":")
         complete(self.drafts, self.source, self.training, declared, self.notes, declares=True)
