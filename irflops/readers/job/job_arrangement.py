@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
 from operator import itemgetter
@@ -76,13 +77,14 @@ def _number() -> re.Pattern[str]:
     return re.compile(f"({terminal('job_text', 'NUMBER')})")
 
 
-class _Known(NamedTuple, Generic[T]):
+@dataclass(frozen=True, slots=True)
+class _Known(Generic[T]):
     """What is remembered of an arrangement."""
 
     made: T
     numbered: Sequence[int]
     """Which of its parts have numbers."""
-    sorted: Callable[[list[Value]], Sequence[Value]]
+    in_order: Callable[[list[Value]], Sequence[Value]]
     """Strings, and behind them numbers, in the order of the text."""
 
 
@@ -106,7 +108,7 @@ class Arrangements(Generic[T]):
             return known.made, values
         for at in known.numbered:
             values += parts[at].numbers
-        return known.made, known.sorted(values)
+        return known.made, known.in_order(values)
 
     def learn(self, text: str, make: Callable[[str, bool], T | None]) -> None:
         """Remembers what `make` gives for a text, if it gives something.
