@@ -15,6 +15,8 @@ from irflops.auditing.engine import run_rules
 from irflops.auditing.rules import RULES
 from irflops.readers.notation.sketch import sketch
 
+pytestmark = pytest.mark.growth
+
 SMALL = 300
 F32 = "f32[2,8]"
 

@@ -115,9 +115,11 @@ def test_a_text_cut_off_within_a_section_is_never_passed_off_as_whole(text: str,
 def test_every_line_lost(stem: str) -> None:
     """A lost line of a job is a brace too many or too few, or a value that is missing: never a failure of ours."""
     lines = content(stem, "fwd.prototxt").decode().splitlines()
-    for index in range(0, len(lines), max(1, len(lines) // 40)):
-        outcome("\n".join(lines[:index] + lines[index + 1 :]))
-        both_ways("\n".join(lines[:index] + lines[index + 1 :]))
+    for number, index in enumerate(range(0, len(lines), max(1, len(lines) // 40))):
+        text = "\n".join(lines[:index] + lines[index + 1 :])
+        outcome(text)
+        if number % 4 == 0:
+            both_ways(text)
 
 
 def test_the_whole_ones_are_read() -> None:

@@ -300,11 +300,12 @@ def test_a_text_cut_off_anywhere_is_an_error(form: str) -> None:
     whole = text.index("\n}\n", text.index("\njob_conf {")) + 2
     ends = [at + 2 for at in range(whole - 2, len(text)) if text.startswith("\n}\n", at)]
     cuts = {*range(10, len(text), max(1, len(text) // 400)), *(end + extra for end in ends for extra in (-1, 0, 1, 2))}
-    for size in sorted(cuts):
+    for number, size in enumerate(sorted(cuts)):
         if size >= whole and text[:size].rstrip().endswith("\n}"):
             assert read(text[:size]).ops
             continue
-        both_ways(text[:size])
+        if number % 10 == 0:
+            both_ways(text[:size])
         with pytest.raises(GraphSyntaxError) as caught:
             read(text[:size])
         assert caught.value.line == text[:size].rstrip().count("\n") + 1, size

@@ -13,6 +13,8 @@ from irflops.conventions.compare import compare_analysis
 from irflops.explaining.explanation import explain_op
 from irflops.readers.notation.sketch import sketch
 
+pytestmark = pytest.mark.growth
+
 F32 = "f32[2,8]"
 SMALL = 200
 
