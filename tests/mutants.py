@@ -1,7 +1,7 @@
 """Mutants of a Python file: each is the file with one small change that a test should notice.
 
 What is changed: whole numbers, arithmetic, comparisons, `and`, `or` and `not`, booleans, conditions, `min` and `max`, `any` and `all`,
-bounds of slices, results (to None), and statements that act (taken out).
+bounds of slices, results (to None; False is as good as that), and statements that act (taken out).
 
 What is left alone, since no test should notice it or the test repeats it: docstrings and other text, f-strings, messages of exceptions,
 an `Example` with its numbers, type annotations and aliases, decorators, `assert`, numbers from 1,000 on, which are budgets, and
@@ -214,7 +214,7 @@ def _of(node: ast.AST, parent: ast.AST, put: Callable[[ast.AST | None], None]) -
             for bound in ("lower", "upper"):
                 if getattr(node, bound) is not None:
                     yield swap(ast.Slice(**{**dict(ast.iter_fields(node)), bound: None}))
-        case ast.Return(value=ast.expr() as value) if not (isinstance(value, ast.Constant) and value.value is None):
+        case ast.Return(value=ast.expr() as value) if not (isinstance(value, ast.Constant) and value.value in (None, False)):
             yield swap(ast.Return(ast.Constant(None)))
         case ast.Continue():
             yield swap(ast.Break())

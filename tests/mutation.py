@@ -51,8 +51,8 @@ FOLDERS = ("ops", "counting", "differ")
 FLOOR = 0.95
 SURVIVORS = HERE / "mutation_survivors.toml"
 TEST_FILES = """
-definitions diff* edges explain forms infer laws operators ops oracles* random_graphs readers readings reports resize scale steps training
-unknown* whatif*
+api definitions diff* edges explain facts forms infer laws misfits operators ops oracles* random_graphs readers readings reports resize
+rules_by_hand scale steps training unknown* whatif*
 """
 """Of tests/test_*.py, those that look at rules, costs and edits, and do it in seconds."""
 
@@ -169,20 +169,19 @@ def drawn_from(root: Path, names: Sequence[str], count: int, seed: int) -> list[
     random = Random(seed)
     by_file = {file: mutants(root, file) for file in names}
     total = sum(map(len, by_file.values()))
-    drawn: list[Mutant] = []
+    chosen: list[list[Mutant]] = []
     for found in by_file.values():
         by_line: dict[int, list[Mutant]] = defaultdict(list)
         for mutant in random.sample(found, len(found)):
             by_line[mutant.line].append(mutant)
         order = random.sample(sorted(by_line), len(by_line))
-        rounds = [
-            by_line[line][number]
-            for number in range(max(map(len, by_line.values()), default=0))
-            for line in order
-            if number < len(by_line[line])
-        ]
-        drawn += rounds[: -(-count * len(found) // total)]
-    return drawn
+        chosen.append(_in_turn([by_line[line] for line in order])[: -(-count * len(found) // total)])
+    return _in_turn(chosen)
+
+
+def _in_turn(groups: Sequence[Sequence[T]]) -> list[T]:
+    """The first of each, then the second of each, and so on."""
+    return [group[n] for n in range(max(map(len, groups), default=0)) for group in groups if n < len(group)]
 
 
 def mutant_key(mutant: Mutant) -> tuple[str, str, str]:
@@ -301,7 +300,7 @@ def relevant(mutant: Mutant, tests: Tests, killers: Counter[str], most: float) -
         for test in sorted(running, key=tests.seconds.__getitem__):
             by_file[_file(test)].append(test)
         # One of each file before a second of any: they look at it in different ways.
-        order = [found[n] for n in range(max(map(len, by_file.values()), default=0)) for found in by_file.values() if n < len(found)]
+        order = _in_turn(list(by_file.values()))
         chosen = set(order)
         order += sorted((test for test in tests.functions if test not in chosen and _file(test) in by_file), key=tests.seconds.__getitem__)
     known = set(order)
