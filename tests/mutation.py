@@ -290,7 +290,7 @@ def relevant(mutant: Mutant, tests: Tests, killers: Counter[str], most: float) -
     """
     run_file = [test for test, run in tests.functions.items() if mutant.file in run]
     if mutant.function is None:
-        signs = [sign for word in mutant.words for sign in (f"{word}(", f"{word}]", f"-{word}-")]
+        signs = [sign for word in mutant.words for sign in (f"[{word}(", f"[{word}:", f"{word}]", f"-{word}-")]
         named = {test for test in tests.functions if any(sign in test for sign in signs)}
         running = [*named, *(test for test in run_file if test not in named)] or list(tests.functions)
         order = sorted(running, key=lambda test: (test not in named, tests.seconds[test]))

@@ -12,6 +12,7 @@ from changing import CHANGES, INPUT, Network, job_of, random_network
 
 import irflops
 from irflops.analysis.analysis import analyze_graph
+from irflops.differ import diff_analyses
 from irflops.differ.align import HINTS, align
 from irflops.differ.forms import aspects_of
 from irflops.differ.prints import Prints
@@ -194,6 +195,15 @@ def test_pairs_found_right_and_wrong(networks: str, hint: str, attrs: bool) -> N
             right = by_name.get(old.ops[node].name.rpartition(".")[2])
             counts["variables" if pairs.get(node) == right else "other variables"] += 1
     assert counts == EXPECTED[networks, hint, attrs]
+
+
+@pytest.mark.parametrize("networks", NETWORKS)
+def test_which_graph_is_the_old_one_changes_no_pair(networks: str) -> None:
+    """Also of graphs of one size, where only what they hold can say in which direction to look."""
+    for seed in range(PAIRS):
+        (old, _), (new, _) = NETWORKS[networks](seed)
+        there, back = diff_analyses(old.analysis, new.analysis), diff_analyses(new.analysis, old.analysis)
+        assert there.pairs == {a: b for b, a in back.pairs.items()}
 
 
 EXPECTED: dict[tuple[str, str, bool], dict[str, int]] = {
