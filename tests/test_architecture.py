@@ -54,6 +54,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
     ("readers/__init__.py", "irflops.readers.job.job"): "the same",
     ("readers/__init__.py", "irflops.readers.mlir.saved_folder"): "the same",
     ("readers/__init__.py", "irflops.readers.mlir.saved_mlir"): "the same",
+    ("report/terminal.py", "irflops.report.styled"): "start-up time: rich, which only a terminal needs",
     ("report/output.py", "rich.console"): "start-up time: the progress of files that take long",
     ("report/output.py", "rich.text"): "the same",
     ("analysis/notebook.py", "html"): "start-up time: most results are shown elsewhere",

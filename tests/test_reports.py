@@ -86,6 +86,20 @@ def test_whole_report_in_colour(golden: Callable[[str, str], None], monkeypatch:
     golden(f"{SMALL}.colour.txt", text_of(lambda stream: print_report(report, stream)))
 
 
+ODD = "a\tb\x07\x08 \x0b\x0c\rc 深い学習 e\u0301 \U0001f600 \x1b[31mred\x85 \u2028 [bold]x[/bold] :smile: \n  second "
+
+
+@pytest.mark.parametrize("width", ["100", "40", "250"])
+@pytest.mark.parametrize("fixture", [SMALL, TRAINING, "gpt_train", "cnn_accumulate"])
+def test_what_is_no_terminal_gets_what_rich_would_write(fixture: str, width: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    report = whole_report(analysis_of(fixture), Wish())
+    odd = replace(report, headline=ODD, facts=[(ODD, ODD), *report.facts], notes=[*report.notes, ODD * 5])
+    plain = text_of(lambda stream: print_report(odd, stream))
+    monkeypatch.setenv("TTY_COMPATIBLE", "0")
+    assert plain == text_of(lambda stream: print_report(odd, stream))
+
+
 @pytest.mark.parametrize("by", [by for by in BY if by != "summary"])
 def test_table_of_each_kind(by: str, golden: Callable[[str, str], None]) -> None:
     table = table_by(analysis_of(TRAINING), by, Wish(), whole=True)
