@@ -37,7 +37,7 @@ __version__ = "0.1.0"
 
 
 def analyze(
-    graph: Graph | str | PathLike[str] | object,
+    graph: Analysis | Graph | str | PathLike[str] | object,
     *,
     name: str | int | None = None,
     partial: bool = False,
@@ -48,11 +48,13 @@ def analyze(
 ) -> Analysis:
     """What a graph costs, and where: of a `Graph`, of the dump at a path, or of a live `oneflow.nn.Graph` that was called once.
 
+    An `Analysis` stands for its graph, with its rules unless others are given: `analyze(analysis, batch=8)`.
     `name` chooses among several graphs in a file and `partial` accepts damaged ones, as for `load`. What if it had been captured otherwise:
     at another `batch`; with other `inputs`, a shape or shapes by name; with `dtype` for its commonest float type. `op_rules` are
     those of irflops, or with others: `irflops.ops.BOOK.with_rules(...)`. Errors: IrflopsError.
     """
-    found, book = _graph(graph, name, partial), op_rules or BOOK
+    found, book = _graph_and_rules(graph, name, partial)
+    book = op_rules or book
     if batch is not None or inputs is not None or dtype is not None:
         from irflops.whatif import changed  # here for start-up time: most programs look at what was captured
 
@@ -70,8 +72,15 @@ def _graph(graph: object, name: str | int | None = None, partial: bool = False) 
     if isinstance(graph, (str, PathLike)):
         return load(graph, name, partial=partial)
     if not hasattr(graph, "_full_graph_proto"):
-        raise IrflopsError(f"a {type(graph).__name__} is no graph", hint="give a path, a Graph or a live oneflow.nn.Graph")
+        raise IrflopsError(f"an object of type {type(graph).__name__} is no graph", hint="give a path, a Graph or a live oneflow.nn.Graph")
     return load_live(graph)
+
+
+def _graph_and_rules(graph: object, name: str | int | None = None, partial: bool = False) -> tuple[Graph, RuleBook]:
+    if isinstance(graph, Analysis):
+        whole = _whole(graph)
+        return whole.graph, whole.book
+    return _graph(graph, name, partial), BOOK
 
 
 def _analysis(graph: object) -> Analysis:
@@ -144,8 +153,8 @@ def scale(graph: object, inputs: Template | None = None, *, symbol: str = "N") -
     """
     from irflops.analysis.scale import scaling  # here for start-up time: most programs analyze one size
 
-    analysis = _whole(graph) if isinstance(graph, Analysis) else None
-    return scaling(_graph(graph) if analysis is None else analysis.graph, inputs, symbol, BOOK if analysis is None else analysis.book)
+    found, book = _graph_and_rules(graph)
+    return scaling(found, inputs, symbol, book)
 
 
 def capture(graph: object, path: str | PathLike[str], *, inputs: Sequence[object] | None = None) -> None:

@@ -23,6 +23,7 @@ from irflops.conventions.registry import CONVENTIONS
 from irflops.differ.edit import Edit
 from irflops.ir.graph import Op
 from irflops.ops.rule import OpRule
+from irflops.ops.work import Work
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 NET = FIXTURES / "basic_block.repr.txt.gz"
@@ -98,6 +99,18 @@ def test_what_follows_a_graph_from_end_to_end_takes_no_part_of_one(function: Cal
     assert irflops.explain(part, "line:32").op.name == "model.1-relu-2"
 
 
+def test_an_analysis_stands_for_its_graph() -> None:
+    at_2 = irflops.analyze(NET, batch=2)
+    assert irflops.analyze(at_2).total == at_2.total
+    assert irflops.analyze(at_2, batch=6).total == irflops.analyze(NET, batch=6).total
+    own = irflops.analyze(NET, op_rules=ops.BOOK.with_rules(replace(ops.BOOK.by_type["conv2d"], cost=lambda _: Work(macs=1))))
+    assert own.total.get("macs") == 64 * 64 * 64 * 64 + 1  # a linear layer, and a convolution by that rule
+    assert irflops.analyze(own, batch=6).total.get("macs") == 6 * 64 * 64 * 64 * 64 + 1
+    assert irflops.analyze(own, op_rules=ops.BOOK).total == irflops.analyze(NET).total
+    with pytest.raises(irflops.IrflopsError, match="an analysis of a part"):
+        irflops.analyze(irflops.select(STEP, phase="forward"), batch=2)
+
+
 def test_compare_gives_all_conventions_and_accounts_for_every_unit() -> None:
     found = irflops.compare(NET)
     assert [comparison.convention for comparison in found] == list(CONVENTIONS)
@@ -139,7 +152,7 @@ def test_explain_tells_what_the_command_does() -> None:
         (lambda: irflops.analyze(NET).rows("modules"), "there are no rows by 'modules'", "rows by: op, module, type,"),
         (lambda: irflops.analyze(NET).total.get("mac"), "there is no cost 'mac'", "costs: macs, flops,"),
         (lambda: irflops.scale(NET, (1, 3, 8, 8)), "no extent is left open", "write a letter for it"),
-        (lambda: irflops.audit(3), "a int is no graph", "give a path"),
+        (lambda: irflops.audit(3), "an object of type int is no graph", "give a path"),
     ],
 )
 def test_a_wrong_name_is_an_error_that_tells_the_right_ones(call: Callable[[], object], message: str, hint: str) -> None:
@@ -177,6 +190,16 @@ RESULTS: dict[str, Callable[[], Any]] = {
 def test_what_a_user_gets_can_be_pickled(name: str) -> None:
     found = RESULTS[name]()
     assert _again(found) == found
+
+
+@pytest.mark.parametrize("name", ["Graph", "Analysis", "a part", "Diff", "Audit", "Explanation", "Scaling"])
+def test_what_a_user_sees_at_the_prompt_is_a_line(name: str) -> None:
+    assert len(repr(RESULTS[name]())) < 120
+
+
+def test_a_comparison_at_the_prompt_is_a_line() -> None:
+    (fvcore,) = irflops.compare(NET, ["fvcore"])
+    assert repr(fvcore) == f"<Comparison with fvcore: {fvcore.answer.total}, irflops 92274688 exact>"
 
 
 def test_rules_and_conventions_are_pickled_by_name() -> None:

@@ -186,7 +186,7 @@ class FakeModule:
     def state_dict(self) -> None: ...
 
 
-@pytest.mark.parametrize(("thing", "said"), [(FakeModule(), "is a module, not a graph"), ("graph.txt", "a str is no graph")])
+@pytest.mark.parametrize(("thing", "said"), [(FakeModule(), "is a module, not a graph"), ("graph.txt", "of type str is no graph")])
 def test_what_is_no_graph(thing: object, said: str, tmp_path: Path) -> None:
     with pytest.raises(IrflopsError, match=said):
         irflops.capture(thing, tmp_path / "graph.zip")

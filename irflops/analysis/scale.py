@@ -104,6 +104,9 @@ class Scaling:
     notes: tuple[Note, ...] = ()
     """What a reader of the totals should know, beyond the inputs that vary."""
 
+    def __repr__(self) -> str:
+        return f"<Scaling of {self.graph.name} by {self.symbol}, captured at {self.captured}: {self.fitted} polynomials>"
+
     @property
     def step(self) -> int:
         """How far the samples lie apart: between them sizes may round, and the polynomials are not verified there."""

@@ -140,6 +140,9 @@ class Audit:
     partial: bool = False
     """Whether parts of the graph were not read, in which rules may have found more."""
 
+    def __repr__(self) -> str:
+        return f"<Audit of {self.graph}: {len(self.findings)} findings>"
+
     @property
     def complete(self) -> bool:
         """Whether every rule could decide everything, of the whole graph."""

@@ -43,7 +43,7 @@ def _refuse_others(graph: object) -> None:
     kind = type(graph).__name__
     if hasattr(graph, "state_dict"):
         raise IrflopsError(f"a {kind} is a module, not a graph", hint="wrap it in a oneflow.nn.Graph, and call that once")
-    raise IrflopsError(f"a {kind} is no graph", hint="give a oneflow.nn.Graph that was called once")
+    raise IrflopsError(f"an object of type {kind} is no graph", hint="give a oneflow.nn.Graph that was called once")
 
 
 def is_compiled(graph: Any) -> bool:

@@ -66,6 +66,9 @@ class Comparison:
     reasons: tuple[Reason, ...]
     """What `ours` lacks to be the tool's total; none where the tool has none."""
 
+    def __repr__(self) -> str:
+        return f"<Comparison with {self.convention.name}: {self.answer.total}, irflops {self.ours} {self.certainty}>"
+
     @property
     def convention(self) -> Convention:
         """The convention that is compared."""

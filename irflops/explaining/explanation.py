@@ -113,6 +113,9 @@ class Explanation:
     attributes: tuple[Attribute, ...]
     conventions: tuple[OpAnswer, ...]
 
+    def __repr__(self) -> str:
+        return f"<Explanation of {self.op.name}, {self.op.type or 'of unknown type'}>"
+
     @property
     def op(self) -> Op:
         """The operator itself."""
