@@ -184,11 +184,11 @@ def test_modules() -> None:
     )
     assert {found.name: found.module for found in graph.ops if found.type != "input"} == {
         "m.a.weight": "m.a",
-        "m.b.weight": "m",  # nothing is called in m.b: the module that reads its weight made it
+        "m.b.weight": "m.b",  # by its name, though nothing is called in m.b and m reads its weight
         "m.a-matmul-0": "m.a",
         "m-matmul-1": "m",
         "odd": "m.a",  # of the scope of m.a-matmul-0
         "m.a.weight_optimizer": "m.a",
     }
-    assert [found.path for found in graph.modules] == ["", "m", "m.a"]
+    assert [found.path for found in graph.modules] == ["", "m", "m.a", "m.b"]
     assert graph.training
