@@ -21,7 +21,7 @@ MAX_DEPTH = 100
 """Levels of messages, as in protobuf's own parsers."""
 
 _HEAD = re.compile(r"(?<!\w)(?P<name>[A-Za-z_]\w*)\s*(?::\s*)?\Z")
-_HEAD_LINE = re.compile(r"([A-Za-z_]\w*) \{\n")
+_HEAD_LINE = re.compile(r"\s*(?:([A-Za-z_]\w*) \{\n|\})")
 _LAST_LINE = "\n}\n", "\n  }\n"
 """Of a statement of the job, and of one of a section."""
 
@@ -62,23 +62,23 @@ def by_lines(source: Source, place: Place) -> Iterator[Piece]:
 
     The place moves along: it is that of the statement at hand, so that whoever does not trust it can go on by marks from there.
     """
-    text = source.text
+    text, at, blank = source.text, place.at, _BEFORE
     while True:
-        if place.section and text.startswith("}", place.at):
-            place.at, place.section = _skip(_BETWEEN, text, place.at + 1), ""
-        head = _HEAD_LINE.match(text, place.at)
-        if head is None:
-            return
-        if not place.section and head[1] in SECTIONS:
-            place.at, place.section = _skip(_BEFORE, text, head.end()), head[1]
-            continue
-        last_line = _LAST_LINE[bool(place.section)]
-        last = text.find(last_line, head.end() - 1)
-        if last < 0:
-            return
-        end = last + len(last_line) - 1
-        yield Piece(place.section, head[1], place.at, end)
-        place.at = _skip(_BETWEEN, text, end)
+        head = _HEAD_LINE.match(text, at)
+        if head is None or not (head[1] or place.section):
+            break
+        if head[1] is None:  # the brace that closes the section
+            at, blank, place.section = head.end(), _BETWEEN, ""
+        elif not place.section and head[1] in SECTIONS:
+            at, blank, place.section = head.end(), _BEFORE, head[1]
+        else:
+            last_line = _LAST_LINE[bool(place.section)]
+            last = text.find(last_line, head.end() - 1)
+            if last < 0:
+                break
+            place.at, at, blank = head.start(1), last + len(last_line) - 1, _BETWEEN
+            yield Piece(place.section, head[1], place.at, at)
+    place.at = _skip(blank, text, at)
 
 
 # By marks

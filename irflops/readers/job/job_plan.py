@@ -192,6 +192,8 @@ def _escaped_bytes(body: str) -> bytes:
 
 
 def _integer(field: Field, text: str, number: int | None) -> int:
+    if len(text) < 10 and text.isdecimal() and text.isascii() and text[0] != "0":
+        return int(text)
     match = _INTEGER.match(text) if len(text) < 40 else None
     if match is None:
         raise BadValue(f"{field.name} takes an integer, not {quoted(text)}", number)
