@@ -11,7 +11,7 @@ from typing import Any
 
 from irflops.errors import ChoiceError, NotAGraphError, Source, Span, error_at
 from irflops.ir.graph import Graph, Note
-from irflops.readers.detect import JOB_BINARY, JOB_TEXT, MLIR, ZIP, form_of
+from irflops.readers.detect import HEAD_BYTES, JOB_BINARY, JOB_TEXT, MLIR, ZIP, form_of
 from irflops.readers.intake import MAX_SIZE, decompress, display_name, read_bytes, source_of
 from irflops.readers.printed.graph_repr import read_graph
 from irflops.readers.printed.log import INPUT, LINE_KINDS, OPERATOR, GraphText, Scan, scan, statements
@@ -43,8 +43,9 @@ def loads(
     data: str | bytes, graph: str | int | None = None, *, name: str = "<string>", partial: bool = False, max_size: int = MAX_SIZE
 ) -> Graph:
     """The graph in a text or in the bytes of a file, of which at most `max_size` are decompressed; see `load`."""
-    raw = data.encode("utf-8", errors="replace") if isinstance(data, str) else decompress(data, name, max_size)
-    return _read(raw, name, graph, partial)
+    return _read(
+        data.encode("utf-8", errors="replace") if isinstance(data, str) else decompress(data, name, max_size), name, graph, partial
+    )
 
 
 def load_live(graph: Any) -> Graph:
@@ -69,7 +70,11 @@ def count_lines(path: str | PathLike[str], max_size: int = MAX_SIZE) -> dict[str
 
 def _read(data: bytes, name: str, choice: str | int | None, partial: bool) -> Graph:
     graph = _read_serialized(data, name)
-    return _read_print(data, name, choice, partial) if graph is None else _only(graph, choice)
+    if graph is not None:
+        return _only(graph, choice)
+    source, head = source_of(data, name), data[:HEAD_BYTES]
+    del data  # it is as large as its text, and nobody else holds it
+    return _read_print(source, head, choice, partial)
 
 
 def _read_serialized(data: bytes, name: str) -> Graph | None:
@@ -105,11 +110,10 @@ def _only(graph: Graph, choice: str | int | None) -> Graph:
     return graph
 
 
-def _read_print(data: bytes, name: str, choice: str | int | None, partial: bool) -> Graph:
-    source = source_of(data, name)
+def _read_print(source: Source, head: bytes, choice: str | int | None, partial: bool) -> Graph:
     found: Scan = scan(source)
     if not found.graphs:
-        raise not_a_graph(data, name)
+        raise not_a_graph(head, source)
     graphs = [graph for graph in found.graphs if graph.operators]
     if not graphs:
         raise _no_operators(source, found.graphs[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from sys import intern
 
 from irflops.errors import GraphError, Source, Span, error_at, quoted
 from irflops.ir.edges import Edges, edges_of
@@ -54,8 +55,8 @@ def _slot_of(blob: str) -> tuple[str, int]:
     """The argument and index that a blob's name spells: `out_0` is the first tensor of `out`."""
     arg, _, index = blob.rpartition("_")
     if not arg or not index.isdecimal():
-        return blob, 0
-    return arg, int(index) if len(index) < 10 else 0
+        return intern(blob), 0
+    return intern(arg), int(index) if len(index) < 10 else 0
 
 
 def result_operand(lbn: str, blob: str, type_: TensorType, nd_sbp: NdSbp | None = None) -> Operand:

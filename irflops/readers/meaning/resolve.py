@@ -7,6 +7,7 @@ tables below, from the passes in oneflow/core/job_rewriter of 0.8.0 to master.
 from __future__ import annotations
 
 import re
+from sys import intern
 from typing import NamedTuple
 
 from irflops.ir.graph import Role
@@ -197,7 +198,7 @@ def _resolved(name: str, operands: int) -> Resolved:
     user = _USER.match(name) if number is not None and not name.startswith(_SYSTEM) else None
     if user is not None:
         path, op_type, _ = user.groups()
-        return Resolved((op_type,), path or "", count)
+        return Resolved((intern(op_type),), path or "", count)
     interface = _INTERFACE.match(name)
     if interface is not None:
         return Resolved((interface[1] or interface[2],), "", None)

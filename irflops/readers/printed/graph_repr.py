@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 from irflops.errors import GraphSyntaxError, Source, Span, error_at
-from irflops.ir.graph import Attrs, Graph, Note, Parameter, Placement, VariableKind
+from irflops.ir.graph import Attrs, Graph, Note, Op, Parameter, Placement, VariableKind
 from irflops.readers.forms import PRINTED
 from irflops.readers.meaning.assemble import complete, freeze
 from irflops.readers.meaning.draft import Draft
@@ -171,6 +171,7 @@ class _Reader:
         level.drafts.append(draft)
 
     def _graph(self, root: Level) -> Graph:
+        self.statements.forget_names()
         name_lost_modules(self.modules)
         self._place_ops()
         self._mend_first_placement()
@@ -185,12 +186,13 @@ class _Reader:
         complete(self.drafts, self.source, self.training, declared, self.notes, declares=True)
         self._recover_attrs()
         self._note_oddities()
+        modules = frozen_modules(self.modules, self.drafts, self.module_texts.class_name)
         return Graph(
             name=name,
             class_name=class_name or None,
             training=self.training,
-            ops=tuple(map(freeze, self.drafts)),
-            modules=frozen_modules(self.modules, self.drafts, self.module_texts.class_name),
+            ops=self._frozen_ops(),
+            modules=modules,
             format=PRINTED.name,
             source=self.source,
             span=Span(self.text.start, self.text.end),
@@ -200,12 +202,25 @@ class _Reader:
             holds=PRINTED.holds,
         )
 
+    def _frozen_ops(self) -> tuple[Op, ...]:
+        """The operators. Each draft goes as its operator comes: of a large graph both take much memory."""
+        for level in self.modules:
+            level.drafts.clear()
+        drafts, ops = self.drafts[::-1], []
+        self.drafts.clear()
+        while drafts:
+            ops.append(freeze(drafts.pop()))
+        return tuple(ops)
+
     def _place_ops(self) -> None:
         """Settles each operator's module: the one that its name spells if there is such a module, else the one that its line stands in."""
-        paths = {level.path for level in self.modules}
+        paths = {level.path: level.path for level in self.modules}
         for level in self.modules:
             for draft in level.drafts:
-                if draft.module not in paths and (draft.type != "variable" or free_tensor_module(draft.name) is None):
+                path = paths.get(draft.module)
+                if path is not None:
+                    draft.module = path  # one text for all operators of a module
+                elif draft.type != "variable" or free_tensor_module(draft.name) is None:
                     draft.module = level.path or ""
 
     def _recover_attrs(self) -> None:

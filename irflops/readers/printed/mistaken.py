@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from irflops.errors import NotAGraphError
+from irflops.errors import NotAGraphError, Source
 from irflops.readers.intake import decode, is_text
 
 PRINT_GRAPH = "print(graph, file=open('graph.txt', 'w'))"
@@ -81,12 +81,13 @@ def _binary_message(head: bytes) -> _Form | None:
     return None
 
 
-def not_a_graph(data: bytes, name: str) -> NotAGraphError:
-    """The error for a content without any graph."""
-    form = recognise(data)
+def not_a_graph(head: bytes, source: Source) -> NotAGraphError:
+    """The error for a content without any graph, of which these are the first bytes."""
+    name = source.name
+    form = recognise(head)
     if form is not None:
         return NotAGraphError(f"this is {form.what}", path=name, hint=form.hint)
-    if not decode(data).strip():
+    if not source.text.strip():
         return NotAGraphError("the input is empty", path=name, hint=_AFTER_CALL)
     return NotAGraphError(
         "no OneFlow graph in here: neither the line '(GRAPH:name:Class): (' of a print, nor a job, nor a saved graph",

@@ -106,6 +106,7 @@ class Statements:
         self._values: dict[str, TensorLine] = {}
         self._placements: dict[str, Placement | None] = {}
         self._frames: dict[str, tuple[Location, ...]] = {}
+        self._names: dict[str, str] = {}
         self._shared: dict[Any, Any] = {}
 
     def _read(self, text: str, start: str) -> tuple[Any, Pieces]:
@@ -143,6 +144,15 @@ class Statements:
             if not text.startswith(")", within.start):
                 return SyntaxProblem(within.start, within.end, within.message, problem.hint)
         return SyntaxProblem(problem.start, problem.end, "a tensor's type is written sbp=(...), size=(...), dtype=(...)", problem.hint)
+
+    def _name(self, text: str) -> str:
+        """The one text that stands for all equal names of tensors."""
+        return self._names.setdefault(text, text)
+
+    def forget_names(self) -> None:
+        """Frees what only operator lines need: names of tensors are a tenth of all that is read."""
+        self._names.clear()
+        self._tensors.clear()
 
     def interned(self, value: T) -> T:
         """The one object that stands for all equal values."""
@@ -186,11 +196,11 @@ class Statements:
         at = text.find("sbp=(")
         if at < 0:
             self.untyped = True
-            return RawTensor(self.interned(text), TensorType(), None, False)
+            return RawTensor(self._name(text), TensorType(), None, False)
         head = text[:at].rstrip()
         bare = head[-1] != "("
         type_, nd_sbp = self.tensor_type((text[at:] if bare else text[at:-1]).rstrip(), start + at)
-        return RawTensor(self.interned(head.rstrip("( \t\n").removesuffix(":").rstrip()), type_, nd_sbp, bare)
+        return RawTensor(self._name(head.rstrip("( \t\n").removesuffix(":").rstrip()), type_, nd_sbp, bare)
 
     def level(self, text: str) -> tuple[str | None, str | None]:
         """Name and text of a line that opens a level: a GRAPH line's has no text, a GraphModule's no name."""
