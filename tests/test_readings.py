@@ -360,3 +360,11 @@ def test_rounding_of_a_pooling_module_is_taken_as_its_default_where_the_captured
     assert (answer.guessed, [alternative.shapes for alternative in answer.alternatives]) == (True, [((1, 2, 5),)])
     assert given_out(asked("max_pool_1d", {"x": (1, 2, 10)}, {"x": (1, 2, 12)}, {"y": (1, 2, 5)}, **attrs)) == [(1, 2, 6)]
     assert given_out(asked("max_pool_1d", {"x": (1, 2, 11)}, {"x": (1, 2, 13)}, {"y": (1, 2, 6)}, **attrs)) == [(1, 2, 7)]
+
+
+def test_operands_of_shapes_known_in_part_that_no_longer_agree_leave_the_result_unknown() -> None:
+    """Of `?x3` and `?x1` nobody knows whether they broadcast: the other type's rule cannot tell, and raises nothing that escapes."""
+    before, after = TensorType((None, 3), DType.FLOAT32), TensorType((None, 1), DType.FLOAT32)
+    op = Op("op", "add_n", (Operand("in", 0, "a", before), Operand("in", 1, "b", before)), (Operand("out", 0, "out", before),))
+    found = alternatives(op, Operands((before, before), (before, after)), (before,), NOTHING)
+    assert given_out(found) == [None]

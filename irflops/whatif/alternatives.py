@@ -60,6 +60,8 @@ def alternatives(op: Op, operands: Operands, results: Sequence[TensorType], chan
             return _of_type(op, op.type, operands, results, changes, book)
         try:
             inferred = asked(book.by_type[other], view_of(recast(op, other), other, operands.after, results, op.attrs))
+        except Unknowable:
+            return _unknown(op)
         except MISFIT as error:
             return Answer((), misfit=misfit_text(other, error))
         return Answer((Alternative(_shapes(recast(op, other), inferred), {}, other),))
