@@ -95,6 +95,10 @@ def _whole(graph: object) -> Analysis:
     return analysis
 
 
+def _words(given: Iterable[str]) -> Iterable[str]:
+    return (given,) if isinstance(given, str) else given  # one word alone is no row of letters
+
+
 def select(graph: object, *, phase: Phase | str | None = None, module: str | None = None) -> Analysis:
     """The part of an analysis that is in a phase of the step, and in the modules that match a pattern or below one that does.
 
@@ -119,7 +123,7 @@ def diff(old: object, new: object, *, ignore: Iterable[str] = ()) -> Diff:
     """
     from irflops.differ import diff_analyses  # here for start-up time: most programs compare nothing
 
-    return diff_analyses(_whole(old), _whole(new), ignore=ignore)
+    return diff_analyses(_whole(old), _whole(new), ignore=_words(ignore))
 
 
 def compare(graph: object, conventions: Iterable[str] = ()) -> tuple[Comparison, ...]:
@@ -130,7 +134,7 @@ def compare(graph: object, conventions: Iterable[str] = ()) -> tuple[Comparison,
     from irflops.conventions.compare import compare_analysis  # here for start-up time: the tables of ten tools
     from irflops.conventions.registry import CONVENTIONS, convention_called  # the same
 
-    wanted = tuple(map(convention_called, conventions)) or CONVENTIONS
+    wanted = tuple(map(convention_called, _words(conventions))) or CONVENTIONS
     return compare_analysis(_whole(graph), wanted)
 
 

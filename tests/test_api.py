@@ -152,6 +152,12 @@ def test_explain_tells_what_the_command_does() -> None:
         (lambda: irflops.analyze(NET).rows("modules"), "there are no rows by 'modules'", "rows by: op, module, type,"),
         (lambda: irflops.analyze(NET).total.get("mac"), "there is no cost 'mac'", "costs: macs, flops,"),
         (lambda: irflops.scale(NET, (1, 3, 8, 8)), "no extent is left open", "write a letter for it"),
+        (lambda: irflops.audit(NET, irflops.Settings(select=("dead-ops",))), "'dead-ops' is no rule", "did you mean 'dead-op'?"),
+        (lambda: irflops.audit(NET, irflops.Settings(ignore=("dead-ops",))), "'dead-ops' is no rule", "did you mean 'dead-op'?"),
+        (lambda: irflops.audit(NET, irflops.Settings(per_module_ignores={"a": ("b",)})), "'b' is no rule", ""),
+        (lambda: irflops.audit(NET, irflops.Settings(severities={"b": Severity.NOTE})), "'b' is no rule", ""),
+        (lambda: irflops.compare(NET, "thopp"), "there is no convention 'thopp'", "did you mean thop?"),
+        (lambda: irflops.diff(NET, NET, ignore="rename"), "no kind of change is called 'rename'", "what can be ignored: renames, moves,"),
         (lambda: irflops.audit(3), "an object of type int is no graph", "give a path"),
     ],
 )
@@ -160,6 +166,12 @@ def test_a_wrong_name_is_an_error_that_tells_the_right_ones(call: Callable[[], o
         call()
     assert message in caught.value.message
     assert hint in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("asked", [{"batch": 2.5}, {"batch": "2"}, {"inputs": "1x32x64x64"}, {"inputs": (1, 32, 64, None)}])
+def test_an_extent_that_is_no_integer_is_no_shape(asked: dict[str, Any]) -> None:
+    with pytest.raises(irflops.IrflopsError, match="is no shape: its extents are integers"):
+        irflops.analyze(NET, **asked)
 
 
 # ------------------------------------------------------------------ pickles

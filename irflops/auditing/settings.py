@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
+from itertools import chain
 from typing import Any
 
 from irflops.analysis.analysis import Analysis
@@ -76,8 +77,13 @@ def settings_of(table: Mapping[str, object], rules: Sequence[AuditRule], path: s
 
 
 def refuse_misfits(settings: Settings, rules: Sequence[AuditRule], analysis: Analysis) -> None:
-    """Errors: IrflopsError where a rule's settings cannot be used, or cannot be meant for this graph, whether the rule is asked or not."""
+    """Errors: IrflopsError where a rule is not known, or its settings cannot be used or cannot be meant for this graph."""
     by_name = {rule.name: rule for rule in rules}
+    try:
+        for name in (*(settings.select or ()), *settings.ignore, *chain(*settings.per_module_ignores.values()), *settings.severities):
+            _rule(name, by_name)
+    except ValueError as error:
+        raise _refusal(str(error), settings.path) from None
     for name in settings.rules:
         try:
             rule = by_name[_rule(name, by_name)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from operator import index
 
 from irflops.errors import IrflopsError, quoted
 from irflops.ir.graph import DType, Graph, Op, Shape, TensorType
@@ -33,7 +34,7 @@ def asked(graph: Graph, types: Mapping[str, TensorType], batch: int | None, inpu
     wanted = dict(captured)
     for asked_for, shape in _by_name(inputs).items():
         op = input_op(graph, asked_for, captured)
-        before, after = captured[op.name], tuple(shape)
+        before, after = captured[op.name], _extents(shape)
         if len(after) != len(before):
             raise IrflopsError(
                 f"input {quoted(op.name)} has {len(before)} axes, {text(before)}; {text(after)} has {len(after)}", path=graph.source.name
@@ -61,6 +62,7 @@ def _batched(
 ) -> dict[str, tuple[int, ...]]:
     """Axis 0 of the first input, and of every other of the same extent."""
     first = captured[ops[0].name]
+    (batch,) = _extents((batch,))
     if batch < 1:
         raise IrflopsError(f"a batch of {batch} is none: it is 1 or more")
     if batch > MOST_EXTENT:
@@ -75,6 +77,13 @@ def _known(graph: Graph, op: Op, shape: Shape | None) -> tuple[int, ...]:
     if shape is None or len(extents) < len(shape):
         raise IrflopsError(f"the shape of input {quoted(op.name)} is not known", path=graph.source.name)
     return extents
+
+
+def _extents(shape: Sequence[int]) -> tuple[int, ...]:
+    try:
+        return tuple(map(index, shape))
+    except TypeError:
+        raise IrflopsError(f"{shape!r} is no shape: its extents are integers, as in (1, 3, 224, 224)") from None
 
 
 def _by_name(inputs: Inputs | None) -> Mapping[str | None, Sequence[int]]:
