@@ -20,7 +20,7 @@ def figures(measure: Measure, stem: Path, repeat: int) -> Iterator[tuple[str, fl
         return {key: min(run[key] for run in runs) for key in runs[0]}
 
     job = best("job", "job.prototxt")
-    yield _ratio("load of a job's text / the library's Parse", job["load"], job["library"], 1)
+    yield _ratio("load of a job's text / the library's Parse", job["load"], job["library"], 0.35)
     forward = best("infer", "fwd.prototxt")
     yield _ratio("inference of all shapes / load of a forward job", forward["infer"], forward["load"], 0.5)
     printed = best("load", "repr.txt")["load"]

@@ -61,7 +61,7 @@ def main() -> None:
         install_wheel(site)
         print(f"{'':52} {'ratio':>7} {'wanted':>7}")
         for ratio in measure(site, Path(folder), options):
-            print(f"{ratio.name:52} {ratio.value:7.2f} {ratio.limit:7.1f}   {ratio.made_of}", flush=True)
+            print(f"{ratio.name:52} {ratio.value:7.2f} {ratio.limit:7.2f}   {ratio.made_of}", flush=True)
 
 
 def install_wheel(site: Path) -> None:
