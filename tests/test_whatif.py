@@ -17,6 +17,7 @@ from irflops.analysis.analysis import analyze_graph
 from irflops.analysis.scale import scaling
 from irflops.counting.cost import FIGURES
 from irflops.ir.graph import DType, VariableKind
+from irflops.readers.forms import PRINTED
 from irflops.whatif import changed
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
@@ -267,7 +268,7 @@ def test_a_print_is_never_refused_for_what_it_leaves_open_and_a_job_is() -> None
         ("y", "upsample_nearest_2d(x: f32[1,3,2,2]) -> y: f32[1,3,4,4]", "x"),
     )
     assert "8x8 or 1x3x4x4: both fit" in refusal(graph_of(*lines), inputs=(1, 3, 4, 4)).message
-    printed = replace(graph_of(*lines), format="repr")
+    printed = replace(graph_of(*lines), holds=PRINTED.holds)
     after = changed(printed, inputs=(1, 3, 4, 4))
     assert shapes_of(after)["y"] == (1, 3, 8, 8)
     assert irflops.analyze(after).total.certainty("bytes_written") == "unbounded"
@@ -279,7 +280,7 @@ def test_an_attribute_that_nothing_tells_leaves_the_result_unknown() -> None:
         ("windows", "unfold_tensor(x: f32[2,7]) -> y: f32[2,3,3]", "x"),
         ("y", "relu(x: f32[2,3,3]) -> y: f32[2,3,3]", "windows"),
     )
-    after = changed(replace(graph, format="repr"), batch=4)
+    after = changed(replace(graph, holds=PRINTED.holds), batch=4)
     assert shapes_of(after) == {"x": (4, 7), "windows": None, "y": None}
     assert "'windows' (size)" in next(note.text for note in after.notes if note.code == "what-if-unknown")
     assert irflops.analyze(after).total.certainty("flops") == "lower_bound"
