@@ -106,7 +106,7 @@ def _section(family: Family) -> str:
 
 def _rule(rule: OpRule) -> str:
     facts = [("Counts", rule.formula), ("Leaves out", rule.ignores), ("Source", rule.source)]
-    if rule.view:
+    if rule.is_view:
         facts.append(("Moves", "nothing: the result shares the operand's storage"))
     if rule.upper_bound:
         facts.append(("Certainty", "an upper bound: the work depends on the data"))

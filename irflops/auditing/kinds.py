@@ -8,7 +8,7 @@ ELEMENTWISE = frozenset(
     op_type
     for family in (activation, broadcast, elementwise, select, random)
     for rule in family.RULES
-    if not rule.view
+    if not rule.is_view
     for op_type in rule.op_types
 )
 CONVOLUTIONS = frozenset({"conv1d", "conv2d", "conv3d"})

@@ -58,6 +58,6 @@ def op_row(op_type: str) -> dict[str, Any]:
         "ignores": rule.ignores,
         "source": rule.source,
         "reason": "the work depends on the data; counted at its most" if rule.upper_bound else None,
-        "view": rule.view,
+        "view": rule.is_view,
         "examples": [asdict(example) for example in rule.examples],
     }

@@ -8,7 +8,7 @@ from functools import reduce
 from operator import add, or_
 from typing import TypeVar
 
-from irflops.counting.infer import MISFIT, asked, is_count, misfit_text, operand_type, view
+from irflops.counting.infer import MISFIT, is_count, misfit_text, operand_type, result_types, view
 from irflops.counting.ratio import Ratio
 from irflops.errors import IrflopsError, quoted
 from irflops.ir.certainty import Certainty
@@ -206,10 +206,10 @@ def _typed_cost(op: Op, op_type: str, types: Mapping[str, TensorType], holds: bo
         return OpCost(Cost(missing=_COUNTED | _MOVED | (_HELD if holds else 0)), "no_rule")
     if op_type == "variable":
         return _variable_cost(op, types)
-    if op.elided and not rule.view:
+    if op.elided and not rule.is_view:
         return _elided_cost(op, rule, op_type, types, holds)
     seen = view(op, op_type, types)
-    impossible = _misfit_of_shapes(rule, seen) if rule.view else None
+    impossible = _misfit_of_shapes(rule, seen) if rule.is_view else None
     if impossible is not None:
         return OpCost(Cost(missing=ALL_FIGURES & ~_BIT["macs"]), "missing_shape", impossible)
     work, why, misfit = _work(rule, seen)
@@ -242,7 +242,7 @@ def _misfit_of_shapes(rule: OpRule, seen: OpView) -> str | None:
     if all(type_.numel is not None for arg in seen.output_args for type_ in seen.outputs(arg)):
         return None
     try:
-        asked(rule, seen)
+        result_types(rule, seen)
     except Unknowable:
         return None
     except MISFIT as error:
@@ -283,7 +283,7 @@ def _no_count(counts: Mapping[str, int | None]) -> str | None:
 
 def _activation(rule: OpRule, op: Op, types: Mapping[str, TensorType]) -> tuple[int | None, int | None]:
     """Elements and bytes of the results that own their storage."""
-    if rule.view:
+    if rule.is_view:
         return 0, 0
     elements: int | None = 0
     nbytes: int | None = 0

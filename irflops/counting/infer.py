@@ -88,7 +88,7 @@ def is_count(value: object) -> bool:
     return type(value) is int and value >= 0
 
 
-def asked(rule: OpRule, seen: OpView) -> Mapping[tuple[str, int], TensorType]:
+def result_types(rule: OpRule, seen: OpView) -> Mapping[tuple[str, int], TensorType]:
     """What a shape rule says of an op's results, by (argument, index). Raises what rules raise; ValueError where an extent is no count."""
     answer = rule.shape(seen)
     by_slot = {(arg, i): t for arg, types in answer.items() for i, t in enumerate(types if isinstance(types, tuple) else (types,))}
@@ -157,7 +157,7 @@ def _ask(op: Op, types: Mapping[str, TensorType], answers: dict[object, _Answer]
     answer = answers.get(key)
     if answer is None:
         try:
-            answer = _Answer(types=asked(rule, view(op, op.type, types)))
+            answer = _Answer(types=result_types(rule, view(op, op.type, types)))
         except Unknowable:
             answer = _Answer()
         except MISFIT as error:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from irflops.counting.infer import MISFIT, asked, view
+from irflops.counting.infer import MISFIT, result_types, view
 from irflops.differ.edit import Consequence
 from irflops.differ.pairing import Pairs
 from irflops.differ.side import INTERFACE, Side
@@ -143,7 +143,7 @@ def inferred(op: Op, types: Mapping[str, TensorType], book: RuleBook) -> list[Te
     if rule is None or op.type is None or op.elided:
         return None
     try:
-        slots = asked(rule, view(op, op.type, types))
+        slots = result_types(rule, view(op, op.type, types))
     except (Unknowable, MISFIT):
         return None
     return [slots.get((result.arg, result.index), TensorType()) for result in op.outputs]

@@ -8,10 +8,10 @@ from typing import Any
 
 from irflops.differ.edit import Edit
 from irflops.differ.forms import Aspects
-from irflops.differ.side import FUSED_TERM, INTERFACE, SUM, Side, Slot, slot_of
+from irflops.differ.side import INTERFACE, SUM, Side, Slot, slot_of
 from irflops.ir import plain
 from irflops.ir.graph import Op, Operand, Phase
-from irflops.ir.signatures import signature
+from irflops.ir.signatures import FUSED_TERM, signature
 from irflops.records import dataclass
 
 

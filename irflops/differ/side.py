@@ -10,13 +10,13 @@ from irflops.counting.infer import operand_type
 from irflops.differ.forms import Aspects
 from irflops.ir.graph import Graph, Op, Role, TensorType
 from irflops.ir.order import run_order
+from irflops.ir.signatures import FUSED_TERM
 from irflops.records import dataclass
 
 MOST = 64
 """Neighbours of a node that are looked at on either side where all would be too many: a tensor may be read by thousands."""
 
 INTERFACE = ("input", "output")
-FUSED_TERM = "_add_to_output"
 SUM = "add_n"
 
 

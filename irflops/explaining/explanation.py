@@ -32,7 +32,7 @@ SCHEMA = "irflops.explain/1"
 SHOWN = 5
 """Names that an error lists."""
 
-FORMS = {
+TOLD_BY = {
     "repr": "the text of its module",
     "job_text": "the job",
     "job_binary": "the job",
@@ -251,7 +251,7 @@ def _tensors(analysis: Analysis, op: Op, traffic: Traffic | None) -> tuple[Tenso
 
 
 def _attributes(analysis: Analysis, op: Op) -> tuple[Attribute, ...]:
-    known_from = FORMS.get(analysis.graph.format, "the file")
+    known_from = TOLD_BY.get(analysis.graph.format, "the file")
     if not analysis.graph.holds.attrs:
         module = next((module for module in analysis.graph.modules if module.path == op.module), None)
         if module is not None and module.span is not None:

@@ -18,6 +18,9 @@ from irflops.data import data_text
 from irflops.ir.graph import Shape
 from irflops.records import dataclass
 
+FUSED_TERM = "_add_to_output"
+"""The operand that an operator adds to its result in passing, where a pass of OneFlow's took an addition away."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arg:

@@ -59,7 +59,7 @@ class RuleBook:
     @cached_property
     def views(self) -> frozenset[str]:
         """Types whose results own no storage."""
-        return frozenset(op_type for op_type, facts in self._facts.items() if facts.view)
+        return frozenset(op_type for op_type, facts in self._facts.items() if facts.is_view)
 
     @cached_property
     def handed_on(self) -> frozenset[str]:

@@ -45,7 +45,7 @@ class OpFacts:
     """Whether its first operand comes out as it is, but for dtype, device and sbp: what a variable is used as is asked behind it."""
 
     @property
-    def view(self) -> bool:
+    def is_view(self) -> bool:
         """Whether results own no storage: they are operands under another name, or signals."""
         return bool(self.aliases) or Effect.SIGNALS in self.effects
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from irflops.counting.infer import MISFIT, asked, misfit_text, view_of
+from irflops.counting.infer import MISFIT, misfit_text, result_types, view_of
 from irflops.ir.graph import UNKNOWN_TENSOR, Attrs, AttrValue, DType, Op, Shape, TensorType
 from irflops.ir.shapes import fit
 from irflops.ir.signatures import signature
@@ -59,7 +59,7 @@ def alternatives(op: Op, operands: Operands, results: Sequence[TensorType], chan
         if other is None:
             return _of_type(op, op.type, operands, results, changes, book)
         try:
-            inferred = asked(book.by_type[other], view_of(recast(op, other), other, operands.after, results, op.attrs))
+            inferred = result_types(book.by_type[other], view_of(recast(op, other), other, operands.after, results, op.attrs))
         except Unknowable:
             return _unknown(op)
         except MISFIT as error:
@@ -133,7 +133,7 @@ def _collected(
             if tried > 2 * MOST_READINGS:
                 raise MissingAttribute(next(iter({**reading, **sizes})))
             try:
-                shapes = _shapes(op, asked(rule, _under(new, {**new.attrs, **sizes})))
+                shapes = _shapes(op, result_types(rule, _under(new, {**new.attrs, **sizes})))
             except MISFIT as error:
                 misfit = misfit or misfit_text(captured.type, error)
                 continue
@@ -150,7 +150,7 @@ def _readings(rule: OpRule, captured: OpView, changed: OpView, op: Op, results: 
     """Values for the attributes that are missing, those alone that give the captured results."""
     stated = [result.shape for result in results]
     try:
-        inferred = _shapes(op, asked(rule, captured))
+        inferred = _shapes(op, result_types(rule, captured))
     except MissingAttribute:
         if rule.readings is None:
             raise
@@ -164,7 +164,7 @@ def _readings(rule: OpRule, captured: OpView, changed: OpView, op: Op, results: 
         if count > MOST_READINGS:
             raise MissingAttribute(next(iter(reading)))
         try:
-            inferred = _shapes(op, asked(rule, _under(captured, {**reading, **captured.attrs})))
+            inferred = _shapes(op, result_types(rule, _under(captured, {**reading, **captured.attrs})))
         except MISFIT:
             continue
         if _agree(inferred, stated):

@@ -14,9 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from irflops.ir.graph import Note, Operand, TensorType
+from irflops.ir.signatures import FUSED_TERM
 from irflops.readers.meaning.draft import Draft
-
-FUSED_TERM = "_add_to_output"
 
 _SUMS = {
     "normalization": "y",

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from irflops.ir.graph import Note, Operand
+from irflops.ir.signatures import FUSED_TERM
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.gradients import gradient_parts, suffixes_of
-from irflops.readers.printed.fused_add import FUSED_TERM
 
 _SUMS = {
     "conv_data_grad": "dx",
