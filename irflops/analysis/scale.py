@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field
 from fractions import Fraction
 from functools import reduce
 from operator import or_
@@ -11,14 +12,13 @@ from operator import or_
 from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.analysis.rows import Row
 from irflops.counting.cost import COST_NAMES
-from irflops.counting.infer import infer
 from irflops.errors import IrflopsError
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Graph, Note, Shape
 from irflops.ops import BOOK
 from irflops.ops.book import RuleBook
 from irflops.records import dataclass
-from irflops.whatif import changed
+from irflops.whatif import WhatIf
 from irflops.whatif.request import input_op, input_ops, text
 
 MOST_DEGREES = 4
@@ -143,20 +143,20 @@ def scaling(graph: Graph, template: Template | None = None, symbol: str = "N", b
 
     Errors: IrflopsError where the graph cannot take other sizes.
     """
-    shapes = {op.name: infer(graph, book).types[op.outputs[0].lbn].shape for op in input_ops(graph)}
-    family = _family(graph, shapes, template, book)
+    what_if = WhatIf(graph, book)
+    shapes = {op.name: what_if.types[op.outputs[0].lbn].shape for op in input_ops(graph)}
+    family = _family(what_if, shapes, template)
     best: Scaling | None = None
     failure: IrflopsError | None = None
     for step in _steps(family):
         samples = tuple(family.captured + k * step for k in range(SAMPLES))
         try:
-            members = [family.member(value) for value in samples]
+            points = [family.point(value) for value in samples]
         except IrflopsError as error:
             failure = failure or error
             continue
-        analyses = [analyze_graph(member, book) for member in members]
         inputs = {name: _text(shape, family.places.get(name, ()), symbol) for name, shape in shapes.items()}
-        found = Scaling(graph, symbol, family.captured, inputs, samples, _totals(samples, analyses), _kept_notes(analyses))
+        found = Scaling(graph, symbol, family.captured, inputs, samples, _totals(samples, points), _kept_notes(points))
         if best is None or found.fitted > best.fitted:
             best = found
         if found.fitted == len(SCALED):
@@ -168,39 +168,62 @@ def scaling(graph: Graph, template: Template | None = None, symbol: str = "N", b
 
 
 @dataclass(frozen=True, slots=True)
+class _Point:
+    """The graph at one value of its symbol: totals and how sure they are, by name, and notes."""
+
+    values: Mapping[str, int]
+    certainty: Mapping[str, Certainty]
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Family:
     """A graph with its symbol free."""
 
-    graph: Graph
+    what_if: WhatIf
     captured: int
     template: Mapping[str, Sequence[int | None]] | None
     places: Mapping[str, frozenset[int]]
     """Axes that the symbol takes, by input."""
-    book: RuleBook
+    points: dict[int, _Point] = field(default_factory=dict)
+    """What is known so far: steps share values."""
 
-    def member(self, value: int) -> Graph:
-        """The graph at one value of the symbol."""
+    def point(self, value: int) -> _Point:
+        """The totals at one value of the symbol."""
+        if value not in self.points:
+            self.analysis(value)
+        return self.points[value]
+
+    def analysis(self, value: int) -> Analysis:
+        """The analysis at one value of the symbol, whose totals are kept."""
+        analysis = analyze_graph(self._member(value), self.what_if.book)
+        total, certainty = analysis.total, {name: analysis.total.certainty(name) for name in SCALED}
+        self.points[value] = _Point({name: total.get(name) for name in SCALED}, certainty, analysis.notes)
+        return analysis
+
+    def _member(self, value: int) -> Graph:
         if self.template is None:
-            return changed(self.graph, batch=value, book=self.book)
+            return self.what_if.changed(batch=value)
         filled: dict[str | None, Sequence[int]] = {
             name: tuple(value if extent is None else extent for extent in shape) for name, shape in self.template.items()
         }
-        return changed(self.graph, inputs=filled, book=self.book)
+        return self.what_if.changed(inputs=filled)
 
 
-def _family(graph: Graph, shapes: Mapping[str, Shape | None], template: Template | None, book: RuleBook) -> _Family:
+def _family(what_if: WhatIf, shapes: Mapping[str, Shape | None], template: Template | None) -> _Family:
+    graph = what_if.graph
     known = {name: shape or () for name, shape in shapes.items()}
     if template is None:
         first = known[input_ops(graph)[0].name]
         places = {name: frozenset({0}) for name, shape in known.items() if shape[:1] == first[:1]}
-        return _Family(graph, _extent(graph, first[:1]), None, places if first else {}, book)
+        return _Family(what_if, _extent(graph, first[:1]), None, places if first else {})
     by_name: Mapping[str | None, Sequence[int | None]] = template if isinstance(template, Mapping) else {None: template}
     named = {input_op(graph, name, known).name: tuple(shape) for name, shape in by_name.items()}
     places = {name: frozenset(axis for axis, extent in enumerate(shape) if extent is None) for name, shape in named.items()}
     taken = [known[name][axis] for name, axes in places.items() for axis in sorted(axes) if axis < len(known[name])]
     if not any(places.values()):
         raise IrflopsError("no extent is left open", hint="write a letter for it: --input 1x3xNxN")
-    return _Family(graph, _extent(graph, taken[:1]), named, places, book)
+    return _Family(what_if, _extent(graph, taken[:1]), named, places)
 
 
 def _extent(graph: Graph, extents: Sequence[int | None]) -> int:
@@ -222,9 +245,9 @@ def _steps(family: _Family) -> Iterator[int]:
     """
     captured = family.captured
     if family.template is None:
-        yield from dict.fromkeys((captured,) if any(op.runs > 1 for op in family.graph.ops) else (1, captured))
+        yield from dict.fromkeys((captured,) if any(op.runs > 1 for op in family.what_if.graph.ops) else (1, captured))
         return
-    before, after = (infer(graph, family.book).types for graph in (family.graph, family.member(2 * captured)))
+    before, after = family.what_if.types, family.analysis(2 * captured).inference.types
     grown = {
         (old, new)
         for lbn, type_ in before.items()
@@ -239,17 +262,17 @@ def _steps(family: _Family) -> Iterator[int]:
     yield from dict.fromkeys((stride, stride * smallest, captured))
 
 
-def _kept_notes(analyses: Sequence[Analysis]) -> tuple[Note, ...]:
+def _kept_notes(points: Sequence[_Point]) -> tuple[Note, ...]:
     """The notes of all samples, those on other inputs once each: which these are is what `inputs` tells."""
-    found = (note for analysis in analyses for note in analysis.notes if note.code != "what-if")
+    found = (note for point in points for note in point.notes if note.code != "what-if")
     return tuple({note.code if note.code.startswith("what-if") else note.text: note for note in found}.values())
 
 
-def _totals(samples: Sequence[int], analyses: Sequence[Analysis]) -> tuple[Total, ...]:
+def _totals(samples: Sequence[int], points: Sequence[_Point]) -> tuple[Total, ...]:
     totals = []
     for name in SCALED:
-        values = tuple(analysis.total.get(name) for analysis in analyses)
-        certainty = reduce(or_, (analysis.total.certainty(name) for analysis in analyses))
+        values = tuple(point.values[name] for point in points)
+        certainty = reduce(or_, (point.certainty[name] for point in points))
         totals.append(Total(name, values, fitted(samples, values), certainty))
     return tuple(totals)
 

@@ -8,6 +8,8 @@ axes changed, and by the extents not at all.
 from __future__ import annotations
 
 import itertools
+import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 
@@ -19,8 +21,8 @@ from irflops.ops.work import MissingAttribute
 Assignments = Iterator[Mapping[str, AttrValue]]
 Ints = tuple[int, ...]
 
-MOST_KINDS = 512
-"""Kinds of slices of one axis, and of axes that stay, that are told apart."""
+MOST_KINDS = 128
+"""Sets of values of one operator that are told apart; with more, nothing is known of it."""
 
 
 def result_shape(attr: str, result: str = "out") -> Readings:
@@ -94,6 +96,7 @@ def reduced(axes: str, keep: str) -> Readings:
         reduced = [axis for axis, extent in enumerate(before) if out[axis] != extent]
         # An axis of 1 that stays one may have been summed over: where it grows that matters.
         either = [axis for axis, extent in enumerate(before) if extent == out[axis] == 1 != after[axis]]
+        _no_more_than_can_be_told_apart(axes, 2 ** len(either))
         for size in range(len(either) + 1):
             for more in itertools.combinations(either, size):
                 yield {axes: tuple(sorted((*reduced, *more))), keep: True}
@@ -123,8 +126,7 @@ def _kept(what: str, before: Ints, after: Ints, out: Ints, goes: Callable[[int],
         left = len(out) - len(stay)
         if not left:
             found.append(stay)
-            if len(found) > MOST_KINDS:
-                raise MissingAttribute(what)
+            _no_more_than_can_be_told_apart(what, len(found))
             continue
         last: dict[int, int] = {}
         for axis in range(end - 1, -1, -1):
@@ -134,6 +136,11 @@ def _kept(what: str, before: Ints, after: Ints, out: Ints, goes: Callable[[int],
                 break
         open_ends += [(axis, (axis, *stay)) for axis in last.values()]
     return found
+
+
+def _no_more_than_can_be_told_apart(what: str, kinds: int) -> None:
+    if kinds > MOST_KINDS:
+        raise MissingAttribute(what)
 
 
 def _others(axes: Ints, rank: int) -> Ints:
@@ -146,6 +153,9 @@ def permutations(old: OpView, new: OpView) -> Assignments:
     after = new.shape("input", rank=len(before))
     if sorted(before) != sorted(out):
         return
+    extents, changes = Counter(before), Counter(zip(before, after, strict=True))
+    kinds = math.prod(map(math.factorial, extents.values())) // math.prod(map(math.factorial, changes.values()))
+    _no_more_than_can_be_told_apart("perm", kinds)
 
     def orders(left: Ints, wanted: Ints) -> Iterator[Ints]:
         if not wanted:
@@ -193,6 +203,7 @@ def slices(old: OpView, new: OpView) -> Assignments:
     before = old.shape("x")
     after, out = new.shape("x", rank=len(before)), result_of(old, "y", rank=len(before))
     each = [_slices(*extents) for extents in zip(before, after, out, strict=True)]
+    _no_more_than_can_be_told_apart("start", math.prod(map(len, each)))
     for chosen in itertools.product(*each):
         yield {"start": tuple(c[0] for c in chosen), "stop": tuple(c[1] for c in chosen), "step": tuple(c[2] for c in chosen)}
 

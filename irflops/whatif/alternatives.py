@@ -16,8 +16,8 @@ from irflops.ops.rule import Changes, Likely, OpRule
 from irflops.ops.work import MissingAttribute, Unknowable
 from irflops.records import dataclass
 
-MOST_READINGS = 20_000
-"""Sets of attributes of one operator that are tried, for those that it lacks and, with each, for those that hold sizes."""
+MOST_TRIED = 4096
+"""Sets of attributes of one operator that are tried: those that hold sizes with each of those that it lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +130,8 @@ def _collected(
         old, new = (_under(view, {**reading, **view.attrs}) for view in (captured, changed))
         for sizes in rule.resized(old, new, changes) if rule.resized is not None else ({},):
             tried += 1
-            if tried > 2 * MOST_READINGS:
-                raise MissingAttribute(next(iter({**reading, **sizes})))
+            if tried > MOST_TRIED:
+                return replace(_unknown(op), missing=next(iter({**reading, **sizes})), tried=tried)
             try:
                 shapes = _shapes(op, result_types(rule, _under(new, {**new.attrs, **sizes})))
             except MISFIT as error:
@@ -160,9 +160,7 @@ def _readings(rule: OpRule, captured: OpView, changed: OpView, op: Op, results: 
         if _agree(inferred, stated):
             yield {}
         return
-    for count, reading in enumerate(rule.readings(captured, changed)):
-        if count > MOST_READINGS:
-            raise MissingAttribute(next(iter(reading)))
+    for reading in rule.readings(captured, changed):
         try:
             inferred = _shapes(op, result_types(rule, _under(captured, {**reading, **captured.attrs})))
         except MISFIT:

@@ -22,7 +22,7 @@ MANY_WORLDS, MOST_WORLDS = 64, 512
 
 MOST_STEPS, STEPS_PER_TENSOR = 500_000, 10
 """Tensors that are looked at and readings that are tried, over all readings of the whole graph: so many, and so many more for each operand
-and result of the graph."""
+and result of the graph. One of many axes counts several times."""
 
 MOST_SEEN = 64
 """Extents that one extent is seen to have become; more of them tell nothing."""
@@ -227,7 +227,8 @@ class _Carrier:
         """What an operator gives out in a world, with the extents seen to change in it. Errors: IrflopsError where nothing tells."""
         operands = self._operands(op, world)
         results = tuple(map(self.plan.captured, op.outputs))
-        self._spend(op, len(op.inputs) + len(op.outputs))
+        widest = max((len(type_.shape or ()) for type_ in (*operands.before, *results)), default=0)
+        self._spend(op, (len(op.inputs) + len(op.outputs)) * (1 + widest // 8))
         rule = self.plan.book.rule(op.type)
         changes = self._changes(op, (*operands.before, *results)) if rule is not None and rule.resized is not None else _NO_CHANGES
         slots = tuple((operand.arg, operand.index) for operand in (*op.inputs, *op.outputs))
@@ -235,7 +236,7 @@ class _Carrier:
         answer = self.known.get(key)
         if answer is None:
             answer = self.known[key] = alternatives(op, operands, results, changes, self.plan.book)
-            self._spend(op, answer.tried)
+            self._spend(op, answer.tried * (1 + widest // 8))
         if answer.missing is not None:
             self.untold[op.name] = answer.missing
         if not op.outputs and _differ(operands):
