@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 import pytest
 from hostile import BYTES, SECONDS, attack, outcome, report, withstand
+from hostile_what_if import ATTACKS as WHAT_IFS
 
 import irflops
 from irflops.errors import GraphError, GraphSyntaxError
@@ -133,6 +134,7 @@ def run_of(slot: str, start: str, run: str, end: str) -> Callable[[int], str]:
     return lambda n: SLOTS[slot](start + run * (n // len(run.encode())) + end)
 
 
+ATTACKS |= WHAT_IFS
 ATTACKS |= {f"{slot}: {run!a}": run_of(slot, "", run, "") for slot in SLOTS for run in RUNS}
 ATTACKS |= {f"{slot}: {parts!a}": run_of(slot, *parts) for slot in SLOTS for parts in SOLO}
 NAMED = [name for name in ATTACKS if ": " not in name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from irflops.ir.graph import NO_ATTRS, Attrs, AttrValue, DType, TensorType
+from irflops.ir.graph import NO_ATTRS, AttrValue, DType, TensorType
 from irflops.ops.work import MissingAttribute, MissingShape
 
 
@@ -25,12 +25,18 @@ class OpView:
         op_type: str,
         inputs: Mapping[str, Sequence[TensorType]],
         outputs: Mapping[str, Sequence[TensorType]],
-        attrs: Attrs = NO_ATTRS,
+        attrs: Mapping[str, AttrValue] = NO_ATTRS,
     ) -> None:
         self.type = op_type
         self._inputs = {arg: tuple(tensors) for arg, tensors in inputs.items()}
         self._outputs = {arg: tuple(tensors) for arg, tensors in outputs.items()}
         self.attrs = attrs
+
+    def under(self, attrs: Mapping[str, AttrValue]) -> OpView:
+        """The same tensors under other attributes."""
+        view = OpView(self.type, {}, {}, attrs)
+        view._inputs, view._outputs = self._inputs, self._outputs
+        return view
 
     @property
     def input_args(self) -> tuple[str, ...]:

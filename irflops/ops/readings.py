@@ -15,6 +15,7 @@ from functools import cache
 
 from irflops.ir.graph import AttrValue
 from irflops.ops.op_view import OpView
+from irflops.ops.resize import cuts
 from irflops.ops.rule import Readings
 from irflops.ops.work import MissingAttribute
 
@@ -217,8 +218,15 @@ def _slices(before: int, after: int, kept: int) -> list[tuple[int, int, int]]:
     spare = before - kept
     if spare < 0:
         return []
-    kinds = [(start, start + kept, 1) for start in sorted({0, min(1, spare), spare})]
-    return [*kinds, *((start, before, step) for step, start in sorted(_stepped(before, after, kept)))]
+    by_one = ((start, start + kept, 1) for start in sorted({0, min(1, spare), spare}))
+    kinds: list[tuple[int, int, int]] = []
+    reached: set[int] = set()
+    for start, stop, step in itertools.chain(by_one, ((start, before, step) for step, start in sorted(_stepped(before, after, kept)))):
+        found = {-((first - last) // step) for first, last in cuts(before, after, start, stop, step)}
+        if not found <= reached:
+            kinds.append((start, stop, step))
+            reached |= found
+    return kinds
 
 
 def _stepped(before: int, after: int, kept: int) -> Iterator[tuple[int, int]]:

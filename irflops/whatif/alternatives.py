@@ -127,13 +127,13 @@ def _collected(
     misfit = None
     tried = len(readings)
     for reading in readings:
-        old, new = (_under(view, {**reading, **view.attrs}) for view in (captured, changed))
+        old, new = (view.under({**reading, **view.attrs}) for view in (captured, changed))
         for sizes in rule.resized(old, new, changes) if rule.resized is not None else ({},):
             tried += 1
             if tried > MOST_TRIED:
                 return replace(_unknown(op), missing=next(iter({**reading, **sizes})), tried=tried)
             try:
-                shapes = _shapes(op, result_types(rule, _under(new, {**new.attrs, **sizes})))
+                shapes = _shapes(op, result_types(rule, new.under({**new.attrs, **sizes})))
             except MISFIT as error:
                 misfit = misfit or misfit_text(captured.type, error)
                 continue
@@ -162,7 +162,7 @@ def _readings(rule: OpRule, captured: OpView, changed: OpView, op: Op, results: 
         return
     for reading in rule.readings(captured, changed):
         try:
-            inferred = _shapes(op, result_types(rule, _under(captured, {**reading, **captured.attrs})))
+            inferred = _shapes(op, result_types(rule, captured.under({**reading, **captured.attrs})))
         except MISFIT:
             continue
         if _agree(inferred, stated):
@@ -175,12 +175,6 @@ def _agree(inferred: Sequence[Shape | None], stated: Sequence[Shape | None]) -> 
 
 def _shapes(op: Op, inferred: Mapping[tuple[str, int], TensorType]) -> tuple[Shape | None, ...]:
     return tuple(inferred.get((result.arg, result.index), UNKNOWN_TENSOR).shape for result in op.outputs)
-
-
-def _under(view: OpView, attrs: Mapping[str, AttrValue]) -> OpView:
-    return OpView(
-        view.type, {arg: view.inputs(arg) for arg in view.input_args}, {arg: view.outputs(arg) for arg in view.output_args}, Attrs(attrs)
-    )
 
 
 def _dtypes(results: Sequence[TensorType]) -> dict[str, AttrValue]:

@@ -21,6 +21,14 @@ class Loop:
 
 
 @dataclass(frozen=True, slots=True)
+class Pieces:
+    """Operators that cut up one tensor, and the axes whole lengths of which they make up together."""
+
+    ops: Sequence[Op]
+    axes: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A graph, ready to have other shapes carried through it."""
 
@@ -29,10 +37,12 @@ class Plan:
     """The captured types, by lbn."""
     order: Sequence[Op]
     """Producers before consumers; what does not depend on the inputs as late as it can be, so that its readings are settled soon."""
-    pieces: Mapping[str, Sequence[Op]]
-    """The operators that cut the same tensor, by the name of the last of them."""
+    pieces: Mapping[str, Pieces]
+    """By the name of the last of them."""
     loops: Mapping[str, Loop]
     """By operator the loop that it can be a step of."""
+    last_read: Mapping[str, int]
+    """By lbn, the place in the order from which on its shape no longer matters."""
     book: RuleBook = BOOK
 
     @property
@@ -58,14 +68,28 @@ def planned(graph: Graph, types: Mapping[str, TensorType], book: RuleBook = BOOK
         rule = book.rule(op.type)
         if rule is not None and rule.resized in CUTS and len(op.inputs) == len(op.outputs) == 1:
             groups.setdefault(op.inputs[0].lbn, []).append(op)
-    plan = Plan(graph, types, order, {group[-1].name: group for group in groups.values()}, loops := {}, book)
+    plan = Plan(graph, types, order, pieces := {}, loops := {}, last_read := {}, book)
     for group in groups.values():
         whole = plan.captured(group[0].inputs[0]).shape
         parts = [plan.captured(op.outputs[0]).shape for op in group]
+        if made_up := _axes_made_up(whole, parts):
+            pieces[group[-1].name] = Pieces(group, made_up)
         for op, axes in zip(group, loop_axes(group, whole, parts), strict=True):
             if axes:
                 loops[op.name] = Loop(len(group), axes)
+    for place, op in enumerate(order):
+        last_read.update(dict.fromkeys((operand.lbn for operand in op.inputs), place))
+        if op.name in pieces:
+            last_read.update(dict.fromkeys((piece.outputs[0].lbn for piece in pieces[op.name].ops), place))
     return plan
+
+
+def _axes_made_up(whole: Shape | None, parts: Sequence[Shape | None]) -> list[int]:
+    """The axes of a tensor along which two parts or more are as long as it is; none where one of them is all of it."""
+    if whole is None or len(parts) < 2 or whole in parts:
+        return []
+    alike = [part for part in parts if part is not None and len(part) == len(whole)]
+    return [axis for axis, extent in enumerate(whole) if sum(part[axis] or 0 for part in alike) == extent]
 
 
 def _order(graph: Graph) -> list[Op]:

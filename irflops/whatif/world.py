@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
-from itertools import islice
 
 from irflops.ir.graph import AttrValue, Op, Shape
 from irflops.whatif.alternatives import Alternative
@@ -16,7 +16,7 @@ class World:
     so that no chain grows longer than the readings that are followed side by side.
     """
 
-    __slots__ = ("children", "chosen", "op_types", "parent", "parted", "shapes", "sizes", "spread", "strayed", "told")
+    __slots__ = ("children", "chosen", "doubted", "op_types", "parent", "parted", "shapes", "sizes", "spread", "strayed", "told")
 
     def __init__(self, parent: World | None = None) -> None:
         self.parent = parent
@@ -30,6 +30,8 @@ class World:
         """Types that OneFlow would have taken for the new shapes, by operator."""
         self.chosen: dict[str, int] = {}
         """Which alternative was taken, by the operators that left several."""
+        self.doubted: dict[str, None] = {}
+        """The operators that another reading, which gave way to this one, takes in another way."""
         self.parted: int = parent.parted if parent is not None else 0
         """Axes along which tensors of one size were brought together, and are no longer of one size."""
         self.strayed: int = parent.strayed if parent is not None else 0
@@ -84,7 +86,7 @@ class World:
         parent = self.parent
         assert parent is not None, "only a child is called"
         self.told = parent.told
-        for name in ("shapes", "sizes", "op_types", "chosen"):
+        for name in ("shapes", "sizes", "op_types", "chosen", "doubted"):
             held = getattr(parent, name)
             held.update(getattr(self, name))
             setattr(self, name, held)
@@ -92,6 +94,13 @@ class World:
         if self.parent is not None:
             siblings = self.parent.children
             siblings[siblings.index(parent)] = self
+
+    def prevail(self, other: World) -> None:
+        """Notes what another reading says, which has the same before it and is not followed any more."""
+        self.doubted.update(dict.fromkeys(self.differing(other)))
+        common = set(self.line())
+        for world in itertools.takewhile(lambda world: world not in common, other.line()):
+            self.doubted.update(world.doubted)
 
     def line(self) -> Iterator[World]:
         """The reading and those that it came from, the last first."""
@@ -111,7 +120,7 @@ class World:
     def untold(self) -> Iterator[tuple[str, int]]:
         """Which alternative was taken, by operator, of the whole line but for what was told before, of this reading or another."""
         for world in self.line():
-            yield from islice(world.chosen.items(), world.told, None)
+            yield from itertools.islice(world.chosen.items(), world.told, None)
             world.told = len(world.chosen)
 
     def changes(self, lbn: str) -> bool:

@@ -12,7 +12,7 @@ from irflops.ops.rule import Changes
 from irflops.ops.shapes import broadcast_shapes
 from irflops.records import dataclass
 from irflops.whatif.alternatives import Alternative, Answer, Operands, alternatives
-from irflops.whatif.plan import Loop, Plan
+from irflops.whatif.plan import Loop, Pieces, Plan
 from irflops.whatif.refusals import ambiguous, exhausted, misfit, too_many
 from irflops.whatif.request import Asked
 from irflops.whatif.world import World
@@ -20,9 +20,14 @@ from irflops.whatif.world import World
 MANY_WORLDS, MOST_WORLDS = 64, 512
 """Readings of the whole graph that are followed side by side: beyond many the likeliest alone, and never more than the most."""
 
-MOST_STEPS, STEPS_PER_TENSOR = 500_000, 10
-"""Tensors that are looked at and readings that are tried, over all readings of the whole graph: so many, and so many more for each operand
-and result of the graph. One of many axes counts several times."""
+MOST_STEPS, STEPS_PER_TENSOR = 300_000, 6
+"""Tensors that are looked at over all readings of the whole graph: so many, and so many more for each operand and result of the graph. One
+of many axes counts several times."""
+STEPS_PER_TRY = 8
+"""As how many of them a set of attributes counts that is tried."""
+
+MOST_COMPARED = 4096
+"""Shapes that are compared, over all worlds, to see which worlds differ."""
 
 MOST_SEEN = 64
 """Extents that one extent is seen to have become; more of them tell nothing."""
@@ -78,18 +83,22 @@ class _Carrier:
         self.steps_left = MOST_STEPS + STEPS_PER_TENSOR * tensors
 
     def run(self) -> Outcome:
-        for op in self.plan.order:
+        for number, op in enumerate(self.plan.order):
             if op.type not in ("input", "variable") and self._concerns(op):
                 if op.name in self.plan.loops:
                     self._end_loops(op, self.plan.loops[op.name])
                 self._step(op)
-                self._check_pieces(op, self.plan.pieces.get(op.name, ()))
+                if op.name in self.plan.pieces:
+                    self._check_pieces(op, self.plan.pieces[op.name])
+                if len(self.worlds) > 1:
+                    self._merge(number, op)
         best, *others = self._likeliest()
         others += [world for world in self.worlds if world.parted == best.parted and self._holds_several(best, world)]
         if others and self.plan.holds_attributes:
             raise ambiguous(self.plan, best, others)
         self._set_aside([world for world in self.worlds if world is not best])
-        preferred = self.guessed.union(name for name, number in best.chosen.items() if self.fallen.get(name, {number}) != {number})
+        preferred = {name for name, number in best.chosen.items() if self.fallen.get(name, {number}) != {number}}
+        preferred.update(self.guessed, best.doubted)
         in_order = tuple(op.name for op in self.plan.graph.ops if op.name in preferred)
         return Outcome(best.shapes, best.sizes, best.op_types, in_order, self.untold)
 
@@ -104,6 +113,27 @@ class _Carrier:
             for name, number in world.untold():
                 self.fallen.setdefault(name, set()).add(number)
         self._end(worlds)
+
+    def _merge(self, number: int, op: Op) -> None:
+        """Of the worlds that differ in no tensor that is still to be read, keeps the likeliest: they all have the same before them."""
+        slots = [slot.lbn for slot in (*op.inputs, *op.outputs)]
+        read = [lbn for lbn in slots if lbn in self.varying and self.plan.last_read.get(lbn, 0) <= number]
+        self.varying.difference_update(read)
+        if not read or self.plan.holds_attributes or len(self.varying) * len(self.worlds) > MOST_COMPARED:
+            return
+        self._spend(op, len(self.worlds) * (1 + len(self.varying)) // 4)
+        captured = [(lbn, self.plan.types[lbn].shape) for lbn in self.varying]
+        kept: dict[tuple[Shape | None, ...], World] = {}
+        worlds = [(world, tuple(world.shape(lbn, shape) for lbn, shape in captured)) for world in self.worlds]
+        for world, shapes in worlds:
+            if shapes not in kept or world.oddity < kept[shapes].oddity:
+                kept[shapes] = world
+        ended = []
+        for world, shapes in worlds:
+            if kept[shapes] is not world:
+                kept[shapes].prevail(world)
+                ended.append(world)
+        self._end(ended)
 
     def _end(self, worlds: Iterable[World]) -> None:
         ended = set(worlds)
@@ -189,26 +219,22 @@ class _Carrier:
             raise self._misfit(op, self._operands(op, self.worlds[0]), why, self.worlds[0])
         self._end(ended)
 
-    def _check_pieces(self, last: Op, pieces: Sequence[Op]) -> None:
+    def _check_pieces(self, last: Op, pieces: Pieces) -> None:
         """Ends the worlds in which pieces that made up a whole axis no longer do, such as the steps of an unrolled loop."""
-        if len(pieces) < 2:
-            return
         whole = last.inputs[0]
         captured = self.plan.captured(whole).shape or ()
-        parts = [self.plan.captured(op.outputs[0]).shape or () for op in pieces]
-        for axis, extent in enumerate(captured):
-            if sum(part[axis] or 0 for part in parts if len(part) == len(captured)) != extent or any(part == captured for part in parts):
-                continue
-            self._spend(last, len(pieces) * len(self.worlds))
-            alike = len(parts) > 2 and len({part[axis] for part in parts}) == 1
+        parts = [(op.outputs[0].lbn, self.plan.captured(op.outputs[0]).shape or ()) for op in pieces.ops]
+        for axis in pieces.axes:
+            self._spend(last, len(parts) * len(self.worlds))
+            alike = len(parts) > 2 and len({part[axis] for _, part in parts if len(part) == len(captured)}) == 1
             ended = []
             for world in self.worlds:
                 now = (world.shape(whole.lbn, captured) or captured)[axis]
-                after = [world.shape(op.outputs[0].lbn, part) or part for op, part in zip(pieces, parts, strict=True)]
-                if sum(part[axis] or 0 for part in after) != now or (alike and len({part[axis] for part in after}) > 1):
+                after = [(world.shape(lbn, part) or part)[axis] or 0 for lbn, part in parts if len(part) == len(captured)]
+                if sum(after) != now or (alike and len(set(after)) > 1):
                     ended.append(world)
             if len(ended) == len(self.worlds):
-                why = f"{len(pieces)} operators cut axis {axis} into pieces, an unrolled loop perhaps, and no longer use all of it"
+                why = f"{len(parts)} operators cut axis {axis} into pieces, an unrolled loop perhaps, and no longer use all of it"
                 raise self._misfit(last, self._operands(last, self.worlds[0]), why, self.worlds[0])
             self._end(ended)
 
@@ -236,7 +262,7 @@ class _Carrier:
         answer = self.known.get(key)
         if answer is None:
             answer = self.known[key] = alternatives(op, operands, results, changes, self.plan.book)
-            self._spend(op, answer.tried * (1 + widest // 8))
+            self._spend(op, STEPS_PER_TRY * answer.tried * (1 + widest // 8))
         if answer.missing is not None:
             self.untold[op.name] = answer.missing
         if not op.outputs and _differ(operands):
