@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from irflops.readers.meaning import resolve
+from irflops.readers.meaning import gradients, resolve
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,16 @@ def test_types_that_a_name_tells(name: str, types: tuple[str, ...]) -> None:
 def test_every_beginning_is_one_of_a_pass() -> None:
     """No other name is held against the table."""
     assert all(prefix.startswith(resolve._SYSTEM) for prefix, _ in resolve._PREFIXES)
+
+
+def test_plain_names_tell_nothing_more_on_closer_look() -> None:
+    """What a name may hold, in front of and behind each other: those that are read at once are read as the others are."""
+    beginnings = ["", "m.", "m-relu-1-", "grouped_matmul_", "System-Train-", "Sys-Boxing-", "OneFlow-System-Checkpointing-", "variable_"]
+    beginnings += [prefix for prefix, _ in resolve._PREFIXES]
+    middles = ["", "fc-matmul", "cast_f2h", "cast_h2f", "a-cast_f2h", "group_norm", "x_clone_grad_", *(mark for mark in resolve._MARKS)]
+    suffixes = gradients._suffixes()
+    ends = ["", "-3", "-mlir-gen-4", "_with_activation", "-relu-3", "-99999999999999999999", "_12", "-x", "-\u0663", "-3\n", *suffixes]
+    names = [beginning + middle + end for beginning in beginnings for middle in middles for end in ends]
+    assert len(names) > 50_000
+    plain = [name for name in names if resolve.resolve(name, 2) != resolve._told(name, 2)]
+    assert plain == []

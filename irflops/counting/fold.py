@@ -104,17 +104,11 @@ def grouped(keys: Iterable[K], ops: Sequence[Op], costs: Sequence[OpCost], unsur
     Equal costs are summed by multiplication: a graph of 100,000 ops has some hundred distinct ones. They are told apart by identity, which
     is safe since a `CostTable` gives equal operators the very same cost.
     """
-    counts: dict[K, Counter[tuple[int, int]]] = {}
     by_id = {id(found): found.cost for found in costs}
-    for key, op, found in zip(keys, ops, costs, strict=True):
-        counter = counts.get(key)
-        if counter is None:
-            counter = counts[key] = Counter()
-        counter[id(found), op.runs] += 1
-    return {
-        key: Group(sum(counter.values()), bounded(_sum((by_id[number], runs, count) for (number, runs), count in counter.items()), unsure))
-        for key, counter in counts.items()
-    }
+    parts: dict[K, list[tuple[Cost, int, int]]] = {}
+    for (key, number, runs), count in Counter(zip(keys, map(id, costs), [op.runs for op in ops], strict=True)).items():
+        parts.setdefault(key, []).append((by_id[number], runs, count))
+    return {key: Group(sum([count for _, _, count in found]), bounded(_sum(found), unsure)) for key, found in parts.items()}
 
 
 def _sum(parts: Iterable[tuple[Cost, int, int]]) -> Cost:
@@ -124,7 +118,7 @@ def _sum(parts: Iterable[tuple[Cost, int, int]]) -> Cost:
     for cost, runs, count in parts:
         for i, figure in enumerate(cost.figures):
             figures[i] += figure * runs * count
-        for i, elements in enumerate(cost.params):
+        for i, elements in enumerate(cost.params if any(cost.params) else ()):
             params[i] += elements * count
             nbytes[i] += cost.param_bytes[i] * count
         missing |= cost.missing

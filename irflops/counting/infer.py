@@ -151,8 +151,8 @@ def _ask(op: Op, types: Mapping[str, TensorType], answers: dict[object, _Answer]
     key = (
         op.type,
         op.attrs,
-        tuple((operand.arg, operand_type(operand, types)) for operand in op.inputs),
-        tuple((result.arg, result.index) for result in op.outputs),
+        tuple([(operand.arg, operand_type(operand, types)) for operand in op.inputs]),
+        tuple([(result.arg, result.index) for result in op.outputs]),
     )
     answer = answers.get(key)
     if answer is None:

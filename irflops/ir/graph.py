@@ -48,10 +48,15 @@ class DType(enum.Enum):
     COMPLEX64 = ("complex64", 64, "c64")
     COMPLEX128 = ("complex128", 128, "c128")
 
-    @property
-    def word(self) -> str:
+    def __init__(self, word: str, bits: int, short: str) -> None:
+        self.word = word
         """The name in OneFlow's Python (`oneflow.float32`)."""
-        return self.value[0]
+        self.bits = bits
+        """Bits of one element."""
+        self.short = short
+        """The short spelling of rule examples (`f32`)."""
+
+    __hash__ = object.__hash__  # each is one object; an enum's own hash is that of its name, by a call of Python's
 
     @staticmethod
     def named(word: object) -> DType | None:
@@ -59,23 +64,13 @@ class DType(enum.Enum):
         return _DTYPES.get(word)
 
     @property
-    def bits(self) -> int:
-        """Bits of one element."""
-        return self.value[1]
-
-    @property
-    def short(self) -> str:
-        """The short spelling of rule examples (`f32`)."""
-        return self.value[2]
-
-    @property
     def is_float(self) -> bool:
         """Whether elements are real floating-point numbers."""
-        return self.value[2][0] in "fb" and self is not DType.BOOL
+        return self.short[0] in "fb" and self is not DType.BOOL
 
     def nbytes(self, elements: int) -> int:
         """Bytes of that many elements, rounded up once per tensor."""
-        return (elements * self.value[1] + 7) // 8
+        return (elements * self.bits + 7) // 8
 
 
 _DTYPES: Mapping[object, DType] = {dtype.word: dtype for dtype in DType}

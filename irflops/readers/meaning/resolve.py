@@ -142,6 +142,7 @@ _USER = re.compile(r"^(?:(?P<path>.*)-)?(?P<type>[A-Za-z][A-Za-z0-9_]*)-(?P<numb
 _NUMBER = re.compile(r"-(\d+)$")
 _SYSTEM = ("System-", "Sys-", "OneFlow-System-")
 """How names begin that passes of OneFlow's give."""
+_UNUSUAL = (*_SYSTEM, _GROUPED)
 _MOVES = re.compile(r"^Sys(?:tem)?-(Boxing|NCCL-Logical)-")
 _INTERFACE = re.compile(r"^_.+_(input|output)\.\d[\w.]*$|^_.+-(input|output)_\d+$", re.DOTALL)
 
@@ -167,11 +168,24 @@ class Resolved(NamedTuple):
 
 def resolve(name: str, operands: int) -> Resolved:
     """Reads a name; `operands` is the number of operand arguments, which tells some of OneFlow's own operators apart."""
+    # Most are plain names of a user's operators: beside the beginnings, only these two marks stand in a name that ends in a counter.
+    user = None if name.startswith(_UNUSUAL) or "cast_" in name or "-mlir-gen-" in name else _USER.match(name)
+    if user is not None:
+        path, op_type, number = user.groups()
+        return Resolved((intern(op_type),), path or "", _counter(number))
+    return _told(name, operands)
+
+
+def _told(name: str, operands: int) -> Resolved:
     if name.startswith(RECOMPUTE_PREFIXES):
         prefix = next(prefix for prefix in RECOMPUTE_PREFIXES if name.startswith(prefix))
         return _resolved(name[len(prefix) :], operands)._replace(recompute=True, role=Role.SYSTEM)
     found = _resolved(name, operands)
     return found._replace(role=_role(name)) if name.startswith(_SYSTEM) and not found.gradient else found
+
+
+def _counter(digits: str) -> int | None:
+    return int(digits) if len(digits) < 19 else None
 
 
 def _role(name: str) -> Role:
@@ -182,7 +196,7 @@ def _role(name: str) -> Role:
 
 def _resolved(name: str, operands: int) -> Resolved:
     number = _NUMBER.search(name)
-    count = int(number[1]) if number and len(number[1]) < 19 else None
+    count = _counter(number[1]) if number else None
     if number is None or name.startswith(GRADIENT_PREFIX):
         gradient = _gradient(name, operands)
         if gradient is not None:
