@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from irflops.ir.graph import Attrs, DType, TensorType
 from irflops.ops import BOOK
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import OpRule
+from irflops.ops.shapes import broadcast_shapes, normal_axis
 from irflops.ops.work import MissingAttribute, MissingShape, Unknowable
 from irflops.readers.notation.op_signature import read_call
 
@@ -23,6 +26,11 @@ FLASH_GRAD = (
     "out: f16[1,2,1,4], softmax_lse: f32[1,1,2], rng_state: u64[2], alibi_slopes_: f32[1]) "
     "-> grad_q: f16[1,2,1,4], grad_k: f16[1,3,1,4], grad_v: f16[1,3,1,4]"
 )
+FILTER_GRAD = (
+    "conv_filter_grad(dy: f32[1,2,5,5], x: f32[1,4,5,5], groups=2, kernel_size=[1,1], strides=[1,1], padding_before=[0,0], "
+    'dilation_rate=[1,1], data_format="channels_first", num_spatial_dims=2) -> filter_diff: f32[?]'
+)
+FOLD = "output_size=[3,3], kernel_size=[2,2], strides=[1,1], padding=[0,0], dilation_rate=[1,1]"
 HEADS = 'query_head_size=4, query_layout="BM(HK)", key_layout="BM(HK)", value_layout="BM(HK)", output_layout="BM(HK)"'
 
 
@@ -64,6 +72,30 @@ def test_operands_that_need_not_be_there(call: str, flops: int, transcendentals:
 
 
 @pytest.mark.parametrize(
+    ("activation", "flops", "transcendentals"),
+    [("none", 0, 0), ("relu", 1, 0), ("sigmoid", 0, 1), ("silu", 1, 1), ("gelu", 4, 1), ("fast_gelu", 8, 1)],
+)
+def test_gates_cost_what_their_activations_do(activation: str, flops: int, transcendentals: int) -> None:
+    """2 x 3 times two halves of 4 x 3: 48 products; 8 gates, each multiplied; with biases 16 and 8 additions more."""
+    x = f'fused_glu(x: f32[2,3], w: f32[8,3]%s, activation="{activation}") -> y: f32[2,4], matmul_wx: f32[2,8]'
+    apart = f'fused_glu(x: f32[2,3], w: f32[4,3], v: f32[4,3], activation="{activation}") -> y: f32[2,4]'
+    for call, biases in ((x % "", 0), (x % ", b: f32[8]", 16), (x % ", b: f32[8], c: f32[4]", 24), (apart, 0)):
+        rule, op = seen(call)
+        work = rule.cost(op)
+        assert (work.macs, work.flops, work.transcendentals) == (48, 96 + 8 * (flops + 1) + biases, 8 * transcendentals)
+
+
+def test_the_activation_of_a_gate_must_be_known() -> None:
+    rule, op = seen("fused_glu(x: f32[2,3], w: f32[8,3]) -> y: f32[2,4]")
+    with pytest.raises(MissingAttribute) as caught:
+        rule.cost(op)
+    assert (caught.value.known.macs, caught.value.known.flops, caught.value.known.transcendentals) == (48, None, None)
+    rule, op = seen('fused_glu(x: f32[2,3], w: f32[8,3], activation="erf") -> y: f32[2,4]')
+    with pytest.raises(ValueError, match="no activation is called 'erf'"):
+        rule.cost(op)
+
+
+@pytest.mark.parametrize(
     ("call", "results"),
     [
         ("concat(in: [f32[0], f32[2,3], f32[4,3]], axis=0) -> out: f32[?]", "f32[6,3]"),
@@ -72,6 +104,8 @@ def test_operands_that_need_not_be_there(call: str, flops: int, transcendentals:
         ("stack(in: [f32[2,3], f32[2,3]], axis=-1) -> out: f32[?]", "f32[2,3,2]"),
         ("stack(in: [f32[2,3]], axis=0) -> out: f32[?]", "f32[1,2,3]"),
         ("expand(in: f32[3,1], expand_shape=[2,-1,4]) -> out: f32[?]", "f32[2,3,4]"),
+        ("expand(in: f32[3], expand_shape=[4,3]) -> out: f32[?]", "f32[4,3]"),
+        ("expand(in: f32[3], expand_shape=[-1,3]) -> out: f32[?]", "f32[1,3]"),
         ("transpose(input: f32[2,3,4], perm=[2,0,1]) -> output: f32[?]", "f32[4,2,3]"),
         ("narrow(in: f32[5,3], dim=0, start=0, length=9) -> out: f32[?]", "f32[5,3]"),
         ("narrow(in: f32[5,3], dim=-2, start=2, length=3) -> out: f32[?]", "f32[3,3]"),
@@ -84,6 +118,12 @@ def test_operands_that_need_not_be_there(call: str, flops: int, transcendentals:
         ("batch_gather(in: f32[2,5,3], indices: i64[2,4]) -> out: f32[?]", "f32[2,4,3]"),
         ("gather_nd(params: f32[5,3], indices: i64[7,2]) -> out: f32[?]", "f32[7]"),
         ("gather_nd(params: f32[5,3], indices: i64[7,0]) -> out: f32[?]", "f32[7,5,3]"),
+        ("gather_nd(params: f32[5,3], indices: i64[4,7,1]) -> out: f32[?]", "f32[4,7,3]"),
+        ("unfold_tensor(x: f32[9,2], dimension=0, size=9, step=2) -> y: f32[?]", "f32[1,2,9]"),
+        ("unfold_tensor(x: f32[9,2], dimension=-2, size=4, step=1) -> y: f32[?]", "f32[6,2,4]"),
+        ("expand_dims(in: f32[2,3], axis=2) -> out: f32[?]", "f32[2,3,1]"),
+        ("expand_dims(in: f32[2,3], axis=-3) -> out: f32[?]", "f32[1,2,3]"),
+        ('conv_bias_grad(dy: f32[2,3,7], data_format="channels_last", num_spatial_dims=1) -> bias_diff: f32[?]', "f32[7]"),
         ("unsorted_segment_sum(data: f32[6,3], segment_ids: i64[6], axis=0, num_segments=4) -> out: f32[?]", "f32[4,3]"),
         ("unsorted_segment_sum(data: f32[2,3,5], segment_ids: i64[3,5], axis=1, num_segments=4) -> out: f32[?]", "f32[2,4]"),
         ("matmul(a: f32[7,3,2], b: f32[7,4,3], transpose_a=true, transpose_b=true) -> out: f32[?]", "f32[7,2,4]"),
@@ -131,6 +171,41 @@ def test_shapes_of_results(call: str, results: str) -> None:
         ("bias_add(a: f32[2,3], b: f32[3], axis=-1) -> out: f32[?]", "does not fit axis"),
         ("normalization(x: f32[2,3], gamma: f32[2], beta: f32[2], axis=1) -> y: f32[?]", "does not go with axis"),
         ("dot(x: f32[3], y: f32[4]) -> out: f32[?]", "do not go together"),
+        ('conv_bias_grad(dy: f32[2,3], data_format="channels_first", num_spatial_dims=1) -> bias_diff: f32[?]', "at least 3"),
+        (f"{FILTER_GRAD.replace('dy: f32[1,2', 'dy: f32[1,3')}", "do not split into 2 groups"),
+        (f"{FILTER_GRAD.replace('x: f32[1,4', 'x: f32[1,5')}", "do not split into 2 groups"),
+        (f"{FILTER_GRAD.replace('dy: f32[1,2,5,5]', 'dy: f32[1,2,5]')}", "do not split into 2 groups"),
+        ("layer_norm(x: f32[2,3], begin_norm_axis=2) -> y: f32[?]", "out of range"),
+        ("layer_norm(x: f32[2,3], begin_norm_axis=1, begin_params_axis=0) -> y: f32[?]", "differ"),
+        ("layer_norm(x: f32[], begin_norm_axis=0) -> y: f32[?]", "at least 1"),
+        ("layer_norm(x: f32[2,3], gamma: f32[2], begin_norm_axis=1) -> y: f32[?]", "does not go with x"),
+        ("relu_grad(y: f32[2,3], dy: f32[3,2]) -> dx: f32[?]", "operands of one shape"),
+        ("broadcast_matmul_grad_b(a: f32[2,3,4], b: f32[2,5,6]) -> out: f32[?]", "differ on an axis"),
+        ("expand_dims(in: f32[2,3], axis=3) -> out: f32[?]", "out of range"),
+        ("expand_dims(in: f32[2,3], axis=-4) -> out: f32[?]", "out of range"),
+        ("gather(in: f32[5], indices: i64[2], axis=1) -> out: f32[?]", "out of range"),
+        ("unfold_tensor(x: f32[9,2], dimension=0, size=10, step=2) -> y: f32[?]", "do not fit"),
+        ("unfold_tensor(x: f32[9,2], dimension=0, size=9, step=0) -> y: f32[?]", "at least 1"),
+        ("squeeze(in: f32[1,3], axes=[1]) -> out: f32[?]", "are not 1"),
+        ("pad(x: f32[1,3], padding_before=[1], padding_after=[1,1]) -> y: f32[?]", "should have 2 values"),
+        ("rms_norm(x: f32[2,3], weight: f32[2]) -> y: f32[?]", "does not end in"),
+        ("rms_norm(x: f32[2,3], weight: f32[5,2,3]) -> y: f32[?]", "does not end in"),
+        ("unpack(in: f32[5], unpack_num=2) -> out: f32[?]", "does not fall into 2 parts"),
+        ("unpack(in: f32[], unpack_num=1) -> out: f32[?]", "does not fall into 1 parts"),
+        ("upsample_bilinear_2d(x: f32[1,2,4,4], output_size=[3]) -> y: f32[?]", "does not go with x"),
+        ("upsample_bilinear_2d(x: f32[4,4], output_size=[3,3]) -> y: f32[?]", "no 1 to 3 spatial axes"),
+        (
+            "fold(x: f32[1,9,4], output_size=[3,3], kernel_size=[2,2], strides=[1,1], padding=[0,0], dilation_rate=[1,1]) -> y: f32[?]",
+            "hold",
+        ),
+        (
+            "fold(x: f32[1,8,5], output_size=[3,3], kernel_size=[2,2], strides=[1,1], padding=[0,0], dilation_rate=[1,1]) -> y: f32[?]",
+            "hold",
+        ),
+        ("softmax_cross_entropy(prediction: f32[2,3], label: f32[2,4]) -> prob: f32[?], out: f32[?]", "operands of one shape"),
+        ("binary_cross_entropy_with_logits_reduce_mean(input: f32[2], target: f32[3]) -> out: f32[?]", "operands of one shape"),
+        ("binary_cross_entropy_with_logits_reduce_mean_grad(input: f32[2], target: f32[3], dy: f32[]) -> dx: f32[?]", "of one shape"),
+        ("diag(in: f32[1,2,3], diagonal=0) -> out: f32[?]", "neither a vector nor a matrix"),
         (
             (
                 'conv2d(in: f32[1,4,5,5], weight: f32[2,2,3,3], data_format="channels_first", groups=2, strides=[1], '
@@ -165,6 +240,70 @@ def test_what_does_not_go_together_is_refused(call: str, words: str) -> None:
     rule, op = seen(call)
     with pytest.raises(ValueError, match=words):
         rule.shape(op)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ("adaptive_avg_pool2d(x: f32[1,2,9,8], output_size=[3]) -> y: f32[1,2,3]", "is not pooled from"),
+        ('upsample(x: f32[1,2,4,4], interpolation="cubist") -> y: f32[1,2,8,8]', "no interpolation is called 'cubist'"),
+        ("matmul(a: f32[2,3], b: f32[3,4], transpose_a=false, transpose_b=false) -> out: f32[5,4]", "is no product"),
+    ],
+)
+def test_work_that_is_none_is_refused(call: str, words: str) -> None:
+    rule, op = seen(call)
+    with pytest.raises(ValueError, match=words):
+        rule.cost(op)
+
+
+def test_sums_over_nothing_are_none() -> None:
+    rule, op = seen(
+        "batch_norm_backward_reduce(grad_out: f32[0,3], input: f32[0,3], mean: f32[3], invstd: f32[3], axis=1) "
+        "-> sum_dy: f32[3], sum_dy_xmu: f32[3], grad_weight: f32[3], grad_bias: f32[3]"
+    )
+    assert rule.cost(op).flops == 0
+
+
+def test_axes_and_shapes_that_broadcast() -> None:
+    assert (broadcast_shapes(), broadcast_shapes((), (1,)), broadcast_shapes((3, 1), (2, 1, 4))) == ((), (1,), (2, 3, 4))
+    assert [normal_axis(axis, 3) for axis in (-3, -1, 0, 2)] == [0, 2, 0, 2]
+    assert (normal_axis(0, 0), normal_axis(-1, 0)) == (0, 0)
+    for axis, rank in ((3, 3), (-4, 3), (1, 0), (-2, 0), (1, 1)):
+        with pytest.raises(ValueError, match="out of range"):
+            normal_axis(axis, rank)
+
+
+def test_a_formula_says_what_is_counted() -> None:
+    assert BOOK.by_type["relu"].formula.startswith("flops = numel(y)")
+    assert BOOK.by_type["gelu"].formula.startswith("flops = 4 * numel(out), transcendentals = numel(out)")
+    assert BOOK.by_type["exp"].formula.startswith("transcendentals = numel(y)")
+
+
+@pytest.mark.parametrize("name", ["op_types", "summary", "formula", "examples"])
+def test_a_rule_needs_its_words(name: str) -> None:
+    with pytest.raises(TypeError, match=f"{name} is empty"):
+        replace(BOOK.by_type["relu"], **{name: type(getattr(BOOK.by_type["relu"], name))()})
+
+
+def test_work_that_hangs_on_the_data_is_counted_at_its_most() -> None:
+    """Sorting by what is there already, rows of a table that are there once or several times."""
+    families = {
+        "sort",
+        "arg_sort",
+        "top_k",
+        "argwhere",
+        "unique",
+        "unique_with_counts",
+        "searchsorted",
+        "searchsorted_scalar",
+        "embedding_renorm",
+    }
+    found = {op_type for op_type, rule in BOOK.by_type.items() if rule.upper_bound}
+    assert families <= found
+    rest = found - families
+    assert rest == {op_type for op_type in BOOK.by_type if "embedding_" in op_type and op_type.endswith("_update")} | {
+        op_type for op_type in BOOK.by_type if op_type.startswith("indexed_slices_")
+    }
 
 
 @pytest.mark.parametrize(
@@ -271,3 +410,9 @@ def test_what_a_view_cannot_tell(ask: object, what: type[Unknowable]) -> None:
 def test_one_name_on_both_sides_is_refused() -> None:
     with pytest.raises(ValueError, match="an operand and a result called 'x'"):
         OpView("thing", {"x": [TensorType((2,))]}, {"x": [TensorType((2,))]}).numel("x")
+    with pytest.raises(ValueError, match="an operand and a result called 'x'"):
+        OpView("thing", {"x": [TensorType((2,))]}, {"x": [TensorType((2,))]}).shape("x")
+
+
+def test_what_cannot_be_known_names_it() -> None:
+    assert (str(MissingShape("x")), MissingAttribute("axis").what, Unknowable("y").known.flops) == ("x", "axis", None)
