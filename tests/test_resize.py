@@ -8,9 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from irflops.ir.graph import AttrValue
 from irflops.ops.op_view import OpView
-from irflops.ops.resize import cuts, expanded, reshape_targets, sliced
-from irflops.ops.rule import Changes
+from irflops.ops.resize import (
+    baked,
+    cuts,
+    expanded,
+    fixed,
+    like_operand,
+    narrowed,
+    reshape_targets,
+    reshaped,
+    slice_undone,
+    sliced,
+    unpooled,
+)
+from irflops.ops.rule import Changes, Resized
+from irflops.ops.work import Unknowable
 from irflops.readers.notation.op_signature import read_call
 
 BATCH = Changes(frozenset({(1, 8)}), frozenset())
@@ -89,3 +103,84 @@ def test_slice_keeps_what_did_not_change() -> None:
     old = view("slice(x: f32[1,10], start=[0,2], stop=[1,5], step=[1,1]) -> y: f32[1,3]")
     new = view("slice(x: f32[8,10], start=[0,2], stop=[1,5], step=[1,1]) -> y: f32[1,3]")
     assert list(sliced(old, new, BATCH)) == [{"start": (0, 2), "stop": (8, 5)}]
+
+
+def asked(rule: Resized, old: str, new: str, changes: Changes) -> list[dict[str, AttrValue]]:
+    return [dict(values) for values in rule(view(old), view(new), changes)]
+
+
+def test_a_target_of_a_reshape_that_holds_minus_one_may_stay_as_it_is() -> None:
+    """[-1, 12] of 1 x 3 x 4 is 1 x 12, and of 8 x 3 x 4 what the rule finds for it: the attribute stays."""
+
+    def found(before: str, after: str, target: str, changes: Changes) -> list[dict[str, AttrValue]]:
+        old, new = (f"reshape(in: f32[{shape}], shape=[{target}]) -> out: f32[?]" for shape in (before, after))
+        return asked(reshaped("shape", "in"), old, new, changes)
+
+    assert found("1,3,4", "8,3,4", "-1,12", BATCH) == [{}]
+    assert found("1,3,4", "8,3,4", "1,12", BATCH) == [{"shape": (8, 12)}]
+    # 6 x -1 is 6 x 4 for 2 x 12, and 6 x 8 for 4 x 12; that the 6 scales is not told by -1.
+    assert found("2,12", "4,12", "6,-1", NOTHING) == [{"shape": (12, 4)}]
+    assert found("1,0", "1,0", "0,-1", NOTHING) == [{}]
+
+
+def test_sizes_of_a_result_follow_the_input() -> None:
+    old = 'constant(shape=[2,3], dtype="float32", rows=2) -> out: f32[2,3]'
+    assert asked(baked("shape"), old, old, PAIRS) == [{"shape": (2, 3)}, {"shape": (16, 3)}]
+    assert asked(baked("rows"), old, old, PAIRS) == [{"rows": 2}, {"rows": 16}]
+    assert asked(baked("rows", "shape"), old, old, NOTHING) == [{"rows": 2, "shape": (2, 3)}]
+    assert asked(baked("cols"), old, old, PAIRS) == [{}]
+    assert len(asked(baked("rows", "shape"), old, old, PAIRS)) == 4
+
+
+def test_more_combinations_than_can_be_tried_are_not_known() -> None:
+    old = f"constant(shape=[{','.join(['2'] * 11)}]) -> out: f32[2]"
+    with pytest.raises(Unknowable):
+        asked(baked("shape"), old, old, PAIRS)
+
+
+def test_a_shape_that_an_operand_fills_follows_it() -> None:
+    rule = like_operand("like_shape", "dy")
+    old, new = (
+        "slice_grad(dy: f32[2,5], like_shape=[4,2,7]) -> dx: f32[4,2,7]",
+        "slice_grad(dy: f32[16,5], like_shape=[4,2,7]) -> dx: f32[?]",
+    )
+    assert asked(rule, old, new, NOTHING) == [{"like_shape": (4, 16, 7)}]
+    assert asked(rule, old, new, Changes(frozenset({(4, 6)}), frozenset())) == [{"like_shape": (4, 16, 7)}, {"like_shape": (6, 16, 7)}]
+
+
+def test_a_slice_undone_is_whole_where_it_was() -> None:
+    """The first axis was taken whole, and is; of the second 2 of 5 were."""
+    old = "slice_grad(dy: f32[2,2], like_shape=[2,5], start=[0,1], stop=[2,3], step=[1,1]) -> dx: f32[2,5]"
+    new = "slice_grad(dy: f32[16,2], like_shape=[2,5], start=[0,1], stop=[2,3], step=[1,1]) -> dx: f32[?]"
+    assert asked(slice_undone, old, new, NOTHING) == [{"like_shape": (16, 5), "stop": (16, 3)}]
+    bare = ("slice_grad(dy: f32[2,2], like_shape=[2,5]) -> dx: f32[2,5]", "slice_grad(dy: f32[16,2], like_shape=[2,5]) -> dx: f32[?]")
+    assert asked(slice_undone, *bare, NOTHING) == [{"like_shape": (16, 5)}]
+
+
+def test_a_narrowing_follows_the_axis_that_it_cuts_and_no_other() -> None:
+    def call(rows: int, columns: int) -> str:
+        return f"narrow(in: f32[{rows},{columns}], dim=-1, start=2, length=9) -> out: f32[{rows},8]"
+
+    assert asked(narrowed, call(2, 10), call(16, 10), PAIRS) == [{}]
+    # To the end: from 2 on, or the last 8.
+    assert asked(narrowed, call(2, 10), call(2, 12), PAIRS) == [{"start": 2, "length": 10}, {"start": 4, "length": 8}]
+
+
+def test_a_slice_without_its_attributes_or_of_other_ranks_says_nothing() -> None:
+    whole = "slice(x: f32[4], start=[0], stop=[4], step=[1]) -> y: f32[4]"
+    assert asked(sliced, "slice(x: f32[4], start=[0], stop=[4]) -> y: f32[4]", whole, NOTHING) == [{}]
+    assert asked(sliced, "slice(x: f32[4,2], start=[0], stop=[4], step=[1]) -> y: f32[4]", whole, NOTHING) == [{}]
+    assert asked(sliced, whole, "slice(x: f32[6], start=[0], stop=[4], step=[1]) -> y: f32[4]", NOTHING) == [{"start": (0,), "stop": (6,)}]
+
+
+def test_strides_describe_one_storage() -> None:
+    old = "as_strided(input: f32[4,4], size=[2,2], stride=[4,1], storage_offset=0) -> output: f32[2,2]"
+    assert asked(fixed, old, old, BATCH) == [{}]
+    assert asked(fixed, old, old.replace("f32[4,4]", "f32[8,4]"), BATCH) == []
+
+
+def test_an_unpooling_has_the_size_that_it_was_given() -> None:
+    old = "max_unpool_1d(x: f32[2,3], indices: i64[2,3], has_output_size=%s, output_size=[2,6]) -> y: f32[2,6]"
+    new = old.replace("x: f32[2,3]", "x: f32[16,3]")
+    assert asked(unpooled, old % "false", new % "false", PAIRS) == [{}]
+    assert asked(unpooled, old % "true", new % "true", PAIRS) == [{"output_size": (16, 6)}]
