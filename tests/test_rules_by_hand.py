@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from irflops.ir.graph import Attrs, DType, TensorType
-from irflops.ops import BOOK
+from irflops.ops import BOOK, RULES
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import OpRule
 from irflops.ops.shapes import broadcast_shapes, normal_axis
@@ -283,6 +283,37 @@ def test_a_formula_says_what_is_counted() -> None:
 def test_a_rule_needs_its_words(name: str) -> None:
     with pytest.raises(TypeError, match=f"{name} is empty"):
         replace(BOOK.by_type["relu"], **{name: type(getattr(BOOK.by_type["relu"], name))()})
+
+
+def test_families_have_an_op_type_for_each_number_of_axes() -> None:
+    pools = [f"{framework}{kind}_pool_{{}}d" for framework in ("", "tf_") for kind in ("avg", "max")]
+    pools += ["avgpool_{}d", "maxpool_{}d", "max_unpool_{}d", "adaptive_avg_pool{}d", "adaptive_max_pool{}d"]
+    for name in [*pools, "constant_pad{}d", "upsample_nearest_{}d"]:
+        assert {name.format(axes) + grad for axes in (1, 2, 3) for grad in ("", "_grad")} <= BOOK.by_type.keys()
+    assert {name.format(axes) for name in ("conv{}d", "deconv{}d") for axes in (1, 2, 3)} <= BOOK.by_type.keys()
+    assert len(BOOK.by_type) == 618
+
+
+def test_ops_that_hand_their_operand_on() -> None:
+    """What a variable is used as is asked behind these: they mark, move, order or cast it."""
+    marks = {
+        "identity",
+        "identity_buffer",
+        "amp_black_identity",
+        "amp_white_identity",
+        "pinned_identity",
+        "nvtx_start",
+        "nvtx_end",
+        "repeat",
+    }
+    moves = {"copy", "copy_d2h", "copy_h2d", "parallel_cast", "hierarchical_parallel_cast", "hierarchical_parallel_cast_like"}
+    casts = {"cast", "cast_like", "cast_to_static_shape", "mutable_cast_once", "to_contiguous"}
+    orders = {"depend", "stop_gradient", "ssp_variable_proxy", "throw_error"}
+    assert {op_type for op_type, rule in BOOK.by_type.items() if rule.hands_on} == marks | moves | casts | orders
+
+
+def test_rules_may_stand_in_sets() -> None:
+    assert len(set(BOOK.by_type.values())) == len(RULES)
 
 
 def test_work_that_hangs_on_the_data_is_counted_at_its_most() -> None:
