@@ -64,6 +64,28 @@ def test_reshape_targets(
     assert sorted(reshape_targets(before, after, target, changes)) == sorted(found)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "target", "changes", "constant"),
+    [
+        pytest.param((1, 56, 9), (1, 80, 9), (1, 8, 7, 9), NOTHING, {(1, 8, 10, 9): 2}, id="windows of 7 become 10"),
+        pytest.param((1, 56, 9), (1, 63, 9), (1, 8, 7, 9), NOTHING, {(1, 9, 7, 9): None}, id="9 windows of 7"),
+        pytest.param((1, 56), (1, 112), (1, 8, 7), NOTHING, {(1, 16, 7): None, (1, 8, 14): None}, id="either, for others to tell"),
+        pytest.param((1, 9, 196), (1, 9, 576), (1, 9, 14, 14), IMAGE, {(1, 9, 24, 24): None}, id="told by what changed elsewhere"),
+        pytest.param((56, 56), (80, 80), (8, 7, 8, 7), NOTHING, {(8, 10, 8, 10): 1}, id="both axes: the first is named"),
+        pytest.param((1, 56), (8, 80), (8, 7), BATCH, {(64, 10): 1}, id="beside the batch"),
+    ],
+)
+def test_a_constant_that_must_change_is_named(
+    before: tuple[int, ...],
+    after: tuple[int, ...],
+    target: tuple[int, ...],
+    changes: Changes,
+    constant: dict[tuple[int, ...], int | None],
+) -> None:
+    found = reshape_targets(before, after, target, changes)
+    assert {value: axis for value, axis in found.items() if value in constant} == constant
+
+
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=5), st.integers(1, 6), st.integers(1, 6))
 def test_every_target_holds_the_elements(target: list[int], old: int, new: int) -> None:
     rest = math.prod(target)

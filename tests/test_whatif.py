@@ -155,6 +155,42 @@ def test_an_elementwise_op_becomes_the_broadcasting_one_and_back() -> None:
     assert changed(after, batch=1).by_name["y"] == graph.by_name["y"]
 
 
+def test_a_gradient_that_took_another_shape_at_batch_1_is_a_sum_at_others() -> None:
+    """Of a table that is added to every sample: 8 gradients of 24 elements are 7 * 24 additions. A table of other sizes has none."""
+    lines = (
+        ("dy", "input() -> out: f32[1,4,6]"),
+        ("table", "variable() -> out: f32[4,6]"),
+        ("gradient", "reshape_like(in: f32[1,4,6], like: f32[4,6]) -> out: f32[4,6]", "dy", "table"),
+    )
+    after = changed(graph_of(*lines), batch=8)
+    op = after.by_name["gradient"]
+    assert (op.type, [operand.arg for operand in op.inputs], op.outputs[0].type.shape) == ("reduce_sum_like", ["x", "like"], (4, 6))
+    total = irflops.analyze(after).total
+    assert (total.get("flops"), total.worst) == (7 * 24, "exact")
+    assert changed(graph_of(*lines), batch=1).by_name["gradient"].type == "reshape_like"
+    assert "'gradient'" in refusal(graph_of(*lines), inputs=(1, 4, 12)).message
+
+
+@pytest.mark.parametrize("form", ["job", "print"])
+def test_a_constant_that_must_change_is_named_and_no_total_is_exact(form: str) -> None:
+    """63 rows are 9 windows of 7. 80 would be 8 windows of 10, if the model took them at all."""
+    shape = "" if form == "print" else ", shape=[1,8,7,3]"
+    graph = graph_of(
+        ("x", "input() -> out: f32[1,56,3]"),
+        ("windows", f"reshape(in: f32[1,56,3]{shape}) -> out: f32[1,8,7,3]", "x"),
+        ("y", "relu(x: f32[1,8,7,3]) -> y: f32[1,8,7,3]", "windows"),
+    )
+    if form == "print":
+        graph = replace(graph, holds=PRINTED.holds)
+    fits = irflops.analyze(graph, inputs=(1, 63, 3))
+    assert shapes_of(fits.graph)["windows"] == (1, 9, 7, 3)
+    assert fits.total.certainty("flops") == "exact"
+    doubtful = irflops.analyze(graph, inputs=(1, 80, 3))
+    note = next(note.text for note in doubtful.notes if note.code == "what-if-constant")
+    assert "'windows': its shape holds 7, which must become 10" in note
+    assert doubtful.total.certainty("flops") == "unbounded"
+
+
 # Half precision
 
 

@@ -15,7 +15,6 @@ from functools import cache
 
 from irflops.ir.graph import AttrValue
 from irflops.ops.op_view import OpView
-from irflops.ops.resize import cuts
 from irflops.ops.rule import Readings
 from irflops.ops.work import MissingAttribute
 
@@ -188,15 +187,14 @@ def axes_of_one(old: OpView, new: OpView) -> Assignments:
     yield from ({"axes": gone} for gone in sorted(_others(stay, len(before)) for stay in kept))
 
 
-def narrowings(old: OpView, new: OpView) -> Assignments:
-    """Axis, start and length of a narrowing; the start as far as it matters: at the front, at the end, between."""
+def narrowings(old: OpView, _new: OpView) -> Assignments:
+    """Axis, start and length of a narrowing, from the front: what a cut of an axis can become does not go by where it is."""
     before = old.shape("in")
-    after, out = new.shape("in", rank=len(before)), result_of(old, "out", rank=len(before))
+    out = result_of(old, "out", rank=len(before))
     if any(extent > before[axis] for axis, extent in enumerate(out)):
         return
     for axis in [axis for axis, extent in enumerate(out) if extent != before[axis]] or range(len(before))[:1]:
-        spare = before[axis] - out[axis] if before[axis] != after[axis] else 0
-        yield from ({"dim": axis, "start": start, "length": out[axis]} for start in sorted({0, min(1, spare), spare}))
+        yield {"dim": axis, "start": 0, "length": out[axis]}
 
 
 def slices(old: OpView, new: OpView) -> Assignments:
@@ -210,23 +208,12 @@ def slices(old: OpView, new: OpView) -> Assignments:
 
 
 def _slices(before: int, after: int, kept: int) -> list[tuple[int, int, int]]:
-    """Start, stop and step of each kind of slice that keeps so many entries of an axis: no two give the same of the axis as it is now."""
-    if before == kept:
-        return [(0, before, 1)]
-    if before == after:
-        return [(0, kept, 1)]
-    spare = before - kept
-    if spare < 0:
+    """Start, stop and step of slices that keep so many entries of an axis, one of a kind: from the front, as a narrowing, or by a step."""
+    if kept > before:
         return []
-    by_one = ((start, start + kept, 1) for start in sorted({0, min(1, spare), spare}))
-    kinds: list[tuple[int, int, int]] = []
-    reached: set[int] = set()
-    for start, stop, step in itertools.chain(by_one, ((start, before, step) for step, start in sorted(_stepped(before, after, kept)))):
-        found = {-((first - last) // step) for first, last in cuts(before, after, start, stop, step)}
-        if not found <= reached:
-            kinds.append((start, stop, step))
-            reached |= found
-    return kinds
+    if before in (kept, after):
+        return [(0, kept, 1)]
+    return [(0, kept, 1), *((start, before, step) for step, start in sorted(_stepped(before, after, kept)))]
 
 
 def _stepped(before: int, after: int, kept: int) -> Iterator[tuple[int, int]]:

@@ -10,11 +10,11 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from irflops.ir.graph import AttrValue
 from irflops.ops.op_view import OpView
-from irflops.ops.rule import Changes, Resized
+from irflops.ops.rule import Changes, Likely, Resized
 from irflops.ops.shapes import normal_axis
 from irflops.ops.work import Unknowable
 
@@ -46,7 +46,9 @@ def reshaped(attr: str, operand: str) -> Resized:
             if literal in found or not found:
                 yield {}
                 return
-        yield from ({attr: value} for value in found)
+        for value, constant in found.items():
+            because = f"its {attr} holds {given[constant]}, which must become {value[constant]}" if constant is not None else ""
+            yield Likely({attr: value}, because) if because else {attr: value}
 
     return values
 
@@ -56,28 +58,40 @@ def _filled(target: Ints, numel: int) -> Ints:
     return tuple((numel // rest if rest else 0) if extent == -1 else extent for extent in target)
 
 
-def reshape_targets(before: Ints, after: Ints, target: Ints, changes: Changes) -> list[Ints]:
-    """What a reshape of `before` to `target` can become where its operand is `after`.
+def reshape_targets(before: Ints, after: Ints, target: Ints, changes: Changes) -> dict[Ints, int | None]:
+    """What a reshape of `before` to `target` can become where its operand is `after`; with each the axis of a constant that must change.
 
     Elements keep their order in memory. So each axis that changed lies somewhere in the target: inside one axis, which scales along; or
-    spread over several, of which those scale whose extents changed elsewhere in the same way, or any one.
+    spread over several, of which those scale whose extents changed elsewhere in the same way, or any one. Where none changed elsewhere, it
+    is the number of windows that goes by the size, and the inner extents are constants, as a window of 7 x 7 is: if the size is no multiple
+    of them, then more likely the model does not take it than that a window of 10 x 10 was meant.
     """
     if before == after:
-        return [target]
+        return {target: None}
     if len(before) != len(after) or 0 in before or 0 in target:
-        return [target] if math.prod(after) == math.prod(target) else []
+        return {target: None} if math.prod(after) == math.prod(target) else {}
     if math.prod(before) != math.prod(target):
-        return []
+        return {}
     places = [_places(before, after, target, axis, changes) for axis, extent in enumerate(before) if extent != after[axis]]
-    found: dict[Ints, None] = {}
+    found: dict[Ints, int | None] = {}
     for chosen in _combined("shape", places):
         factors: dict[int, Fraction] = {}
-        for axis, factor in (pair for by_axis in chosen for pair in by_axis.items()):
+        for axis, factor in (pair for place in chosen for pair in place.factors.items()):
             factors[axis] = factors.get(axis, Fraction(1)) * factor
         extents = {axis: factor * target[axis] for axis, factor in factors.items()}
         if all(extent.denominator == 1 for extent in extents.values()):
-            found[tuple(int(extents.get(axis, extent)) for axis, extent in enumerate(target))] = None
-    return list(found)
+            constant = next((place.constant for place in chosen if place.constant is not None), None)
+            found.setdefault(tuple(int(extents.get(axis, extent)) for axis, extent in enumerate(target)), constant)
+    return found
+
+
+class _Place(NamedTuple):
+    """Where in a target a changed axis of the operand can lie."""
+
+    factors: Mapping[int, Fraction]
+    """By axis of the target."""
+    constant: int | None = None
+    """The axis of the target that changes though nothing else tells so, since the size is no multiple of its extent."""
 
 
 def _reach(shape: Ints) -> list[tuple[int, int]]:
@@ -89,8 +103,8 @@ def _reach(shape: Ints) -> list[tuple[int, int]]:
     return reach[::-1]
 
 
-def _places(before: Ints, after: Ints, target: Ints, axis: int, changes: Changes) -> list[dict[int, Fraction]]:
-    """Where in the target a changed axis of the operand can lie: factors by target axis."""
+def _places(before: Ints, after: Ints, target: Ints, axis: int, changes: Changes) -> list[_Place]:
+    """Where in the target a changed axis of the operand can lie."""
     ratio = Fraction(after[axis], before[axis])
     own, reach = _reach(before), _reach(target)
     inner, outer = own[axis]
@@ -98,9 +112,9 @@ def _places(before: Ints, after: Ints, target: Ints, axis: int, changes: Changes
         ones = [k for k, extent in enumerate(target) if extent == 1 and reach[k][0] == inner]
         own_ones = [k for k, extent in enumerate(before) if extent == 1 and own[k][0] == inner]
         if len(ones) >= len(own_ones):
-            return [{ones[own_ones.index(axis)]: ratio}]
+            return [_Place({ones[own_ones.index(axis)]: ratio})]
         beside = [k for k, extent in enumerate(target) if extent > 1 and reach[k][0] <= inner <= reach[k][1]]
-        return [{k: ratio} for k in ones or beside]
+        return [_Place({k: ratio}) for k in ones or beside]
     holders = [k for k, (low, high) in enumerate(reach) if low <= inner and outer <= high and inner % low == 0 and high % outer == 0]
     if holders:
         # The batch may have been 1 and have gone in, and may come out again as an axis of 1 beside the rest.
@@ -109,14 +123,12 @@ def _places(before: Ints, after: Ints, target: Ints, axis: int, changes: Changes
             for k, extent in enumerate(target)
             if extent == 1 and reach[k][0] in (inner, outer) and any(old == 1 and new == ratio for old, new in changes.roots)
         ]
-        return [{k: ratio} for k in holders[:1] + ones]
+        return [_Place({k: ratio}) for k in holders[:1] + ones]
     return _spread(target, reach, (inner, outer), ratio, changes)
 
 
-def _spread(
-    target: Ints, reach: Sequence[tuple[int, int]], own: tuple[int, int], ratio: Fraction, changes: Changes
-) -> list[dict[int, Fraction]]:
-    """Factors for a changed axis that several target axes share."""
+def _spread(target: Ints, reach: Sequence[tuple[int, int]], own: tuple[int, int], ratio: Fraction, changes: Changes) -> list[_Place]:
+    """Where a changed axis can lie that several target axes share."""
     inner, outer = own
     shared = [k for k, (low, high) in enumerate(reach) if (low < outer and high > inner if target[k] > 1 else inner <= low <= outer)]
     for pairs in (changes.roots, changes.roots | changes.seen):
@@ -125,10 +137,12 @@ def _spread(
             break
     else:
         found = []
+    places = [_Place(factors) for factors in found]
     wide = [k for k in shared if target[k] > 1]
     if not any(min(factors) <= wide[0] for factors in found):
-        found += [{k: ratio} for k in wide]
-    return found
+        told = bool(found) or (ratio * target[wide[0]]).denominator == 1
+        places += [_Place({k: ratio}, None if told or k == wide[0] else k) for k in wide]
+    return places
 
 
 def _known_changes(target: Ints, shared: Sequence[int], ratio: Fraction, pairs: frozenset[tuple[int, int]]) -> list[dict[int, Fraction]]:

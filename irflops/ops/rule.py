@@ -33,7 +33,12 @@ come first. MissingAttribute where they cannot be listed."""
 
 
 class Likely(dict[str, AttrValue]):
-    """Values for attributes that a form lacks, beside which others fit as well that are not listed."""
+    """Values for attributes that are no more than likely: others fit as well that are not listed, or something speaks against them."""
+
+    def __init__(self, values: Mapping[str, AttrValue], because: str = "") -> None:
+        super().__init__(values)
+        self.because = because
+        """What speaks against them, in words."""
 
 
 Resized = Callable[[OpView, OpView, Changes], Iterable[Mapping[str, AttrValue]]]
@@ -83,6 +88,8 @@ class OpRule(OpFacts):
     """Where the formula comes from: a paper, a file of OneFlow, a peer."""
     upper_bound: bool = False
     """Whether the work depends on the data and the counts are the most it can be."""
+    repeated: str = ""
+    """The op type that OneFlow takes in this one's place where the first operand is of the second one's shape, repeated."""
     unequal: str = ""
     """The op type that OneFlow takes in this one's place where the two operands are not of one shape."""
     readings: Readings | None = None

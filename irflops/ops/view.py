@@ -141,6 +141,7 @@ RULES: tuple[OpRule, ...] = (
         summary="The same elements under the shape of another tensor.",
         formula=NO_COST,
         shape=reshape_like_shape,
+        repeated="reduce_sum_like",
         cost=no_work,
         traffic=touch_nothing,
         examples=(

@@ -152,7 +152,7 @@ def _means(graph: Graph, before: Mapping[str, TensorType], after: Mapping[str, T
 
 
 def _doubt(graph: Graph, outcome: Outcome, means: tuple[str, ...]) -> Certainty:
-    guessed = Certainty.UNBOUNDED if outcome.preferred else Certainty.EXACT
+    guessed = Certainty.UNBOUNDED if outcome.preferred or outcome.against else Certainty.EXACT
     return graph.doubt | guessed | (Certainty.LOWER_BOUND if means else Certainty.EXACT)
 
 
@@ -183,6 +183,9 @@ def _notes(graph: Graph, wanted: tuple[Asked, ...], outcome: Outcome, swap: Mapp
         )
         sure = f"no total of work is exact: {OTHER_SIZE if graph.holds.attrs else OTHER_FORM}"
         notes.append(Note("what-if-reading", f"{what}: {_names(outcome.preferred)}; {sure}"))
+    if outcome.against:
+        listed = _listed([f"{quoted(name)}: {why}" for name, why in outcome.against.items()])
+        notes.append(Note("what-if-constant", f"perhaps the model does not take this size, and no total of work is exact: {listed}"))
     if means:
         what = "these sums went over axes of 1, which have grown: if they are means, OneFlow multiplies by 1 / n now, which is not counted"
         notes.append(Note("what-if-mean", f"{what}: {_names(means)}"))

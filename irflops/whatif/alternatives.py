@@ -13,6 +13,7 @@ from irflops.ops import BOOK
 from irflops.ops.book import RuleBook
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Changes, Likely, OpRule
+from irflops.ops.shapes import broadcast_shapes
 from irflops.ops.work import MissingAttribute, Unknowable
 from irflops.records import dataclass
 
@@ -28,6 +29,8 @@ class Alternative:
     sizes: Mapping[str, AttrValue]
     op_type: str | None = None
     """The type that OneFlow would have taken for these operands, None where it is the captured one."""
+    against: str = ""
+    """What speaks against it, if no other fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +76,27 @@ def alternatives(op: Op, operands: Operands, results: Sequence[TensorType], chan
 
 
 def _other_type(op_type: str, operands: Operands, book: RuleBook) -> str | None:
-    """Another type for operands that were of one shape and are not, or the other way round."""
+    """Another type for operands that were of one shape and are not, or the other way round; or one of which repeats the other now."""
     rule = book.rule(op_type)
     if rule is None or len(operands.after) != 2:
         return None
+    if rule.repeated and _repeats(*operands.after):
+        return rule.repeated
     was, now = (len({type_.shape for type_ in types}) == 1 for types in (operands.before, operands.after))
     if was == now or any(type_.shape is None for type_ in operands.after):
         return None
     other = rule.unequal if was else book.equal.get(op_type)
     return other if other in book.by_type and signature(other) is not None else None
+
+
+def _repeats(one: TensorType, other: TensorType) -> bool:
+    """Whether a tensor has the shape of another, repeated along some axes."""
+    if one.numel is None or other.numel is None or one.numel == other.numel:
+        return False
+    try:
+        return broadcast_shapes(one.shape, other.shape) == one.shape  # type: ignore[arg-type]  # all extents are known, or numel is None
+    except ValueError:
+        return False
 
 
 def recast(op: Op, op_type: str) -> Op:
@@ -139,7 +154,7 @@ def _collected(
                 continue
             kept = {name: value for name, value in sizes.items() if name in op.attrs and op.attrs[name] != value}
             if shapes not in found:
-                found[shapes] = Alternative(shapes, kept)
+                found[shapes] = Alternative(shapes, kept, against=sizes.because if isinstance(sizes, Likely) else "")
     if not found and misfit is None:
         results = [type_ for arg in captured.output_args for type_ in captured.outputs(arg)]
         misfit = f"{captured.type}: it has the sizes of {_texts(results)} baked in, which do not scale along in one way"

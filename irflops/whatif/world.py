@@ -16,7 +16,7 @@ class World:
     so that no chain grows longer than the readings that are followed side by side.
     """
 
-    __slots__ = ("children", "chosen", "doubted", "op_types", "parent", "parted", "shapes", "sizes", "spread", "strayed", "told")
+    __slots__ = ("against", "children", "chosen", "doubted", "op_types", "parent", "parted", "shapes", "sizes", "spread", "strayed", "told")
 
     def __init__(self, parent: World | None = None) -> None:
         self.parent = parent
@@ -32,6 +32,8 @@ class World:
         """Which alternative was taken, by the operators that left several."""
         self.doubted: dict[str, None] = {}
         """The operators that another reading, which gave way to this one, takes in another way."""
+        self.against: dict[str, str] = {}
+        """What speaks against the only sizes that an operator can have, by operator."""
         self.parted: int = parent.parted if parent is not None else 0
         """Axes along which tensors of one size were brought together, and are no longer of one size."""
         self.strayed: int = parent.strayed if parent is not None else 0
@@ -60,6 +62,8 @@ class World:
                 self.shapes[lbn] = shape
         if alternative.sizes:
             self.sizes[op.name] = alternative.sizes
+        if alternative.against:
+            self.against[op.name] = alternative.against
         if alternative.op_type is not None:
             self.op_types[op.name] = alternative.op_type
 
@@ -86,7 +90,7 @@ class World:
         parent = self.parent
         assert parent is not None, "only a child is called"
         self.told = parent.told
-        for name in ("shapes", "sizes", "op_types", "chosen", "doubted"):
+        for name in ("shapes", "sizes", "op_types", "chosen", "doubted", "against"):
             held = getattr(parent, name)
             held.update(getattr(self, name))
             setattr(self, name, held)

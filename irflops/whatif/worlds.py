@@ -47,9 +47,11 @@ class Outcome:
     """Operators with several readings that fit, of which the likeliest was taken."""
     untold: Mapping[str, str]
     """Operators whose results nothing tells, with the attribute that they lack."""
+    against: Mapping[str, str]
+    """By operator what speaks against the sizes that it has now."""
 
 
-UNCHANGED = Outcome({}, {}, {}, (), {})
+UNCHANGED = Outcome({}, {}, {}, (), {}, {})
 
 
 def carried(plan: Plan, inputs: Iterable[Asked]) -> Outcome:
@@ -100,7 +102,7 @@ class _Carrier:
         preferred = {name for name, number in best.chosen.items() if self.fallen.get(name, {number}) != {number}}
         preferred.update(self.guessed, best.doubted)
         in_order = tuple(op.name for op in self.plan.graph.ops if op.name in preferred)
-        return Outcome(best.shapes, best.sizes, best.op_types, in_order, self.untold)
+        return Outcome(best.shapes, best.sizes, best.op_types, in_order, self.untold, best.against)
 
     def _likeliest(self) -> list[World]:
         """The worlds that nothing speaks against, or the least does."""
