@@ -54,7 +54,7 @@ class Source:
 
     def line(self, offset: int) -> int:
         """The 1-based line of a character offset."""
-        return self.line_col(offset)[0]
+        return bisect.bisect_right(self._line_starts, max(0, min(offset, len(self.text))))
 
     def line_text(self, line: int) -> str:
         """The text of a 1-based line, without its line end."""

@@ -75,6 +75,7 @@ def module_rows(graph: Graph, costs: Mapping[str, Cost]) -> list[Row]:
 def op_rows(graph: Graph, types: Mapping[str, TensorType], costs: Sequence[OpCost]) -> Iterator[Row]:
     """A row per operator, given one run of each in their order and what was inferred of the tensors."""
     rows: dict[tuple[int, int], Row] = {}
+    kinds: dict[tuple[int, int], Row] = {}
     for op, found in zip(graph.ops, costs, strict=True):
         key = id(found), op.runs
         figures = rows.get(key)
@@ -89,9 +90,9 @@ def op_rows(graph: Graph, types: Mapping[str, TensorType], costs: Sequence[OpCos
             "runs": op.runs,
             "line": _line(graph.source, op.span),
             "location": {"file": op.location.file, "line": op.location.line, "function": op.location.function} if op.location else None,
-            "inputs": [_tensor_row(operand, types) for operand in op.inputs],
-            "outputs": [_tensor_row(result, types) for result in op.outputs],
-            "attrs": {name: plain.finite(value) for name, value in op.attrs.items()},
+            "inputs": [_tensor_row(operand, types, kinds) for operand in op.inputs],
+            "outputs": [_tensor_row(result, types, kinds) for result in op.outputs],
+            "attrs": {name: plain.finite(value) for name, value in op.attrs.items()} if op.attrs else {},
             "placement": plain.placement(op),
         }
         row |= figures
@@ -100,17 +101,16 @@ def op_rows(graph: Graph, types: Mapping[str, TensorType], costs: Sequence[OpCos
         yield row
 
 
-def _tensor_row(operand: Operand, types: Mapping[str, TensorType]) -> Row:
+def _tensor_row(operand: Operand, types: Mapping[str, TensorType], kinds: dict[tuple[int, int], Row]) -> Row:
+    """A tensor at an argument. `kinds` holds what all of one type and sbp share, which the graph and its types keep alive."""
     type_ = operand.type
     if type_.shape is None or type_.dtype is None:
         type_ = types.get(operand.lbn, type_)
-    return {
-        "arg": operand.arg,
-        "lbn": operand.lbn,
-        "shape": plain.extents(type_.shape),
-        "dtype": plain.dtype(type_),
-        "sbp": plain.sbp(operand),
-    }
+    kind = kinds.get((id(type_), id(operand.nd_sbp)))
+    if kind is None:
+        shown: Row = {"shape": plain.extents(type_.shape), "dtype": plain.dtype(type_), "sbp": plain.sbp(operand)}
+        kind = kinds[id(type_), id(operand.nd_sbp)] = shown
+    return {"arg": operand.arg, "lbn": operand.lbn, **kind}
 
 
 def unknown_rows(unknown: Iterable[Unknown]) -> list[Row]:

@@ -7,7 +7,6 @@ it, a mean, a layer, group or instance norm. Every operator belongs to one step.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import NamedTuple
@@ -109,10 +108,13 @@ class Step:
         return self.op.number or 0
 
 
+_FEW = 8
+
+
 class _Readers(NamedTuple):
     """What reads a tensor, by phase: the backward pass reads what the forward pass made, and is no part of the user's call."""
 
-    slots: Counter[Phase | None]
+    slots: Mapping[Phase | None, int]
     """How many operand slots."""
     by_type: Mapping[tuple[Phase | None, str | None], Sequence[int]]
     """Operators by phase and type, one that reads it twice once."""
@@ -128,7 +130,7 @@ class _Net:
     handed_on: frozenset[str]
     """Types that hand a variable on as it is: what reads their result uses the variable."""
     known: dict[str, _Readers] = field(default_factory=dict)
-    """What reads a tensor, of those that were asked for."""
+    """What reads a tensor, of those that were asked for and have more than `_FEW` readers."""
 
     def shape(self, lbn: str) -> Shape | None:
         found = self.types.get(lbn)
@@ -138,14 +140,20 @@ class _Net:
         return self.ops[index].outputs[0].lbn if self.ops[index].outputs else ""
 
     def readers(self, lbn: str) -> _Readers:
-        """What reads a tensor: worked out once, for each of thousands of readers may ask."""
+        """What reads a tensor: worked out once where each of thousands of readers may ask, and not remembered of all others."""
         found = self.known.get(lbn)
         if found is None:
             owners = [self.edges.owners[slot] for slot in self.edges.uses(lbn)]
             by_type: dict[tuple[Phase | None, str | None], list[int]] = {}
             for index in dict.fromkeys(owners):
                 by_type.setdefault((self.ops[index].phase, self.ops[index].type), []).append(index)
-            found = self.known[lbn] = _Readers(Counter(self.ops[index].phase for index in owners), by_type)
+            slots: dict[Phase | None, int] = {}
+            for index in owners:
+                phase = self.ops[index].phase
+                slots[phase] = slots.get(phase, 0) + 1
+            found = _Readers(slots, by_type)
+            if len(owners) > _FEW:
+                self.known[lbn] = found
         return found
 
     def reader(self, lbn: str, like: Op, *op_types: str) -> int | None:
@@ -159,7 +167,7 @@ class _Net:
 
     def only_reader(self, lbn: str, like: Op, *op_types: str) -> int | None:
         """The same, where nothing else in that phase reads it."""
-        return self.reader(lbn, like, *op_types) if self.readers(lbn).slots[like.phase] == 1 else None
+        return self.reader(lbn, like, *op_types) if self.readers(lbn).slots.get(like.phase) == 1 else None
 
     def variable(self, lbn: str, through: frozenset[str] = frozenset()) -> Op | None:
         """The variable that a tensor is, straight or handed on, or through these types too."""
@@ -218,7 +226,7 @@ def _descendants(graph: Graph) -> bytearray:
     found = bytearray(len(graph.ops))
     fed_by = graph.edges.fed_by
     for index in graph.edges.order:
-        found[index] = graph.ops[index].type == "input" or any(found[producer] for producer in fed_by[index])
+        found[index] = graph.ops[index].type == "input" or any(map(found.__getitem__, fed_by[index]))
     return found
 
 
