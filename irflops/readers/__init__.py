@@ -11,6 +11,7 @@ from typing import Any
 
 from irflops.errors import ChoiceError, NotAGraphError, Source, Span, error_at
 from irflops.ir.graph import Graph, Note
+from irflops.readers.collector import seldom_collecting
 from irflops.readers.detect import HEAD_BYTES, JOB_BINARY, JOB_TEXT, MLIR, ZIP, form_of
 from irflops.readers.intake import MAX_SIZE, decompress, display_name, read_bytes, source_of
 from irflops.readers.printed.graph_repr import read_graph
@@ -32,20 +33,22 @@ def load(path: str | PathLike[str], graph: str | int | None = None, *, partial: 
     it goes, and marked so. Errors: IrflopsError with path, line, column and hint.
     """
     name = fspath(path)
-    if Path(name).is_dir():
-        from irflops.readers.mlir.saved_folder import read_folder  # for start-up time, as the other readers
+    with seldom_collecting():
+        if Path(name).is_dir():
+            from irflops.readers.mlir.saved_folder import read_folder  # for start-up time, as the other readers
 
-        return _only(read_folder(name, max_size), graph)
-    return _read(read_bytes(name, max_size), display_name(name), graph, partial)
+            return _only(read_folder(name, max_size), graph)
+        return _read(read_bytes(name, max_size), display_name(name), graph, partial)
 
 
 def loads(
     data: str | bytes, graph: str | int | None = None, *, name: str = "<string>", partial: bool = False, max_size: int = MAX_SIZE
 ) -> Graph:
     """The graph in a text or in the bytes of a file, of which at most `max_size` are decompressed; see `load`."""
-    return _read(
-        data.encode("utf-8", errors="replace") if isinstance(data, str) else decompress(data, name, max_size), name, graph, partial
-    )
+    with seldom_collecting():
+        return _read(
+            data.encode("utf-8", errors="replace") if isinstance(data, str) else decompress(data, name, max_size), name, graph, partial
+        )
 
 
 def load_live(graph: Any) -> Graph:
