@@ -51,7 +51,7 @@ FOLDERS = ("ops", "counting", "differ")
 FLOOR = 0.95
 SURVIVORS = HERE / "mutation_survivors.toml"
 TEST_FILES = """
-api definitions diff* edges explain facts forms infer laws misfits operators ops oracles* random_graphs readers readings reports resize
+api book certainty definitions diff* edges explain facts forms infer laws misfits operators ops oracles* random_graphs readers readings reports resize
 rules_by_hand scale steps training unknown* whatif*
 """
 """Of tests/test_*.py, those that look at rules, costs and edits, and do it in seconds."""
