@@ -51,8 +51,8 @@ FOLDERS = ("ops", "counting", "differ")
 FLOOR = 0.95
 SURVIVORS = HERE / "mutation_survivors.toml"
 TEST_FILES = """
-api book certainty definitions diff* edges explain facts forms infer laws misfits operators ops oracles* random_graphs readers readings reports resize
-rules_by_hand scale steps training unknown* whatif*
+api book certainty definitions diff* edges explain facts forms infer laws misfits operators ops oracles* random_graphs readers readings
+reports resize rules_by_hand scale steps training unknown* whatif*
 """
 """Of tests/test_*.py, those that look at rules, costs and edits, and do it in seconds."""
 
@@ -285,16 +285,15 @@ def tests_by_function(root: Path, jobs: int, kept: Path | None) -> Tests:
 def relevant(mutant: Mutant, tests: Tests, killers: Counter[str], most: float) -> list[list[str]]:
     """The tests to run one part after the other until one fails: those that killed others of the file, then quick ones, then slow ones.
 
-    They run the changed function. What runs when its module is imported is run by no test: then it is those that name what is declared
-    there, and those that run the file. Others of the same test files come last: tests share what is computed once.
+    They run the changed function, and behind them come others of the same test files: tests share what is computed once. What runs when its
+    module is imported is run by no test: then it is those that name what is declared there, and then any.
     """
-    run_file = [test for test, run in tests.functions.items() if mutant.file in run]
     if mutant.function is None:
         signs = [sign for word in mutant.words for sign in (f"[{word}(", f"[{word}:", f"{word}]", f"-{word}-")]
         named = {test for test in tests.functions if any(sign in test for sign in signs)}
-        running = [*named, *(test for test in run_file if test not in named)] or list(tests.functions)
-        order = sorted(running, key=lambda test: (test not in named, tests.seconds[test]))
+        order = sorted(tests.functions, key=lambda test: (test not in named, tests.seconds[test]))
     else:
+        run_file = [test for test, run in tests.functions.items() if mutant.file in run]
         running = [test for test in run_file if mutant.function in tests.functions[test][mutant.file]] or run_file
         by_file: dict[str, list[str]] = defaultdict(list)
         for test in sorted(running, key=tests.seconds.__getitem__):
