@@ -51,8 +51,8 @@ FOLDERS = ("ops", "counting", "differ")
 FLOOR = 0.95
 SURVIVORS = HERE / "mutation_survivors.toml"
 TEST_FILES = """
-api book certainty definitions diff* edges explain facts forms infer laws misfits operators ops oracles* random_graphs readers readings
-reports resize rules_by_hand scale steps training unknown* whatif*
+api book certainty counting definitions diff* edges explain facts forms hidden infer laws misfits operators ops oracles* random_graphs
+readers readings reports resize rules_by_hand scale steps training unknown* whatif*
 """
 """Of tests/test_*.py, those that look at rules, costs and edits, and do it in seconds."""
 
