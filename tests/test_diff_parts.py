@@ -18,12 +18,13 @@ from irflops.differ import Diff, diff_analyses, kinds_of
 from irflops.differ import sequence as sequence_module
 from irflops.differ.conditions import condition
 from irflops.differ.edit import Edit, difference
-from irflops.differ.forms import aspects_of
+from irflops.differ.forms import aspects_of, not_compared
 from irflops.differ.pairing import same_type
 from irflops.differ.sequence import common, rising
 from irflops.differ.side import Side, boxed_in, side_of
 from irflops.differ.sums import common_place, folded, modules, phases, totals, types
 from irflops.ir.graph import Module, Op, Phase, Role
+from irflops.ir.holds import Holds
 from irflops.readers.notation.sketch import sketch
 
 
@@ -246,6 +247,70 @@ def test_changes_of_an_attribute_to_other_values_are_different_groups() -> None:
 )
 def test_what_places_have_in_common(paths: list[str], place: str) -> None:
     assert common_place(paths) == place
+
+
+def test_a_change_of_an_operator_is_the_same_change_whatever_its_shape() -> None:
+    """Of a parameter the shape is part of what changed."""
+
+    def text(kind: str, use: str) -> str:
+        lines = ["a = input() -> out: f32[2,8]", "b = input() -> out: f32[2,4]"]
+        lines += [f"m.{n} | w{n} = variable(kind={use}) -> out: f32[2,{size}]" for n, size in ((1, 8), (2, 4))]
+        lines += [f"m.{n} | v{n} = broadcast_add(x: {x}, y: w{n}) -> z: f32[2,{size}]" for n, x, size in ((1, "a", 8), (2, "b", 4))]
+        lines += [f"m.{n} | r{n} = {kind}(x: v{n}) -> y: f32[2,{size}]" for n, size in ((1, 8), (2, 4))]
+        return "\n".join([*lines, "output(in: r1)", "output(in: r2)"])
+
+    ops = diff_of(text("relu", "trainable"), text("tanh", "trainable")).edits
+    assert [(edit.kind, edit.group == ops[0].group) for edit in ops] == [("op_retyped", True), ("op_retyped", True)]
+    params = diff_of(text("relu", "trainable"), text("relu", "frozen")).edits
+    assert [(edit.kind, edit.group == params[0].group) for edit in params] == [("param_frozen", True), ("param_frozen", False)]
+
+
+def test_parameters_of_one_module_that_change_alike_are_shown_as_one() -> None:
+    """Two of one shape go together, one of another shape does not."""
+    lines = ["x = input() -> out: f32[2,8]", "m.a | w = variable() -> out: f32[2,8]", "m.a | b = variable() -> out: f32[2,8]"]
+    lines += ["m.a | s = variable() -> out: f32[8]", "m.a | y = broadcast_add(x: x, y: w) -> z: f32[2,8]"]
+    lines += ["m.a | z = broadcast_mul(x: y, y: b) -> z: f32[2,8]", "m.a | r = broadcast_sub(x: z, y: s) -> z: f32[2,8]"]
+    diff = diff_of("x = input() -> out: f32[2,8]\noutput(in: x)", "\n".join([*lines, "output(in: r)"]))
+    params = [found for found in folded(diff.edits) if found.edits[0].kind == "param_added"]
+    assert [(found.names, found.times, found.place) for found in params] == [(("w", "b"), 1, "m.a"), (("s",), 1, "m.a")]
+    assert [len(found.edits) for found in folded(diff.edits, full=True)] == [1] * len(diff.edits)
+
+
+# What forms lack
+
+PRINT, JOB = Holds(attrs=False, declarations=True), Holds()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (JOB, JOB, []),
+        (PRINT, JOB, ["attributes: the old form, printed, holds those alone", "modules without operators"]),
+        (JOB, PRINT, ["attributes: the new form, printed, holds those alone", "modules without operators"]),
+        (PRINT, PRINT, ["attributes: both forms, printed, hold those alone"]),
+        (JOB, Holds(passes=False), ["sbp: a forward job", "what OneFlow's passes", "operators without effect"]),
+        (Holds(passes=False), Holds(passes=False), ["sbp: a forward job"]),
+        (JOB, Holds(dead_ops=False), ["operators without effect"]),
+        (Holds(dead_ops=False), Holds(dead_ops=False), []),
+    ],
+)
+def test_what_is_not_compared_is_told(old: Holds, new: Holds, words: list[str]) -> None:
+    graphs = [replace(sketch(CHAIN).graph, holds=holds) for holds in (old, new)]
+    told = not_compared(graphs[0], graphs[1], aspects_of(graphs[0], graphs[1]))
+    assert [text[: len(word)] for text, word in zip(told, words, strict=True)] == words
+    damaged = [replace(graphs[0], partial=True), graphs[1]]
+    for one, other in (damaged, damaged[::-1]):
+        assert [text for text in not_compared(one, other, aspects_of(one, other)) if text.startswith("what could not be read")]
+
+
+def test_what_a_form_could_not_show_is_no_change() -> None:
+    """A saved graph drops what leads to no output: neither the operator nor its module went."""
+    dead = CHAIN.replace("output(in: c)", "m.d | d = exp(x: a) -> y: f32[2,8]\noutput(in: c)")
+    whole, saved = sketch(dead).graph, replace(sketch(CHAIN).graph, holds=Holds(dead_ops=False))
+    assert diff_analyses(analyze_graph(whole), analyze_graph(saved)).edits == ()
+    assert diff_analyses(analyze_graph(saved), analyze_graph(whole)).edits == ()
+    both = diff_analyses(analyze_graph(whole), drawn(CHAIN)).edits
+    assert named(both) == [("op_removed", "m.d-exp-4", None), ("module_removed", "m.d", None)]
 
 
 # Costs
