@@ -405,7 +405,7 @@ def forked(tasks: Sequence[tuple[T, float | None]], work: Callable[[T], int], jo
 def _child(work: Callable[[T], int], task: T, limit: float | None) -> None:
     code = 1
     try:
-        os.setpgid(0, 0)
+        os.setsid()
         quiet = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(quiet, stream)
