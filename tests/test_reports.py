@@ -97,7 +97,9 @@ def test_what_is_no_terminal_gets_what_rich_would_write(fixture: str, width: str
     odd = replace(report, headline=ODD, facts=[(ODD, ODD), *report.facts], notes=[*report.notes, ODD * 5])
     plain = text_of(lambda stream: print_report(odd, stream))
     monkeypatch.setenv("TTY_COMPATIBLE", "0")
-    assert plain == text_of(lambda stream: print_report(odd, stream))
+    rich = text_of(lambda stream: print_report(odd, stream))
+    # Versions of rich before 15 leave a space where they break a line.
+    assert [line.rstrip() for line in plain.splitlines()] == [line.rstrip() for line in rich.splitlines()]
 
 
 @pytest.mark.parametrize("by", [by for by in BY if by != "summary"])
