@@ -134,6 +134,58 @@ def run_of(slot: str, start: str, run: str, end: str) -> Callable[[int], str]:
     return lambda n: SLOTS[slot](start + run * (n // len(run.encode())) + end)
 
 
+OLD_END = '):placement=(oneflow.placement(type="cpu", ranks=[0])))'
+
+
+def old(name: str, operands: str, result: str) -> str:
+    """An operator line as OneFlow 0.8.0 prints it."""
+    return f"(OPERATOR: {name}({operands}) -> ({name}/{result}:({TYPE}){OLD_END}"
+
+
+def trained(*lines: str) -> str:
+    return dump(*lines).replace("training=False", "training=True")
+
+
+def sums_of_one_gradient(n: int) -> str:
+    """A product of many tensors, each read by another product too: each sum of two gradients that is not there may be in the one gradient."""
+    count = n // 600
+    tensors = [f"a-relu-{i}/y_0:({TYPE})" for i in range(count)]
+    products = [old(f"a-matmul-{count}", f"[{', '.join(tensors)}], w/out:({TYPE})", "out_0")]
+    products += [old(f"a-matmul-{count + 1 + i}", f"{tensor}, w/out:({TYPE})", "out_0") for i, tensor in enumerate(tensors)]
+    gradients = [old(f"a-matmul-{count + i}_grad_a", f"d/out:({TYPE}), w/out:({TYPE})", "out_0") for i in range(count + 1)]
+    return trained(*(old(f"a-relu-{i}", f"w/out:({TYPE})", "y_0") for i in range(count)), *products, *gradients)
+
+
+def sums_in_a_row(n: int) -> str:
+    """A chain of products, each with its gradients, of sums that are there."""
+    lines = []
+    for i in range(n // 700):
+        x = f"a-matmul-{i - 1}/out_0:({TYPE})" if i else f"w/out:({TYPE})"
+        lines.append(old(f"a-matmul-{i}", f"{x}, {x}", "out_0"))
+        lines += [old(f"a-matmul-{i}_grad_{arg}", f"a-matmul-{i + 1}_clone_grad_0/out_0:({TYPE}), {x}", "out_0") for arg in "ab"]
+        terms = ", ".join(f"a-matmul-{i}_grad_{arg}/out_0:({TYPE})" for arg in "ab")
+        lines.append(old(f"a-matmul-{i}_clone_grad_0", f"[{terms}]", "out_0"))
+    return trained(*lines)
+
+
+def every_other_number(n: int) -> str:
+    """A chain of products of which each may add what the missing operator behind it added."""
+    return dump(
+        *(
+            op(f"a-matmul-{2 * i}", f"a-matmul-{2 * i - 2}/out_0:({TYPE}), w/out:({TYPE})", f"a-matmul-{2 * i}/out_0:({TYPE})")
+            for i in range(1, n // 330)
+        )
+    )
+
+
+ATTACKS |= {
+    "sums of one gradient": sums_of_one_gradient,
+    "sums of gradients in a row": sums_in_a_row,
+    "every other number": every_other_number,
+    "gradients of gradients": lambda n: trained(old("a-matmul-0" + "_grad_a" * (n // 16), f"w/out:({TYPE})", "out_0")),
+    "copies of gradients": lambda n: trained(*(old(f"a_out_0_clone_grad_{i}", f"w/out:({TYPE})", "out_0") for i in range(n // 260))),
+    "gradients of losses": lambda n: trained(*(old(f"a-relu-{i}_out_0_grad_ConstantLike", "...", "out_0") for i in range(n // 230))),
+}
 ATTACKS |= WHAT_IFS
 ATTACKS |= {f"{slot}: {run!a}": run_of(slot, "", run, "") for slot in SLOTS for run in RUNS}
 ATTACKS |= {f"{slot}: {parts!a}": run_of(slot, *parts) for slot in SLOTS for parts in SOLO}

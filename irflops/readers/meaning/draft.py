@@ -40,3 +40,11 @@ class Draft:
     hidden: bool = False
     readings: tuple[tuple[Operand, ...], ...] = ()
     """Every set of operands that it may have, `inputs` first, where the form does not tell which; none where it does."""
+
+    def may_have(self, operand: Operand) -> bool:
+        """Adds to each set of operands the same with one more; says whether that is new: an argument can be open once alone."""
+        readings = self.readings or (self.inputs,)
+        if any(other.arg == operand.arg for other in readings[-1]):
+            return False
+        self.readings = tuple(one for reading in readings for one in (reading, (*reading, operand)))
+        return True

@@ -147,6 +147,10 @@ _MOVES = re.compile(r"^Sys(?:tem)?-(Boxing|NCCL-Logical)-")
 _INTERFACE = re.compile(r"^_.+_(input|output)\.\d[\w.]*$|^_.+-(input|output)_\d+$", re.DOTALL)
 
 
+_DEEPEST_GRADIENT = 4
+"""How often a name may be a gradient's of a gradient's: OneFlow 0.8.0 takes no gradient of a gradient in a graph, a file may say so."""
+
+
 class Resolved(NamedTuple):
     """What a name tells."""
 
@@ -194,11 +198,11 @@ def _role(name: str) -> Role:
     return Role.SYSTEM if kind is None else Role.BOXING if kind[1] == "Boxing" else Role.COLLECTIVE
 
 
-def _resolved(name: str, operands: int) -> Resolved:
+def _resolved(name: str, operands: int, depth: int = 0) -> Resolved:
     number = _NUMBER.search(name)
     count = _counter(number[1]) if number else None
     if number is None or name.startswith(GRADIENT_PREFIX):
-        gradient = _gradient(name, operands)
+        gradient = _gradient(name, operands, depth) if depth < _DEEPEST_GRADIENT else None
         if gradient is not None:
             return gradient
     types = _own_types(name, operands)
@@ -219,13 +223,13 @@ def _resolved(name: str, operands: int) -> Resolved:
     return Resolved((), None, count, role=Role.SYSTEM if is_update_name(name) or state_suffix(name) is not None else Role.USER)
 
 
-def _gradient(name: str, operands: int) -> Resolved | None:
+def _gradient(name: str, operands: int, depth: int) -> Resolved | None:
     """Reads the name of a gradient operator of OneFlow 0.8.0, None for other names."""
     alike = gradient_of_any(name)
     if alike is not None:
         return Resolved((alike,), None, None, gradient=True)
     for forward, suffix in gradient_parts(name):
-        made = _resolved(forward, 0)
+        made = _resolved(forward, 0, depth + 1)
         found = readings(made.types, suffix, operands)
         if found:
             types = tuple(dict.fromkeys([reading.op_type for reading in found]))

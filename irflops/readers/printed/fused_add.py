@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from irflops.ir.graph import Note, Operand, TensorType
+from irflops.ir.graph import Note, Operand, Role, TensorType
 from irflops.ir.signatures import FUSED_TERM
 from irflops.readers.meaning.draft import Draft
 
@@ -32,9 +32,6 @@ _SUMS = {
 
 _ZEROS = {"normalization_grad": 2, "layer_norm_param_grad": 2, "group_norm_param_grad": 2, "normalization_add_relu_grad": 2}
 """Numbers that are gone before a gradient: OneFlow's autograd makes zeros for the mean and the deviation, which a later pass removes."""
-
-_MADE_LATER = ("Sys", "OneFlow-System")
-"""Beginnings of the names of operators that passes made, with counters of their own."""
 
 
 def find_fused_terms(drafts: Sequence[Draft], notes: list[Note]) -> None:
@@ -57,9 +54,7 @@ def find_fused_terms(drafts: Sequence[Draft], notes: list[Note]) -> None:
         if len(terms) == 1 and makers_by_type[total.type] == 1:
             draft.inputs += (replace(terms[0], arg=FUSED_TERM, index=0),)
         elif types[total.type] > 1:
-            term = Operand(FUSED_TERM, 0, "", total.type)
-            draft.readings = tuple(found for reading in draft.readings or (draft.inputs,) for found in (reading, (*reading, term)))
-            doubtful += 1
+            doubtful += draft.may_have(Operand(FUSED_TERM, 0, "", total.type))
     if doubtful:
         text = (
             f"{doubtful} operators may add a term that no print shows (allow_fuse_add_to_output): numbers of OneFlow's counter are missing"
@@ -68,8 +63,8 @@ def find_fused_terms(drafts: Sequence[Draft], notes: list[Note]) -> None:
 
 
 def _is_counted(draft: Draft) -> bool:
-    made_by_pass = draft.name.startswith(_MADE_LATER) or "mlir-gen" in draft.name
-    return draft.number is not None and draft.type != "variable" and not draft.recompute and not made_by_pass
+    """Whether its number is of the graph's counter: what passes make has counters of its own, or the number of another operator."""
+    return draft.number is not None and draft.type != "variable" and draft.role is Role.USER
 
 
 def _sum(draft: Draft) -> Operand | None:

@@ -67,9 +67,7 @@ def find_fused_gradients(drafts: Sequence[Draft], notes: list[Note]) -> None:
             if len(users) != 2:
                 continue
             for gradient, total in _adders(users, gradients, result):
-                term = Operand(FUSED_TERM, 0, "", total.type)
-                gradient.readings = tuple(one for reading in gradient.readings or (gradient.inputs,) for one in (reading, (*reading, term)))
-                doubtful += 1
+                doubtful += gradient.may_have(Operand(FUSED_TERM, 0, "", total.type))
     if doubtful:
         text = f"{doubtful} gradients may add a term that no print shows (allow_fuse_add_to_output): sums of gradients are missing"
         notes.append(Note("fused-add", f"{text}; the job of the graph tells"))
