@@ -8,10 +8,8 @@ from __future__ import annotations
 import bisect
 import unicodedata
 from array import array
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
-
-from irflops.records import dataclass
 
 WINDOW = 110
 """Characters of a long line that an error shows."""

@@ -147,7 +147,7 @@ def trained(*lines: str) -> str:
 
 
 def sums_of_one_gradient(n: int) -> str:
-    """A product of many tensors, each read by another product too: each sum of two gradients that is not there may be in the one gradient."""
+    """A product of many tensors, each read by another product too: each missing sum may be in the one gradient."""
     count = n // 600
     tensors = [f"a-relu-{i}/y_0:({TYPE})" for i in range(count)]
     products = [old(f"a-matmul-{count}", f"[{', '.join(tensors)}], w/out:({TYPE})", "out_0")]

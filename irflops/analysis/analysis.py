@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +19,6 @@ from irflops.ir.tree import tree_of
 from irflops.lifting.structure import StepGroup, Structure
 from irflops.ops import BOOK
 from irflops.ops.book import RuleBook
-from irflops.records import dataclass
 
 SCHEMA = "irflops.analysis/1"
 """Name and version of the JSON form; fields may be added within a version, never renamed or dropped."""

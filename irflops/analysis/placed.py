@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from irflops.ir.graph import Graph
-from irflops.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import reduce
 from operator import or_
@@ -17,7 +17,6 @@ from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Graph, Note, Shape
 from irflops.ops import BOOK
 from irflops.ops.book import RuleBook
-from irflops.records import dataclass
 from irflops.whatif import WhatIf
 from irflops.whatif.request import input_op, input_ops, text
 

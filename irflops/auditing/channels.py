@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from irflops.auditing.facts import Facts, argument
 from irflops.auditing.kinds import CONVOLUTIONS, TRANSPOSED_CONVOLUTIONS
 from irflops.ir.graph import Op
-from irflops.records import dataclass
 
 _WEIGHT_ARGS = ("weight", "b", "w")
 

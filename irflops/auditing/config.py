@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from irflops.auditing.rule import one_of
 from irflops.errors import IrflopsError, Source, Span, error_at
-from irflops.records import dataclass
 
 if sys.version_info >= (3, 11):
     import tomllib

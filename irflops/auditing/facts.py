@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -16,7 +17,6 @@ from irflops.ir.order import run_order
 from irflops.ir.signatures import signature
 from irflops.ops.book import RuleBook
 from irflops.ops.op_view import OpView
-from irflops.records import dataclass
 
 LATER_ATTRS = frozenset(
     {

@@ -5,13 +5,12 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from irflops.analysis import notebook
 from irflops.analysis.placed import Placed
 from irflops.errors import Span
-from irflops.records import dataclass
 
 SCHEMA = "irflops.audit/1"
 """Name and version of the JSON form; fields may be added within a version, never renamed or dropped."""

@@ -9,14 +9,13 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from irflops.auditing.facts import Facts
 from irflops.auditing.finding import Confidence, Measure, Severity
 from irflops.errors import quoted
 from irflops.ir.graph import Op
-from irflops.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

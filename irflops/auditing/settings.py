@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
@@ -14,7 +14,6 @@ from irflops.auditing.finding import SEVERITIES, Severity
 from irflops.auditing.patterns import module_pattern
 from irflops.auditing.rule import AuditRule, one_of
 from irflops.errors import IrflopsError
-from irflops.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from irflops.analysis.analysis import Analysis
@@ -12,7 +12,6 @@ from irflops.conventions.registry import CONVENTIONS, Answer, Convention, count
 from irflops.conventions.rows import whole
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Phase
-from irflops.records import dataclass
 
 SCHEMA = "irflops.compare/1"
 """Name and version of the JSON form."""

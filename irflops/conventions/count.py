@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 
 from irflops.conventions.rule import Convention, NotTold, Number, Rule, ToolError
@@ -10,7 +11,6 @@ from irflops.ir.graph import Phase
 from irflops.lifting.calls import LiftedCall
 from irflops.lifting.steps import Step
 from irflops.lifting.structure import Structure
-from irflops.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

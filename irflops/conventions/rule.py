@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from irflops.ir.graph import Phase, Shape
 from irflops.lifting.calls import LiftedCall
 from irflops.lifting.steps import Step
-from irflops.records import dataclass
 
 Number = int | Fraction
 Part = Step | LiftedCall

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from irflops.conventions.rule import NotTold, Rule, ToolError, numel, x, y
 from irflops.conventions.torchstat import FLOPS, MADD
 from irflops.ir.graph import Shape
 from irflops.lifting.calls import LiftedCall
 from irflops.lifting.structure import Structure
-from irflops.records import dataclass
 
 _BYTES = 4
 _WRAP = 1 << 32

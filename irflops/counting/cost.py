@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add, or_
 from typing import TypeVar
@@ -19,7 +19,6 @@ from irflops.ops.op_view import OpView
 from irflops.ops.rule import OpRule
 from irflops.ops.traffic import Traffic
 from irflops.ops.work import UNKNOWN_WORK, Unknowable, Work
-from irflops.records import dataclass
 
 T = TypeVar("T")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from irflops.counting.cost import ALL_FIGURES, ALL_MISSING, COST_NAMES, FIGURES, KINDS, SCALING_BITS, ZERO, Cost, OpCost
@@ -11,7 +12,6 @@ from irflops.counting.hidden import at_best, is_forward_alone
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Graph, Op, Phase
 from irflops.ir.tree import Tree, nearest
-from irflops.records import dataclass
 
 UNPHASED = "unphased"
 """The key under which ops of no known phase are summed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from irflops.errors import Span
 from irflops.ir.graph import Attrs, Graph, Op, Operand, Shape, TensorType
@@ -12,7 +13,6 @@ from irflops.ops.book import RuleBook
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import OpRule
 from irflops.ops.work import Unknowable
-from irflops.records import dataclass
 
 MISFIT = ValueError
 """What a rule raises on operands and attributes that cannot go together, saying how. Anything else is a bug, and shows as one."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from irflops.ir.certainty import Certainty
-from irflops.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

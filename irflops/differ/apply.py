@@ -6,7 +6,7 @@ Names are taken from the diff's pairs, for counters have no edits. Shapes are in
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from irflops.differ.edit import Consequence, Edit
@@ -18,7 +18,6 @@ from irflops.ir.edges import edges_of
 from irflops.ir.graph import Attrs, DType, Graph, Module, Op, Operand, Parameter, Phase, Placement, TensorType, VariableKind
 from irflops.ir.tree import nearest
 from irflops.readers.meaning.names import named
-from irflops.records import dataclass
 from irflops.whatif.alternatives import recast
 
 _KINDS = {kind.value: kind for kind in VariableKind}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import zip_longest
 from typing import Any
@@ -17,7 +17,6 @@ from irflops.differ.presence import Presence, is_of_passes, reads, unused_edits
 from irflops.differ.side import INTERFACE, SUM, Side, Slot
 from irflops.ir import plain
 from irflops.ir.graph import Op, Role, TensorType, VariableKind, exact
-from irflops.records import dataclass
 
 _CLOSED = {(VariableKind.TRAINABLE, VariableKind.FROZEN), (VariableKind.TRAINABLE, VariableKind.BUFFER)}
 """What becomes of a parameter that learns no more."""

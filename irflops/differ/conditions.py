@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import operator
 import re
+from dataclasses import dataclass
 from fractions import Fraction
 
 from irflops.counting.cost import COSTS
 from irflops.differ.result import Diff
 from irflops.errors import IrflopsError
 from irflops.ir.certainty import Certainty
-from irflops.records import dataclass
 
 STRUCTURE = "structure"
 """The condition that there is any edit."""

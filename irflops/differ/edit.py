@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from operator import sub
 from typing import Any
 
 from irflops.counting.cost import Cost
 from irflops.ir.graph import Attrs, Module, Op, Phase, Placement, TensorType, VariableKind
 from irflops.ir.sbp import NdSbp
-from irflops.records import dataclass
 
 EDIT_KINDS = (
     "op_added",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +16,6 @@ from irflops.ops.book import RuleBook
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Changes
 from irflops.ops.work import Unknowable
-from irflops.records import dataclass
 
 _SIZES = frozenset({"filters"})
 """Attributes that repeat an extent of a weight."""

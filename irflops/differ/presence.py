@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +13,6 @@ from irflops.differ.side import INTERFACE, SUM, Side, Slot, slot_of
 from irflops.ir import plain
 from irflops.ir.graph import Op, Operand, Phase
 from irflops.ir.signatures import FUSED_TERM, signature
-from irflops.records import dataclass
 
 
 @dataclass(frozen=True)

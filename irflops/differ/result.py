@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from irflops.analysis import notebook
@@ -14,7 +14,6 @@ from irflops.differ.edit import Consequence, Edit
 from irflops.differ.sums import Beside, folded, modules, phases, totals, types
 from irflops.ir import plain
 from irflops.ir.graph import Module, Op
-from irflops.records import dataclass
 
 SCHEMA = "irflops.diff/1"
 """Name and version of the JSON form; fields may be added within a version, never renamed or dropped."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
 from irflops.analysis.analysis import Analysis
 from irflops.counting.infer import operand_type
@@ -11,7 +11,6 @@ from irflops.differ.forms import Aspects
 from irflops.ir.graph import Graph, Op, Role, TensorType
 from irflops.ir.order import run_order
 from irflops.ir.signatures import FUSED_TERM
-from irflops.records import dataclass
 
 MOST = 64
 """Neighbours of a node that are looked at on either side where all would be too many: a tensor may be read by thousands."""

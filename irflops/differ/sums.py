@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
@@ -13,7 +14,6 @@ from irflops.counting.fold import Group
 from irflops.differ.edit import Edit, difference
 from irflops.differ.waterfall import pattern
 from irflops.ir.graph import Module, Op
-from irflops.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 from irflops.analysis.analysis import Analysis
@@ -24,7 +25,6 @@ from irflops.ops.op_view import OpView
 from irflops.ops.rule import OpRule
 from irflops.ops.traffic import Traffic
 from irflops.ops.work import Unknowable
-from irflops.records import dataclass
 
 SCHEMA = "irflops.explain/1"
 """Name and version of the JSON form."""

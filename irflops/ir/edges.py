@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from typing import Protocol
 
 from irflops.ir.order import run_order, turned
-from irflops.records import dataclass
 
 NOBODY = -1
 """The maker of a tensor that no operator makes."""

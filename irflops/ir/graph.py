@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,6 @@ from irflops.ir.certainty import Certainty
 from irflops.ir.edges import NOBODY, Edges, edges_of
 from irflops.ir.holds import Holds
 from irflops.ir.sbp import NdSbp
-from irflops.records import dataclass
 
 if TYPE_CHECKING:
     import networkx

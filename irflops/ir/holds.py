@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
-
-from irflops.records import dataclass
 
 
 def _fact(words: str, *, default: bool = True) -> Any:

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 from irflops.data import data_text
 from irflops.ir.graph import Shape
-from irflops.records import dataclass
 
 FUSED_TERM = "_add_to_output"
 """The operand that an operator adds to its result in passing, where a pass of OneFlow's took an addition away."""

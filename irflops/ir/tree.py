@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
-
-from irflops.records import dataclass
+from dataclasses import dataclass
 
 _LEVELS_AT_MOST = 1000
 """Levels of a path that are looked at for a module above; deeper ones hang from the root."""

@@ -7,12 +7,12 @@ without others below it follows from its operators.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from irflops.ir.graph import Graph, Phase, Shape, VariableKind
 from irflops.ir.tree import tree_of
 from irflops.lifting.steps import RESHAPED, Step
 from irflops.ops.book import RuleBook
-from irflops.records import dataclass
 
 MODULE_TREE, INFERRED = "module_tree", "inferred"
 """Where the classes of modules are known from."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from irflops.counting.cost import Cost, OpCost
@@ -17,7 +17,6 @@ from irflops.ir.edges import Edges
 from irflops.ir.graph import Graph, Op, Phase, Shape, TensorType
 from irflops.ops.book import RuleBook
 from irflops.ops.op_view import OpView
-from irflops.records import dataclass
 
 RESHAPED = frozenset({"reshape", "expand_dims", "squeeze"})
 """Types that give a tensor another shape alone."""

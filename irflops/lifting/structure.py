@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 from irflops.counting.cost import Cost, OpCost
@@ -12,7 +13,6 @@ from irflops.ir.graph import Graph, Phase, TensorType
 from irflops.lifting.calls import LiftedCall, module_calls
 from irflops.lifting.steps import Step, lift, plain_steps
 from irflops.ops.book import RuleBook
-from irflops.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

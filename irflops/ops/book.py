@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 from irflops.ops.facts import NO_FACTS, Effect, OpFacts
 from irflops.ops.rule import OpRule
-from irflops.records import dataclass
 
 
 @dataclass(frozen=True)

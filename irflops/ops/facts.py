@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection, Mapping
-from dataclasses import field
-
-from irflops.records import dataclass
+from dataclasses import dataclass, field
 
 
 class Effect(enum.Enum):

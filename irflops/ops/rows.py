@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from irflops.ops.work import Work
-from irflops.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ A rule sees an `OpView` and nothing else: no reader, no graph, no total.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from irflops.ir.graph import AttrValue
 from irflops.ops.costs import WorkRule
@@ -13,7 +14,6 @@ from irflops.ops.facts import OpFacts
 from irflops.ops.op_view import OpView
 from irflops.ops.shapes import ShapeRule
 from irflops.ops.traffic import Traffic, TrafficRule
-from irflops.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from irflops.ir.graph import TensorType
 from irflops.ops.op_view import OpView, known
-from irflops.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

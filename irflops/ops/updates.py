@@ -7,12 +7,11 @@ from coefficients alone (1 - beta, lr * wd, lr / bias_correction1, sqrt(bias_cor
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from irflops.ops.costs import WorkRule
 from irflops.ops.op_view import OpView
 from irflops.ops.work import Work
-from irflops.records import dataclass
 
 SOURCE = "OneFlow's model_update_kernel_util.h"
 IGNORES = "the scale, l1 and l2 that OneFlow can fuse into an update as attributes; that skip_if may skip it"

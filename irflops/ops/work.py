@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irflops.records import dataclass
+from dataclasses import dataclass
 
 FMA = 2
 """FLOPs of one multiply-accumulate: a multiplication and an addition."""

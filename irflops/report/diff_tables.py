@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from irflops.counting.cost import Cost
@@ -11,7 +11,6 @@ from irflops.differ import Diff
 from irflops.differ.sums import Beside, Folded, common_place, folded, is_changed, modules, phases, summed, totals, types
 from irflops.ir.certainty import Certainty
 from irflops.ir.tree import tree_of
-from irflops.records import dataclass
 from irflops.report.diff_words import relative, signed, signed_scaled, words
 from irflops.report.numbers import Scale, common_scale, format_count, format_scaled
 from irflops.report.table import Column, Table, printable

@@ -5,9 +5,10 @@ Integer arithmetic throughout: counts have any number of digits, floats do not.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from irflops.counting.ratio import Ratio
 from irflops.ir.certainty import Certainty
-from irflops.records import dataclass
 
 UNKNOWN = "unknown"
 

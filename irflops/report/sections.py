@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from irflops.analysis.analysis import Analysis
 from irflops.errors import IrflopsError
-from irflops.records import dataclass
 from irflops.report.summary import facts, headline, model_of, model_table
 from irflops.report.table import Table, arranged, printable
 from irflops.report.tables import (

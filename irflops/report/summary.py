@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from irflops.analysis.analysis import Analysis, Selection
@@ -13,7 +14,6 @@ from irflops.counting.hidden import is_forward_alone
 from irflops.counting.ratio import Ratio
 from irflops.errors import IrflopsError
 from irflops.ir.certainty import Certainty
-from irflops.records import dataclass
 from irflops.report.numbers import UNKNOWN, format_count, format_exact, format_ratio, format_things
 from irflops.report.table import Column, Table, printable
 from irflops.report.tables import cost_columns

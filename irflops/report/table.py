@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from irflops.counting.ratio import Ratio
 from irflops.errors import IrflopsError
-from irflops.records import dataclass
 from irflops.report.numbers import (
     Figure,
     common_scale,

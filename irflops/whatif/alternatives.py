@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from irflops.counting.infer import MISFIT, misfit_text, result_types, view_of
 from irflops.ir.graph import UNKNOWN_TENSOR, Attrs, AttrValue, DType, Op, Shape, TensorType
@@ -15,7 +15,6 @@ from irflops.ops.op_view import OpView
 from irflops.ops.rule import Changes, Likely, OpRule
 from irflops.ops.shapes import broadcast_shapes
 from irflops.ops.work import MissingAttribute, Unknowable
-from irflops.records import dataclass
 
 MOST_TRIED = 4096
 """Sets of attributes of one operator that are tried: those that hold sizes with each of those that it lacks."""

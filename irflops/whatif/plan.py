@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from irflops.ir.graph import Graph, Op, Operand, Shape, TensorType
 from irflops.ops import BOOK
 from irflops.ops.book import RuleBook
 from irflops.ops.resize import CUTS
-from irflops.records import dataclass
 from irflops.whatif.loops import loop_axes
 
 

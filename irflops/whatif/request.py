@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from operator import index
 
 from irflops.errors import IrflopsError, quoted
 from irflops.ir.graph import DType, Graph, Op, Shape, TensorType
-from irflops.records import dataclass
 
 MOST_EXTENT = 2**63 - 1
 """OneFlow holds extents in 64 bits."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from irflops.errors import IrflopsError
 from irflops.ir.graph import AttrValue, Op, Shape, TensorType
 from irflops.ops.rule import Changes
 from irflops.ops.shapes import broadcast_shapes
-from irflops.records import dataclass
 from irflops.whatif.alternatives import Alternative, Answer, Operands, alternatives
 from irflops.whatif.plan import Loop, Pieces, Plan
 from irflops.whatif.refusals import ambiguous, exhausted, misfit, too_many

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from irflops.auditing.channels import channel_axes
 from irflops.auditing.facts import Facts, Use, argument
 from irflops.auditing.finding import Confidence
 from irflops.auditing.kinds import CONVOLUTIONS
 from irflops.ir.graph import Op, Operand
-from irflops.records import dataclass
 
 _ADDITIONS = frozenset({"bias_add", "broadcast_add"})
 

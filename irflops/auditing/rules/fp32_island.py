@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from irflops.auditing.facts import USERS_PHASES, Facts
 from irflops.auditing.finding import Measure, Severity
 from irflops.auditing.kinds import NORMS, SOURCES
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.ir.graph import DType, Op
-from irflops.records import dataclass
 
 _HALF = frozenset({DType.FLOAT16, DType.BFLOAT16})
 _SINGLE = frozenset({DType.FLOAT32})

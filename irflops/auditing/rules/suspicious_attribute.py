@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
 
 from irflops.auditing.facts import Facts
@@ -12,7 +13,6 @@ from irflops.auditing.kinds import BATCH_NORMS, CONVOLUTIONS, NORMS, TRANSPOSED_
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.ir.graph import AttrValue, Op
 from irflops.ir.signatures import op_types, signature
-from irflops.records import dataclass
 
 _CONVS = CONVOLUTIONS | TRANSPOSED_CONVOLUTIONS
 _POOLS = frozenset(f"{kind}_pool_{rank}d" for kind in ("avg", "max") for rank in (1, 2, 3))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from irflops.auditing.facts import Facts, argument
 from irflops.auditing.finding import Measure, Severity
@@ -10,7 +11,6 @@ from irflops.auditing.kinds import MATMULS, VIEW_CHAIN
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
 from irflops.counting.cost import FIGURES, Cost
 from irflops.ir.graph import Op, Operand
-from irflops.records import dataclass
 
 _BETWEEN = frozenset(
     {

@@ -8,11 +8,11 @@ import json
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from irflops.errors import IrflopsError, quoted
 from irflops.readers.intake import MAX_SIZE, refuse_bomb
-from irflops.records import dataclass
 
 SCHEMA = "irflops.capture/1"
 """Name and version of the manifest. A reader refuses versions that it does not know."""

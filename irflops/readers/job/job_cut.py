@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
 from irflops.errors import GraphSyntaxError, Source, Span, error_at
 from irflops.readers.job.job_schema import SECTIONS
 from irflops.readers.text.skeleton import terminal
-from irflops.records import dataclass
 
 MAX_DEPTH = 100
 """Levels of messages, as in protobuf's own parsers."""

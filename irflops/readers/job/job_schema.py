@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from irflops.data import data_text
 from irflops.errors import Span
 from irflops.ir.graph import DType
-from irflops.records import dataclass
 
 Message = dict[str, Any]
 """A message as plain data: a value by field name, a list where the field repeats. Absent fields are absent. Enums are numbers."""

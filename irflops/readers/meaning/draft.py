@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from irflops.ir.graph import NO_ATTRS, Attrs, Location, Operand, Phase, Placement, Role, VariableKind
-from irflops.records import dataclass
 
 
 @dataclass(slots=True)

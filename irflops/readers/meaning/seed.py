@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 from irflops.ir.edges import Edges
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.gradients import is_first_gradient
-from irflops.records import dataclass
 
 _ONES_LIKE = re.compile(r"(?:^|-)ones_like-\d+$")
 

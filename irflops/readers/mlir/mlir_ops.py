@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -12,7 +13,6 @@ from irflops.ir.signatures import Arg, signature
 from irflops.readers.job.job_schema import dtype_word, fields_of
 from irflops.readers.mlir.mlir_plan import DataType, MlirOp, SbpAttr
 from irflops.readers.mlir.mlir_types import CONTROL
-from irflops.records import dataclass
 
 RENAMED = {
     "add_n2": "add_n",

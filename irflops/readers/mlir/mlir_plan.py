@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import lark
@@ -12,7 +13,6 @@ import lark
 from irflops.errors import quoted
 from irflops.readers.job.job_schema import single
 from irflops.readers.text.syntax import SyntaxProblem
-from irflops.records import dataclass
 
 Make = Callable[[Sequence[str]], Any]
 """What makes something of a statement's own values."""

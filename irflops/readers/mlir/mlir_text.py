@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
 
@@ -12,7 +12,6 @@ from irflops.errors import GraphSyntaxError, IrflopsError, Source, Span, error_a
 from irflops.readers.mlir.mlir_plan import BadValue, MlirOp, Plan, plan_of
 from irflops.readers.text.skeleton import Allowance, Skeletons, terminal
 from irflops.readers.text.syntax import SyntaxProblem
-from irflops.records import dataclass
 
 MAX_DEPTH = 100
 """Levels of regions and dictionaries."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import lark
@@ -10,7 +11,6 @@ import lark
 from irflops.errors import GraphSyntaxError
 from irflops.ir.graph import Attrs, AttrValue, DType, TensorType
 from irflops.readers.text.grammars import parser
-from irflops.records import dataclass
 
 _DTYPES = {dtype.short: dtype for dtype in DType}
 _WORDS: dict[str, AttrValue] = {"true": True, "false": False, "none": None}

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from irflops.errors import GraphSyntaxError, Source
 from irflops.ir.graph import Attrs, Graph, Module, Note, Operand, Parameter, Placement, TensorType, VariableKind
@@ -29,7 +29,6 @@ from irflops.readers.forms import CAPTURE, SAVED_MLIR
 from irflops.readers.meaning.assemble import complete, freeze
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.notation.op_signature import OpCall, read_call
-from irflops.records import dataclass
 
 _LINE = re.compile(
     r"(?:(?P<module>[\w.]+)\s*\|\s*)?(?:(?P<names>\w+(?:\s*,\s*\w+)*)\s*=\s*)?(?P<call>\w+\(.*?)"

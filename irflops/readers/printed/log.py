@@ -10,12 +10,11 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from irflops.errors import GraphSyntaxError, Source, Span, error_at
 from irflops.readers.intake import lines_of
 from irflops.readers.printed.prefix import is_whole, loose_pattern, pattern_of
-from irflops.records import dataclass
 
 LINE_KINDS = (
     "graph",

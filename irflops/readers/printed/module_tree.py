@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -14,7 +14,6 @@ from irflops.ir.sbp import NdSbp
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.phase import LOOKED_THROUGH
 from irflops.readers.printed.operators import UNPLACED
-from irflops.records import dataclass
 
 
 class Line(NamedTuple):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from irflops.errors import quoted
 from irflops.ir.graph import DType, Placement
 from irflops.ir.sbp import NdSbp, Sbp
 from irflops.readers.text.syntax import SyntaxProblem
-from irflops.records import dataclass
 
 MAX_DEPTH = 1000
 """Levels of nested parentheses that a value may have."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from typing import Generic, TypeVar
@@ -16,7 +17,6 @@ import lark
 
 from irflops.readers.text.grammars import parser
 from irflops.readers.text.syntax import SyntaxProblem, explain
-from irflops.records import dataclass
 
 T = TypeVar("T")
 

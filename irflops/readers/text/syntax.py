@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import lark
-
-from irflops.records import dataclass
 
 TERMINAL_NAMES: dict[str, str] = {
     "$END": "the end",
