@@ -60,8 +60,8 @@ def test_what_protobuf_prints_goes_the_quick_way(form: str) -> None:
     left: list[object] = []
     by_marks = job_cut.by_marks
 
-    def noted(source: Source, place: object) -> Iterator[object]:
-        for number, piece in enumerate(by_marks(source, place)):  # type: ignore[arg-type]  # a Place
+    def noted(source: Source, cursor: object) -> Iterator[object]:
+        for number, piece in enumerate(by_marks(source, cursor)):  # type: ignore[arg-type]  # a Cursor
             left.extend([piece] * (number > 0))  # the first may be that of a new arrangement
             yield piece
 

@@ -14,7 +14,7 @@ from irflops.ops import BOOK
 from irflops.ops.op_view import OpView
 from irflops.ops.resize import cuts
 from irflops.ops.rule import Changes
-from irflops.whatif.alternatives import Answer, Operands, alternatives
+from irflops.whatif.alternatives import Choice, Operands, alternatives
 
 Ints = tuple[int, ...]
 NOTHING = Changes(frozenset(), frozenset())
@@ -37,7 +37,7 @@ def result_of(op_type: str, operands: Mapping[str, Ints], attrs: Mapping[str, At
     return found.shape  # type: ignore[return-value]  # None is excluded above
 
 
-def asked(op_type: str, before: Mapping[str, Ints], after: Mapping[str, Ints], results: Mapping[str, Ints], **attrs: AttrValue) -> Answer:
+def asked(op_type: str, before: Mapping[str, Ints], after: Mapping[str, Ints], results: Mapping[str, Ints], **attrs: AttrValue) -> Choice:
     """What the op can give out of changed operands, as a print shows it: with these attributes and no others."""
     op = Op(
         "op",
@@ -50,7 +50,7 @@ def asked(op_type: str, before: Mapping[str, Ints], after: Mapping[str, Ints], r
     return alternatives(op, operands, tuple(map(f32, results.values())), NOTHING)
 
 
-def given_out(answer: Answer) -> list[Shape | None]:
+def given_out(answer: Choice) -> list[Shape | None]:
     assert answer.missing is None, answer
     assert not answer.guessed
     return [alternative.shapes[0] for alternative in answer.alternatives]

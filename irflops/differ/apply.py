@@ -24,7 +24,7 @@ _KINDS = {kind.value: kind for kind in VariableKind}
 _COMING = ("op_added", "param_added", "param_untied")
 _GOING = ("op_removed", "param_removed", "param_tied")
 
-Place = tuple[str, str, int]
+Use = tuple[str, str, int]
 """An operand: the operator's name in the new graph, the argument, the index."""
 
 
@@ -128,7 +128,7 @@ def _by_operator(edits: Sequence[Edit]) -> dict[str, list[Edit]]:
 # Edges
 
 
-def _wires(diff: Diff) -> Iterator[tuple[Place, str | None]]:
+def _wires(diff: Diff) -> Iterator[tuple[Use, str | None]]:
     """Operands of operators in both graphs that come from elsewhere, as lbns of the new graph; None where there is none any more."""
     for edit in diff.edits:
         if _goes(edit):

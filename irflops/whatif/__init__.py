@@ -14,7 +14,7 @@ from irflops.ir.graph import Attrs, AttrValue, DType, Graph, Module, ModuleCall,
 from irflops.ops import BOOK
 from irflops.ops.book import RuleBook
 from irflops.whatif.alternatives import recast
-from irflops.whatif.plan import Plan, planned
+from irflops.whatif.prepared import Prepared, prepare
 from irflops.whatif.refusals import OTHER_FORM, OTHER_SIZE
 from irflops.whatif.request import Asked, Inputs, asked, dtype_of, text
 from irflops.whatif.worlds import UNCHANGED, Outcome, carried
@@ -36,15 +36,15 @@ class WhatIf:
         return infer(self.graph, self.book).types
 
     @cached_property
-    def plan(self) -> Plan:
+    def prepared(self) -> Prepared:
         """How to carry other shapes through the graph."""
-        return planned(self.graph, self.types, self.book)
+        return prepare(self.graph, self.types, self.book)
 
     def changed(self, *, batch: int | None = None, inputs: Inputs | None = None, dtype: str | DType | None = None) -> Graph:
         """As the function of this name."""
         graph, types = self.graph, self.types
         wanted = asked(graph, types, batch, inputs) if batch is not None or inputs is not None else ()
-        outcome = carried(self.plan, wanted) if wanted else UNCHANGED
+        outcome = carried(self.prepared, wanted) if wanted else UNCHANGED
         swap = _swap(types, dtype)
         kept = {result.lbn for op in graph.ops if op.kind is VariableKind.OPTIMIZER_STATE for result in op.outputs}
         after = {lbn: _after(lbn, type_, outcome.shapes, {} if lbn in kept else swap) for lbn, type_ in types.items()}

@@ -33,7 +33,7 @@ class Alternative:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Choice:
     """What an operator can give out; nothing, with the reason, where it cannot take its operands."""
 
     alternatives: tuple[Alternative, ...]
@@ -54,7 +54,7 @@ class Operands:
     after: tuple[TensorType, ...]
 
 
-def alternatives(op: Op, operands: Operands, results: Sequence[TensorType], changes: Changes, book: RuleBook = BOOK) -> Answer:
+def alternatives(op: Op, operands: Operands, results: Sequence[TensorType], changes: Changes, book: RuleBook = BOOK) -> Choice:
     """What an op gives out under its changed operands; unknown shapes where no rule tells."""
     if op.type is not None:
         other = _other_type(op.type, operands, book)
@@ -65,12 +65,12 @@ def alternatives(op: Op, operands: Operands, results: Sequence[TensorType], chan
         except Unknowable:
             return _unknown(op)
         except MISFIT as error:
-            return Answer((), misfit=misfit_text(other, error))
-        return Answer((Alternative(_shapes(recast(op, other), inferred), {}, other),))
-    answers = [_of_type(op, op_type, operands, results, changes, book) for op_type in op.type_candidates]
-    shapes = {alternative.shapes for answer in answers for alternative in answer.alternatives}
-    if len(shapes) == 1 and all(answer.alternatives for answer in answers):
-        return Answer((Alternative(shapes.pop(), {}),))
+            return Choice((), misfit=misfit_text(other, error))
+        return Choice((Alternative(_shapes(recast(op, other), inferred), {}, other),))
+    choices = [_of_type(op, op_type, operands, results, changes, book) for op_type in op.type_candidates]
+    shapes = {alternative.shapes for choice in choices for alternative in choice.alternatives}
+    if len(shapes) == 1 and all(choice.alternatives for choice in choices):
+        return Choice((Alternative(shapes.pop(), {}),))
     return _unknown(op)
 
 
@@ -110,11 +110,11 @@ def recast(op: Op, op_type: str) -> Op:
     return replace(op, type=op_type, inputs=inputs, outputs=outputs)
 
 
-def _unknown(op: Op) -> Answer:
-    return Answer((Alternative((None,) * len(op.outputs), {}),))
+def _unknown(op: Op) -> Choice:
+    return Choice((Alternative((None,) * len(op.outputs), {}),))
 
 
-def _of_type(op: Op, op_type: str, operands: Operands, results: Sequence[TensorType], changes: Changes, book: RuleBook) -> Answer:
+def _of_type(op: Op, op_type: str, operands: Operands, results: Sequence[TensorType], changes: Changes, book: RuleBook) -> Choice:
     rule = book.rule(op_type)
     if rule is None or op.elided:
         return _unknown(op)
@@ -124,19 +124,19 @@ def _of_type(op: Op, op_type: str, operands: Operands, results: Sequence[TensorT
     try:
         readings = list(_readings(rule, captured, changed, op, results))
         if not readings:
-            return Answer((), misfit=f"{op_type}: no attributes give {_texts(results)} from {_texts(operands.before)}, as captured")
+            return Choice((), misfit=f"{op_type}: no attributes give {_texts(results)} from {_texts(operands.before)}, as captured")
         return _collected(rule, op, captured, changed, readings, changes)
     except MissingAttribute as missing:
         return replace(_unknown(op), missing=missing.what)
     except Unknowable:
         return _unknown(op)
     except MISFIT as error:
-        return Answer((), misfit=misfit_text(op_type, error))
+        return Choice((), misfit=misfit_text(op_type, error))
 
 
 def _collected(
     rule: OpRule, op: Op, captured: OpView, changed: OpView, readings: Sequence[Mapping[str, AttrValue]], changes: Changes
-) -> Answer:
+) -> Choice:
     found: dict[tuple[Shape | None, ...], Alternative] = {}
     misfit = None
     tried = len(readings)
@@ -157,7 +157,7 @@ def _collected(
     if not found and misfit is None:
         results = [type_ for arg in captured.output_args for type_ in captured.outputs(arg)]
         misfit = f"{captured.type}: it has the sizes of {_texts(results)} baked in, which do not scale along in one way"
-    return Answer(tuple(found.values()), misfit, tried=tried, guessed=any(isinstance(reading, Likely) for reading in readings))
+    return Choice(tuple(found.values()), misfit, tried=tried, guessed=any(isinstance(reading, Likely) for reading in readings))
 
 
 def _readings(rule: OpRule, captured: OpView, changed: OpView, op: Op, results: Sequence[TensorType]) -> Iterator[Mapping[str, AttrValue]]:

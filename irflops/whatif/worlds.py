@@ -10,8 +10,8 @@ from irflops.errors import IrflopsError
 from irflops.ir.graph import AttrValue, Op, Shape, TensorType
 from irflops.ops.rule import Changes
 from irflops.ops.shapes import broadcast_shapes
-from irflops.whatif.alternatives import Alternative, Answer, Operands, alternatives
-from irflops.whatif.plan import Loop, Pieces, Plan
+from irflops.whatif.alternatives import Alternative, Choice, Operands, alternatives
+from irflops.whatif.prepared import Loop, Pieces, Prepared
 from irflops.whatif.refusals import ambiguous, exhausted, misfit, too_many
 from irflops.whatif.request import Asked
 from irflops.whatif.world import World
@@ -53,16 +53,16 @@ class Outcome:
 UNCHANGED = Outcome({}, {}, {}, (), {}, {})
 
 
-def carried(plan: Plan, inputs: Iterable[Asked]) -> Outcome:
+def carried(prepared: Prepared, inputs: Iterable[Asked]) -> Outcome:
     """The shapes of all tensors under other inputs. Errors: IrflopsError at the operator that cannot take them, or cannot be read."""
-    return _Carrier(plan, tuple(inputs)).run()
+    return _Carrier(prepared, tuple(inputs)).run()
 
 
 class _Carrier:
     """The state of one pass over a graph."""
 
-    def __init__(self, plan: Plan, inputs: tuple[Asked, ...]) -> None:
-        self.plan = plan
+    def __init__(self, prepared: Prepared, inputs: tuple[Asked, ...]) -> None:
+        self.prepared = prepared
         self.worlds = [World()]
         self.worlds[0].shapes.update((ask.lbn, ask.after) for ask in inputs)
         self.varying: set[str] = set()
@@ -79,28 +79,28 @@ class _Carrier:
         """Operators of which the likeliest of several settings was taken."""
         self.untold: dict[str, str] = {}
         """Operators whose results nothing tells, with the attribute that they lack."""
-        self.known: dict[object, Answer] = {}
-        tensors = sum(len(op.inputs) + len(op.outputs) for op in plan.order)
+        self.known: dict[object, Choice] = {}
+        tensors = sum(len(op.inputs) + len(op.outputs) for op in prepared.order)
         self.steps_left = MOST_STEPS + STEPS_PER_TENSOR * tensors
 
     def run(self) -> Outcome:
-        for number, op in enumerate(self.plan.order):
+        for number, op in enumerate(self.prepared.order):
             if op.type not in ("input", "variable") and self._concerns(op):
-                if op.name in self.plan.loops:
-                    self._end_loops(op, self.plan.loops[op.name])
+                if op.name in self.prepared.loops:
+                    self._end_loops(op, self.prepared.loops[op.name])
                 self._step(op)
-                if op.name in self.plan.pieces:
-                    self._check_pieces(op, self.plan.pieces[op.name])
+                if op.name in self.prepared.pieces:
+                    self._check_pieces(op, self.prepared.pieces[op.name])
                 if len(self.worlds) > 1:
                     self._merge(number, op)
         best, *others = self._likeliest()
         others += [world for world in self.worlds if world.parted == best.parted and self._holds_several(best, world)]
-        if others and self.plan.holds_attributes:
-            raise ambiguous(self.plan, best, others)
+        if others and self.prepared.holds_attributes:
+            raise ambiguous(self.prepared, best, others)
         self._set_aside([world for world in self.worlds if world is not best])
         preferred = {name for name, number in best.chosen.items() if self.fallen.get(name, {number}) != {number}}
         preferred.update(self.guessed, best.doubted)
-        in_order = tuple(op.name for op in self.plan.graph.ops if op.name in preferred)
+        in_order = tuple(op.name for op in self.prepared.graph.ops if op.name in preferred)
         return Outcome(best.shapes, best.sizes, best.op_types, in_order, self.untold, best.against)
 
     def _likeliest(self) -> list[World]:
@@ -118,12 +118,12 @@ class _Carrier:
     def _merge(self, number: int, op: Op) -> None:
         """Of the worlds that differ in no tensor that is still to be read, keeps the likeliest: they all have the same before them."""
         slots = [slot.lbn for slot in (*op.inputs, *op.outputs)]
-        read = [lbn for lbn in slots if lbn in self.varying and self.plan.last_read.get(lbn, 0) <= number]
+        read = [lbn for lbn in slots if lbn in self.varying and self.prepared.last_read.get(lbn, 0) <= number]
         self.varying.difference_update(read)
-        if not read or self.plan.holds_attributes or len(self.varying) * len(self.worlds) > MOST_COMPARED:
+        if not read or self.prepared.holds_attributes or len(self.varying) * len(self.worlds) > MOST_COMPARED:
             return
         self._spend(op, len(self.worlds) * (1 + len(self.varying)) // 4)
-        captured = [(lbn, self.plan.types[lbn].shape) for lbn in self.varying]
+        captured = [(lbn, self.prepared.types[lbn].shape) for lbn in self.varying]
         kept: dict[tuple[Shape | None, ...], World] = {}
         worlds = [(world, tuple(world.shape(lbn, shape) for lbn, shape in captured)) for world in self.worlds]
         for world, shapes in worlds:
@@ -153,54 +153,54 @@ class _Carrier:
         shapes = self.worlds[0].root.shapes
         if op.elided or any(operand.lbn in shapes or operand.lbn in self.varying for operand in op.inputs):
             return True
-        rule = self.plan.book.rule(op.type)
+        rule = self.prepared.book.rule(op.type)
         if rule is None or rule.resized is None:
             return False
-        return any(extent in self.roots or extent in self.seen for shape in self.plan.shapes(op).values() for extent in shape or ())
+        return any(extent in self.roots or extent in self.seen for shape in self.prepared.shapes(op).values() for extent in shape or ())
 
     def _step(self, op: Op) -> None:
         """Puts the results of an operator into every world; a world in which it cannot take its operands ends."""
-        captured = self.plan.shapes(op)
+        captured = self.prepared.shapes(op)
         if self.varying.isdisjoint(operand.lbn for operand in op.inputs):
             asked = self._ask(op, self.worlds[0])
             if len(asked[1].alternatives) == 1:
                 self.worlds[0].root.put(op, asked[1].alternatives[0], captured)
                 return
-            answers = [(world, *asked) for world in self.worlds]
+            choices = [(world, *asked) for world in self.worlds]
         else:
-            answers = [(world, *self._ask(op, world)) for world in self.worlds]
-        ended = [world for world, _, answer in answers if not answer.alternatives]
-        if len(ended) == len(answers):
-            world, operands, answer = min(answers, key=lambda asked: asked[0].oddity)
-            raise self._misfit(op, operands, answer.misfit or "", world)
-        first = answers[0][2].alternatives
-        if len(first) == 1 and all(answer.alternatives == first for *_, answer in answers):
-            self._agree(op, captured, answers)
+            choices = [(world, *self._ask(op, world)) for world in self.worlds]
+        ended = [world for world, _, choice in choices if not choice.alternatives]
+        if len(ended) == len(choices):
+            world, operands, choice = min(choices, key=lambda asked: asked[0].oddity)
+            raise self._misfit(op, operands, choice.misfit or "", world)
+        first = choices[0][2].alternatives
+        if len(first) == 1 and all(choice.alternatives == first for *_, choice in choices):
+            self._agree(op, captured, choices)
             return
         self._end(ended)
-        self._spend(op, sum(len(answer.alternatives) for *_, answer in answers))
-        self.worlds = [part for world, operands, answer in answers for part in self._parts(op, captured, world, operands, answer)]
+        self._spend(op, sum(len(choice.alternatives) for *_, choice in choices))
+        self.worlds = [part for world, operands, choice in choices for part in self._parts(op, captured, world, operands, choice)]
         if len(self.worlds) > 1:
             self.varying.update(captured)
         if len(self.worlds) > MANY_WORLDS:
             likeliest = set(self._likeliest())
             self._set_aside([world for world in self.worlds if world not in likeliest])
         if len(self.worlds) > MOST_WORLDS:
-            if self.plan.holds_attributes:
-                raise too_many(self.plan, self.worlds[0], MOST_WORLDS)
+            if self.prepared.holds_attributes:
+                raise too_many(self.prepared, self.worlds[0], MOST_WORLDS)
             self._set_aside(self.worlds[MANY_WORLDS:])
 
-    def _agree(self, op: Op, captured: Mapping[str, Shape | None], answers: Sequence[tuple[World, Operands, Answer]]) -> None:
+    def _agree(self, op: Op, captured: Mapping[str, Shape | None], choices: Sequence[tuple[World, Operands, Choice]]) -> None:
         """Puts what every world says into what they have in common."""
-        for world, operands, answer in answers:
-            self._weigh(op, operands, answer.alternatives[0], captured, world)
-        answers[0][0].root.put(op, answers[0][2].alternatives[0], captured)
+        for world, operands, choice in choices:
+            self._weigh(op, operands, choice.alternatives[0], captured, world)
+        choices[0][0].root.put(op, choices[0][2].alternatives[0], captured)
 
-    def _parts(self, op: Op, captured: Mapping[str, Shape | None], world: World, operands: Operands, answer: Answer) -> list[World]:
+    def _parts(self, op: Op, captured: Mapping[str, Shape | None], world: World, operands: Operands, choice: Choice) -> list[World]:
         """What a world becomes by the results of an operator, a world for each alternative."""
-        several = len(answer.alternatives) > 1
-        parts = world.part(op, len(answer.alternatives)) if several else [world] * len(answer.alternatives)
-        for part, alternative in zip(parts, answer.alternatives, strict=True):
+        several = len(choice.alternatives) > 1
+        parts = world.part(op, len(choice.alternatives)) if several else [world] * len(choice.alternatives)
+        for part, alternative in zip(parts, choice.alternatives, strict=True):
             part.put(op, alternative, captured)
             self._weigh(op, operands, alternative, captured, part)
         return parts
@@ -208,7 +208,7 @@ class _Carrier:
     def _end_loops(self, op: Op, loop: Loop) -> None:
         """Ends the worlds in which a tensor that a loop goes over grew: OneFlow would have captured more or fewer steps."""
         whole = op.inputs[0]
-        captured = self.plan.captured(whole).shape or ()
+        captured = self.prepared.captured(whole).shape or ()
         ended = []
         for world in self.worlds:
             now = world.shape(whole.lbn, captured)
@@ -223,8 +223,8 @@ class _Carrier:
     def _check_pieces(self, last: Op, pieces: Pieces) -> None:
         """Ends the worlds in which pieces that made up a whole axis no longer do, such as the steps of an unrolled loop."""
         whole = last.inputs[0]
-        captured = self.plan.captured(whole).shape or ()
-        parts = [(op.outputs[0].lbn, self.plan.captured(op.outputs[0]).shape or ()) for op in pieces.ops]
+        captured = self.prepared.captured(whole).shape or ()
+        parts = [(op.outputs[0].lbn, self.prepared.captured(op.outputs[0]).shape or ()) for op in pieces.ops]
         for axis in pieces.axes:
             self._spend(last, len(parts) * len(self.worlds))
             alike = len(parts) > 2 and len({part[axis] for _, part in parts if len(part) == len(captured)}) == 1
@@ -240,44 +240,44 @@ class _Carrier:
             self._end(ended)
 
     def _misfit(self, op: Op, operands: Operands, why: str, world: World) -> IrflopsError:
-        return misfit(self.plan, op, operands, why, world, guessed=bool(self.guessed or self.fallen))
+        return misfit(self.prepared, op, operands, why, world, guessed=bool(self.guessed or self.fallen))
 
     def _operands(self, op: Op, world: World) -> Operands:
-        before = tuple(map(self.plan.captured, op.inputs))
+        before = tuple(map(self.prepared.captured, op.inputs))
         after = []
         for operand, type_ in zip(op.inputs, before, strict=True):
             shape = world.shape(operand.lbn, type_.shape)
             after.append(type_ if shape is type_.shape else replace(type_, shape=shape))
         return Operands(before, tuple(after))
 
-    def _ask(self, op: Op, world: World) -> tuple[Operands, Answer]:
+    def _ask(self, op: Op, world: World) -> tuple[Operands, Choice]:
         """What an operator gives out in a world, with the extents seen to change in it. Errors: IrflopsError where nothing tells."""
         operands = self._operands(op, world)
-        results = tuple(map(self.plan.captured, op.outputs))
+        results = tuple(map(self.prepared.captured, op.outputs))
         widest = max((len(type_.shape or ()) for type_ in (*operands.before, *results)), default=0)
         self._spend(op, (len(op.inputs) + len(op.outputs)) * (1 + widest // 8))
-        rule = self.plan.book.rule(op.type)
+        rule = self.prepared.book.rule(op.type)
         changes = self._changes(op, (*operands.before, *results)) if rule is not None and rule.resized is not None else _NO_CHANGES
         slots = tuple((operand.arg, operand.index) for operand in (*op.inputs, *op.outputs))
         key = (op.type or op.type_candidates, op.attrs, op.elided, slots, operands, results, changes)
-        answer = self.known.get(key)
-        if answer is None:
-            answer = self.known[key] = alternatives(op, operands, results, changes, self.plan.book)
-            self._spend(op, STEPS_PER_TRY * answer.tried * (1 + widest // 8))
-        if answer.missing is not None:
-            self.untold[op.name] = answer.missing
+        choice = self.known.get(key)
+        if choice is None:
+            choice = self.known[key] = alternatives(op, operands, results, changes, self.prepared.book)
+            self._spend(op, STEPS_PER_TRY * choice.tried * (1 + widest // 8))
+        if choice.missing is not None:
+            self.untold[op.name] = choice.missing
         if not op.outputs and _differ(operands):
-            return operands, Answer((), misfit=f"{op.type}: its operands were of one shape and are not")
-        if answer.guessed:
+            return operands, Choice((), misfit=f"{op.type}: its operands were of one shape and are not")
+        if choice.guessed:
             self.guessed.add(op.name)
-        for alternative in answer.alternatives:
+        for alternative in choice.alternatives:
             self._see(op, alternative)
-        return operands, answer
+        return operands, choice
 
     def _spend(self, op: Op, steps: int) -> None:
         self.steps_left -= steps
         if self.steps_left < 0:
-            raise exhausted(self.plan, op)
+            raise exhausted(self.prepared, op)
 
     def _changes(self, op: Op, types: Iterable[TensorType]) -> Changes:
         """What became of the extents that an operator has in its tensors and attributes, and of 1, wherever else they changed."""
@@ -292,7 +292,7 @@ class _Carrier:
     def _see(self, op: Op, alternative: Alternative) -> None:
         """Remembers which extents changed, and into what."""
         for result, shape in zip(op.outputs, alternative.shapes, strict=True):
-            captured = self.plan.captured(result).shape
+            captured = self.prepared.captured(result).shape
             if shape is None or captured is None or shape == captured or len(shape) != len(captured):
                 continue
             for old, new in zip(captured, shape, strict=True):

@@ -88,7 +88,7 @@ class _Known(Generic[T]):
     """Strings, and behind them numbers, in the order of the text."""
 
 
-class Arrangements(Generic[T]):
+class JobArrangements(Generic[T]):
     """What was made of the first text of each arrangement, for the others of it."""
 
     def __init__(self) -> None:

@@ -42,43 +42,43 @@ class Piece(NamedTuple):
 
 
 @dataclass(slots=True)
-class Place:
+class Cursor:
     """How far a text was cut: all before is told."""
 
     at: int
     section: str = ""
 
 
-def start_of(source: Source) -> Place:
-    """The place before the first statement."""
-    return Place(_skip(_BEFORE, source.text, 0))
+def start_of(source: Source) -> Cursor:
+    """Before the first statement."""
+    return Cursor(_skip(_BEFORE, source.text, 0))
 
 
 # By lines
 
 
-def by_lines(source: Source, place: Place) -> Iterator[Piece]:
-    """The statements from a place on, as far as the text is laid out in lines.
+def by_lines(source: Source, cursor: Cursor) -> Iterator[Piece]:
+    """The statements from a cursor on, as far as the text is laid out in lines.
 
-    The place moves along: it is that of the statement at hand, so that whoever does not trust it can go on by marks from there.
+    The cursor moves along: it is at that of the statement at hand, so that whoever does not trust it can go on by marks from there.
     """
-    text, at, blank = source.text, place.at, _BEFORE
+    text, at, blank = source.text, cursor.at, _BEFORE
     while True:
         head = _HEAD_LINE.match(text, at)
-        if head is None or not (head[1] or place.section):
+        if head is None or not (head[1] or cursor.section):
             break
         if head[1] is None:  # the brace that closes the section
-            at, blank, place.section = head.end(), _BETWEEN, ""
-        elif not place.section and head[1] in SECTIONS:
-            at, blank, place.section = head.end(), _BEFORE, head[1]
+            at, blank, cursor.section = head.end(), _BETWEEN, ""
+        elif not cursor.section and head[1] in SECTIONS:
+            at, blank, cursor.section = head.end(), _BEFORE, head[1]
         else:
-            last_line = _LAST_LINE[bool(place.section)]
+            last_line = _LAST_LINE[bool(cursor.section)]
             last = text.find(last_line, head.end() - 1)
             if last < 0:
                 break
-            place.at, at, blank = head.start(1), last + len(last_line) - 1, _BETWEEN
-            yield Piece(place.section, head[1], place.at, at)
-    place.at = _skip(blank, text, at)
+            cursor.at, at, blank = head.start(1), last + len(last_line) - 1, _BETWEEN
+            yield Piece(cursor.section, head[1], cursor.at, at)
+    cursor.at = _skip(blank, text, at)
 
 
 # By marks
@@ -90,13 +90,13 @@ def _marks() -> re.Pattern[str]:
     return re.compile("|".join(terminal("job_text", name) for name in ("STRING", "COMMENT")) + "|[{}<>\"']")
 
 
-def by_marks(source: Source, place: Place) -> Iterator[Piece]:
-    """The statements from a place on, in any layout.
+def by_marks(source: Source, cursor: Cursor) -> Iterator[Piece]:
+    """The statements from a cursor on, in any layout.
 
     Where messages stand in a list of brackets, all from there to the end of the section is one. Errors: GraphSyntaxError where a string has
     no end on its line, or a brace no other.
     """
-    text, section, last = source.text, place.section, place.at
+    text, section, last = source.text, cursor.section, cursor.at
     open_ = ["}"] if section else []  # the braces that close what is open, that of the section first
     head: tuple[str, int] | None = None
     is_listed = False

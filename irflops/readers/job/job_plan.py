@@ -10,6 +10,7 @@ import lark
 
 from irflops.errors import quoted
 from irflops.readers.job.job_schema import NUMBER_BY_WORD, PASSED_OVER, Field, Message, fields_of, is_whole, single
+from irflops.readers.text.skeleton import BadValue
 from irflops.readers.text.syntax import SyntaxProblem
 
 _ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|[xX]([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))", re.DOTALL)
@@ -28,7 +29,7 @@ Make = Callable[[Values], Any]
 """What makes a field's value, or a list of values, of a statement's own values."""
 
 
-class Plan(NamedTuple):
+class MessagePlan(NamedTuple):
     """A message of one skeleton: how to fill it, and which of its fields are not known."""
 
     fields: tuple[tuple[str, bool, Make], ...]
@@ -63,15 +64,7 @@ class Plan(NamedTuple):
         return message
 
 
-class BadValue(ValueError):
-    """A value that does not fit its field, by the number that it has in its statement; a word has none."""
-
-    def __init__(self, message: str, number: int | None) -> None:
-        super().__init__(message)
-        self.number = number or 0
-
-
-def plan_of(message: str, tree: lark.Tree[lark.Token], number_of: Callable[[lark.Token], int]) -> Plan:
+def plan_of(message: str, tree: lark.Tree[lark.Token], number_of: Callable[[lark.Token], int]) -> MessagePlan:
     """How to fill a message from the values of a statement, given the tree of its skeleton."""
     known = fields_of(message)
     fields: list[tuple[str, bool, Make]] = []
@@ -109,7 +102,7 @@ def plan_of(message: str, tree: lark.Tree[lark.Token], number_of: Callable[[lark
                 numbers += inner.numbers
                 make = inner.fill_each if len(inner.numbers) == 1 else inner.fill
             fields.append((name, field.repeated, make))
-    return Plan(tuple(fields), tuple(unknown), tuple(numbers))
+    return MessagePlan(tuple(fields), tuple(unknown), tuple(numbers))
 
 
 def _problem(token: lark.Token, message: str) -> SyntaxProblem:
@@ -155,7 +148,7 @@ _KINDS = {
 }
 
 
-def _refuse(message: str, number: int | None) -> Make:
+def _refuse(message: str, number: int) -> Make:
     def make(values: Values) -> Any:
         raise BadValue(message, number)
 

@@ -7,17 +7,17 @@ from functools import partial
 from typing import Any
 
 from irflops.errors import GraphSyntaxError, Source, Span, error_at
-from irflops.readers.job.job_arrangement import Arrangements
+from irflops.readers.job.job_arrangement import JobArrangements
 from irflops.readers.job.job_cut import Piece, by_lines, by_marks, start_of
-from irflops.readers.job.job_plan import BadValue, Plan, Value, plan_of
+from irflops.readers.job.job_plan import MessagePlan, Value, plan_of
 from irflops.readers.job.job_schema import PASSED_OVER, SECTIONS, Statement
-from irflops.readers.text.skeleton import Allowance, Skeletons
+from irflops.readers.text.skeleton import Allowance, BadValue, Skeletons
 from irflops.readers.text.syntax import SyntaxProblem
 
-_NOTHING = Plan(())
+_NOTHING = MessagePlan(())
 """That of a statement that is passed over: its strings end, its braces are in pairs, and nothing else of it is looked at."""
 
-_Found = tuple[Plan, Sequence[Value]]
+_Found = tuple[MessagePlan, Sequence[Value]]
 
 
 def job_statements(source: Source) -> Iterator[Statement]:
@@ -29,17 +29,17 @@ def job_statements(source: Source) -> Iterator[Statement]:
     text = source.text
     allowance = Allowance.of(len(text))
     readers = {section: _Reader(source, message, allowance) for section, message in {"": "Job", **SECTIONS}.items()}
-    place = start_of(source)
-    for piece in by_lines(source, place):
+    cursor = start_of(source)
+    for piece in by_lines(source, cursor):
         reader = readers[piece.section]
         content = text[piece.start : piece.end]
         found = reader.arrangements.find(content)
         if found is None:
-            if next(by_marks(source, place), None) != piece:
+            if next(by_marks(source, cursor), None) != piece:
                 break
             found = reader.learn(piece, content)
         yield from reader.statements(piece, *found)
-    for piece in by_marks(source, place):
+    for piece in by_marks(source, cursor):
         reader = readers[piece.section]
         yield from reader.statements(piece, *reader.read(piece))
 
@@ -51,9 +51,9 @@ class _Reader:
         self.source = source
         self.message = message
         self.skeletons = Skeletons("job_text", "message", ("STRING", "COMMENT", "NUMBER"), partial(plan_of, message), allowance)
-        self.arrangements: Arrangements[Plan] = Arrangements()
+        self.arrangements: JobArrangements[MessagePlan] = JobArrangements()
 
-    def statements(self, piece: Piece, plan: Plan, values: Sequence[Value]) -> Iterator[Statement]:
+    def statements(self, piece: Piece, plan: MessagePlan, values: Sequence[Value]) -> Iterator[Statement]:
         """What stands in a piece, field by field."""
         if plan is _NOTHING:
             return
@@ -62,7 +62,7 @@ class _Reader:
             yield Statement(piece.section, name, partial(self._value, piece, plan, values, name), span, unknown)
             unknown = ()
 
-    def _value(self, piece: Piece, plan: Plan, values: Sequence[Value], name: str) -> Any:
+    def _value(self, piece: Piece, plan: MessagePlan, values: Sequence[Value], name: str) -> Any:
         """The value of a statement's field, a list if it repeats."""
         try:
             return plan.fill(values).get(name)
@@ -78,7 +78,7 @@ class _Reader:
     def learn(self, piece: Piece, content: str) -> _Found:
         """Reads the first statement of an arrangement, and remembers how."""
 
-        def plan(text: str, is_short: bool) -> Plan | None:
+        def plan(text: str, is_short: bool) -> MessagePlan | None:
             if self._is_passed_over(piece):
                 return _NOTHING
             try:

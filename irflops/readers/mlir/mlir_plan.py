@@ -12,6 +12,7 @@ import lark
 
 from irflops.errors import quoted
 from irflops.readers.job.job_schema import single
+from irflops.readers.text.skeleton import BadValue
 from irflops.readers.text.syntax import SyntaxProblem
 
 Make = Callable[[Sequence[str]], Any]
@@ -36,14 +37,6 @@ _FLOATS = {"f16": "<e", "f32": "<f", "f64": "<d"}
 
 class DataType(int):
     """An integer of type i32. Such attributes of OneFlow's user operators are data types: the other integers there have a sign (`si32`)."""
-
-
-class BadValue(ValueError):
-    """A value that does not fit where it stands, by the number it has in its statement (None: a word of its arrangement)."""
-
-    def __init__(self, message: str, number: int | None) -> None:
-        super().__init__(message)
-        self.number = number
 
 
 class SbpAttr(NamedTuple):
@@ -72,7 +65,7 @@ class MlirOp:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class OperationPlan:
     """How to make a MlirOp from the values of a statement."""
 
     kind: str
@@ -100,7 +93,7 @@ class Plan:
         )
 
 
-def plan_of(tree: lark.Tree[lark.Token], number_of: Callable[[lark.Token], int]) -> Plan:
+def plan_of(tree: lark.Tree[lark.Token], number_of: Callable[[lark.Token], int]) -> OperationPlan:
     """How to read statements of the arrangement that a tree is of."""
     return _Planner(number_of).plan(tree)
 
@@ -111,10 +104,10 @@ class _Planner:
 
     number_of: Callable[[lark.Token], int]
 
-    def plan(self, tree: lark.Tree[lark.Token]) -> Plan:
+    def plan(self, tree: lark.Tree[lark.Token]) -> OperationPlan:
         kind = str(tree.data)
         if kind not in ("operation", "module", "job", "return", "block"):
-            return Plan("nothing", lambda _values: "")
+            return OperationPlan("nothing", lambda _values: "")
         parts = {str(node.data): node for node in tree.children if isinstance(node, lark.Tree)}
         attrs = tuple(
             entry
@@ -125,7 +118,7 @@ class _Planner:
         operands = tuple(self.number_of(token) for token in _tokens(parts.get("operands")))
         if kind == "operation":
             *arguments, made = _trees(parts["function_type"])
-            return Plan(
+            return OperationPlan(
                 kind,
                 self.text(next(child for child in tree.children if isinstance(child, lark.Token))),
                 tuple(map(self.result, _trees(parts.get("results")))),
@@ -140,7 +133,7 @@ class _Planner:
         given = _trees(parts.get("arguments"))
         types = [node for node in tree.children if isinstance(node, lark.Tree) and node.data in _TYPES] if kind == "return" else []
         types += [_trees(argument)[0] for argument in given]
-        return Plan(
+        return OperationPlan(
             kind,
             lambda _values: name,
             tuple((self.number_of(_tokens(argument)[0]), None) for argument in given),

@@ -9,8 +9,8 @@ from functools import cache
 from typing import NamedTuple
 
 from irflops.errors import GraphSyntaxError, IrflopsError, Source, Span, error_at
-from irflops.readers.mlir.mlir_plan import BadValue, MlirOp, Plan, plan_of
-from irflops.readers.text.skeleton import Allowance, Skeletons, terminal
+from irflops.readers.mlir.mlir_plan import MlirOp, OperationPlan, plan_of
+from irflops.readers.text.skeleton import Allowance, BadValue, Skeletons, terminal
 from irflops.readers.text.syntax import SyntaxProblem
 
 MAX_DEPTH = 100
@@ -91,7 +91,7 @@ class _Cutter:
     """Whether the statement at hand is a module or job, whose brace outside parentheses opens its region."""
     parens: int = 0
     """Parentheses that are open in such a head."""
-    read: Skeletons[Plan] = field(init=False)
+    read: Skeletons[OperationPlan] = field(init=False)
 
     def __post_init__(self) -> None:
         allowance = Allowance.of(len(self.source.text))
@@ -194,7 +194,7 @@ class _Cutter:
             at = _place(pieces, problem.start)
             raise self._error(Span(at, max(_place(pieces, problem.end), at + 1)), problem.message, problem.hint) from None
         except BadValue as bad:
-            first_, last = self.read.offset(own, bad.number) if bad.number is not None else (0, len(own))
+            first_, last = self.read.offset(own, bad.number)
             raise self._error(Span(_place(pieces, first_), _place(pieces, last)), str(bad)) from None
 
     def _error(self, span: Span, message: str, hint: str | None = None) -> IrflopsError:

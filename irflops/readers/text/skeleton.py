@@ -28,6 +28,14 @@ _SIZE_PER_PARSED = 25
 """What Lark may be given of any text, and of a large one more: real jobs need 50,000, and 1 in 30 beyond a megabyte."""
 
 
+class BadValue(ValueError):
+    """A value that does not fit where it stands, by the number that it has in its statement; None where it is no single value of it."""
+
+    def __init__(self, message: str, number: int | None) -> None:
+        super().__init__(message)
+        self.number = number
+
+
 @dataclass(slots=True)
 class Allowance:
     """How much of one text Lark may parse yet: characters that are no white space, a string or a number as one."""
@@ -101,8 +109,8 @@ class Skeletons(Generic[T]):
         starts = {start: number // 2 for number, start in enumerate(accumulate(map(len, parts))) if not number % 2}
         return self._build(tree, lambda token: starts[token.start_pos or 0])
 
-    def offset(self, text: str, number: int) -> tuple[int, int]:
-        """Where the value of that number stands in a text."""
+    def offset(self, text: str, number: int | None) -> tuple[int, int]:
+        """Where the value of that number stands in a text; all of it where there is no such value."""
         for at, match in enumerate(self.values.finditer(text)):
             if at == number:
                 return match.span()

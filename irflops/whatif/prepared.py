@@ -29,7 +29,7 @@ class Pieces:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Prepared:
     """A graph, ready to have other shapes carried through it."""
 
     graph: Graph
@@ -60,18 +60,18 @@ class Plan:
         return {result.lbn: self.captured(result).shape for result in op.outputs}
 
 
-def planned(graph: Graph, types: Mapping[str, TensorType], book: RuleBook = BOOK) -> Plan:
-    """The plan of a graph whose types are these."""
+def prepare(graph: Graph, types: Mapping[str, TensorType], book: RuleBook = BOOK) -> Prepared:
+    """The prepared of a graph whose types are these."""
     order = _order(graph)
     groups: dict[str, list[Op]] = {}
     for op in order:
         rule = book.rule(op.type)
         if rule is not None and rule.resized in CUTS and len(op.inputs) == len(op.outputs) == 1:
             groups.setdefault(op.inputs[0].lbn, []).append(op)
-    plan = Plan(graph, types, order, pieces := {}, loops := {}, last_read := {}, book)
+    prepared = Prepared(graph, types, order, pieces := {}, loops := {}, last_read := {}, book)
     for group in groups.values():
-        whole = plan.captured(group[0].inputs[0]).shape
-        parts = [plan.captured(op.outputs[0]).shape for op in group]
+        whole = prepared.captured(group[0].inputs[0]).shape
+        parts = [prepared.captured(op.outputs[0]).shape for op in group]
         if made_up := _axes_made_up(whole, parts):
             pieces[group[-1].name] = Pieces(group, made_up)
         for op, axes in zip(group, loop_axes(group, whole, parts), strict=True):
@@ -81,7 +81,7 @@ def planned(graph: Graph, types: Mapping[str, TensorType], book: RuleBook = BOOK
         last_read.update(dict.fromkeys((operand.lbn for operand in op.inputs), place))
         if op.name in pieces:
             last_read.update(dict.fromkeys((piece.outputs[0].lbn for piece in pieces[op.name].ops), place))
-    return plan
+    return prepared
 
 
 def _axes_made_up(whole: Shape | None, parts: Sequence[Shape | None]) -> list[int]:
