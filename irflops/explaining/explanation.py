@@ -257,7 +257,7 @@ def _attributes(analysis: Analysis, op: Op) -> tuple[Attribute, ...]:
         if module is not None and module.span is not None:
             known_from = f"{known_from}, line {analysis.graph.source.line(module.span.start)}"
     found = [Attribute(name, value, known_from) for name, value in op.attrs.items()]
-    known = signature(op.type) if op.type is not None else None
+    known = signature(op.type) if op.type is not None and not analysis.graph.holds.attrs else None  # other versions have others
     missing = [name for name in known.attrs if name not in op.attrs] if known is not None else []
     return (*found, *(Attribute(name, None, None) for name in missing))
 

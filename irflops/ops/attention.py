@@ -101,15 +101,36 @@ def _extents(op: OpView, arg: str, known: Mapping[str, int]) -> dict[str, int]:
     return extents
 
 
+def _is_sliced(op: OpView) -> bool:
+    """Whether the attributes are those of OneFlow 0.9.0, which has no layouts."""
+    return "num_heads" in op.attrs
+
+
 def _operands(op: OpView) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+    if _is_sliced(op):
+        return _sliced(op, "query"), _sliced(op, "key"), _sliced(op, "value")
     query = _extents(op, "query", {"K": op.integer("query_head_size")})
     heads = {"H": query["H"]}
     return query, _extents(op, "key", heads), _extents(op, "value", heads)
 
 
+def _sliced(op: OpView, arg: str) -> dict[str, int]:
+    """Batch B, length M, heads H and head size K of an operand [B, M, hidden] of OneFlow 0.9.0, of whose last axis a slice is read."""
+    (batch, length, width), heads = op.shape(arg, rank=3), op.integer("num_heads", least=1)
+    start, end = op.integer(f"{arg}_hidden_slice_start", least=0), op.integer(f"{arg}_hidden_slice_end")
+    hidden = (width if end == -1 else end) - start
+    if not 0 < hidden <= width - start or hidden % heads:
+        raise ValueError(f"{arg} {op.shape(arg)} from {start} to {end} does not hold {heads} heads")
+    return {"B": batch, "M": length, "H": heads, "K": hidden // heads}
+
+
 def inference_shape(op: OpView) -> Inferred:
     """Heads side by side in the last axis."""
-    query, _, value = _operands(op)
+    query, key, value = _operands(op)
+    if key["M"] != value["M"] or key["K"] != query["K"]:
+        raise ValueError(f"query {op.shape('query')}, key {op.shape('key')} and value {op.shape('value')} do not go together")
+    if _is_sliced(op):
+        return {"out": TensorType((query["B"], query["M"], query["H"] * value["K"]), op.input("query").dtype)}
     layout = op.attr("output_layout")
     if layout not in ("BM(HK)", "MB(HK)"):
         raise ValueError(f"no result is laid out as {layout!r}")
@@ -247,6 +268,16 @@ RULES: tuple[OpRule, ...] = (
                 'key_layout="MBHK", value_layout="MBHK", output_layout="MB(HK)") -> out: f16[2,1,10]',
                 macs=108,
                 because="24 values are 2 heads of 3 x 4; 12 scores of length 4, and 20 results of length 3",
+            ),
+            Example(
+                call="fused_multi_head_attention_inference(query: f16[2,3,12], key: f16[2,5,12], value: f16[2,5,6], num_heads=2, "
+                "causal=true, query_hidden_slice_start=0, query_hidden_slice_end=4, key_hidden_slice_start=4, key_hidden_slice_end=8, "
+                "value_hidden_slice_start=0, value_hidden_slice_end=-1) -> out: f16[2,3,6]",
+                macs=300,
+                flops=600 + 60 + 12 * 18,
+                transcendentals=60,
+                because="as 0.9.0 writes it: 4 of 12 values are 2 heads of 2; 2 x 2 x 3 x 5 scores of length 2, and 36 results of length "
+                "5; 60 scales; 12 rows of 5: 18 each",
             ),
             Example(
                 call="fused_multi_head_attention_inference(query: f16[5,2,4], key: f16[5,2,4], value: f16[5,2,4], query_seq_start: "
