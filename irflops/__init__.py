@@ -8,21 +8,21 @@ False
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING
 
 from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.auditing import audit_analysis
 from irflops.counting.cost import Cost
-from irflops.errors import ChoiceError, GraphError, GraphSyntaxError, IrflopsError, NotAGraphError
+from irflops.errors import ChoiceError, GraphError, GraphSyntaxError, IrflopsError, NotAGraphError, expect
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Graph, Phase
 from irflops.ops import BOOK
+from irflops.ops.book import RuleBook
 from irflops.readers import load, load_live, loads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from irflops.analysis.scale import Scaling, Template
     from irflops.auditing.finding import Audit, Finding
     from irflops.auditing.settings import Settings
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from irflops.differ.edit import Edit
     from irflops.differ.result import Diff
     from irflops.explaining.explanation import Explanation
-    from irflops.ops.book import RuleBook
     from irflops.whatif import Inputs
 
 __version__ = "0.1.0"
@@ -53,6 +52,10 @@ def analyze(
     at another `batch`; with other `inputs`, a shape or shapes by name; with `dtype` for its commonest float type. `op_rules` are
     those of irflops, or with others: `irflops.ops.BOOK.with_rules(...)`. Errors: IrflopsError.
     """
+    if op_rules is not None:
+        expect(op_rules, RuleBook, "op_rules", "a book of rules, such as irflops.ops.BOOK.with_rules(...)")
+    if dtype is not None:
+        expect(dtype, str, "dtype", "the word of a float type, such as float16")
     found, book = _graph_and_rules(graph, name, partial)
     book = op_rules or book
     if batch is not None or inputs is not None or dtype is not None:
@@ -95,8 +98,13 @@ def _whole(graph: object) -> Analysis:
     return analysis
 
 
-def _words(given: Iterable[str]) -> Iterable[str]:
-    return (given,) if isinstance(given, str) else given  # one word alone is no row of letters
+def _words(given: Iterable[str], name: str) -> Iterable[str]:
+    words = (given,) if isinstance(given, str) else given  # one word alone is no row of letters
+    expect(words, Iterable, name, "one word or several")
+    words = tuple(words)
+    for word in words:
+        expect(word, str, f"each of {name}", "a word")
+    return words
 
 
 def select(graph: object, *, phase: Phase | str | None = None, module: str | None = None) -> Analysis:
@@ -105,6 +113,10 @@ def select(graph: object, *, phase: Phase | str | None = None, module: str | Non
     `graph` is an `Analysis`, or what `analyze` takes. `*` stands for any part of one level of a module's path, `**` for any number of
     levels. Errors: IrflopsError where no module matches, and where no operator of the graph is in that phase.
     """
+    if phase is not None:
+        expect(phase, (Phase, str), "phase", "a phase or the word for one")
+    if module is not None:
+        expect(module, str, "module", "a pattern of module paths")
     from irflops.analysis.select import select_part  # here for start-up time: most programs look at the whole
 
     return select_part(_analysis(graph), phase=phase, module=module)
@@ -112,6 +124,10 @@ def select(graph: object, *, phase: Phase | str | None = None, module: str | Non
 
 def audit(graph: object, settings: Settings | None = None) -> Audit:
     """What the audit rules find in an `Analysis`, or in what `analyze` takes. Errors: IrflopsError."""
+    if settings is not None:
+        from irflops.auditing.settings import Settings  # here for start-up time: most programs audit nothing
+
+        expect(settings, Settings, "settings", "irflops.Settings(...)")
     return audit_analysis(_whole(graph), settings)
 
 
@@ -123,7 +139,7 @@ def diff(old: object, new: object, *, ignore: Iterable[str] = ()) -> Diff:
     """
     from irflops.differ import diff_analyses  # here for start-up time: most programs compare nothing
 
-    return diff_analyses(_whole(old), _whole(new), ignore=_words(ignore))
+    return diff_analyses(_whole(old), _whole(new), ignore=_words(ignore, "ignore"))
 
 
 def compare(graph: object, conventions: Iterable[str] = ()) -> tuple[Comparison, ...]:
@@ -134,7 +150,7 @@ def compare(graph: object, conventions: Iterable[str] = ()) -> tuple[Comparison,
     from irflops.conventions.compare import compare_analysis  # here for start-up time: the tables of ten tools
     from irflops.conventions.registry import CONVENTIONS, convention_called  # the same
 
-    wanted = tuple(map(convention_called, _words(conventions))) or CONVENTIONS
+    wanted = tuple(map(convention_called, _words(conventions, "conventions"))) or CONVENTIONS
     return compare_analysis(_whole(graph), wanted)
 
 
@@ -143,6 +159,7 @@ def explain(graph: object, op: str) -> Explanation:
 
     `op` is its name, a part that no other name has, or `line:N`, a line of the file. Errors: IrflopsError with the nearest names.
     """
+    expect(op, str, "op", "the name of an operator, a part of one, or line:N")
     from irflops.explaining.explanation import explain_op, find_op  # here for start-up time: the tables of ten tools
 
     analysis = _analysis(graph).whole
@@ -152,9 +169,14 @@ def explain(graph: object, op: str) -> Explanation:
 def scale(graph: object, inputs: Template | None = None, *, symbol: str = "N") -> Scaling:
     """The totals of an `Analysis`, or of what `analyze` takes, as polynomials of the batch, or of an extent of the inputs.
 
-    `inputs` is a shape, or shapes by name, with None for each extent that varies: `(1, 3, None, None)`. Errors: IrflopsError where the
-    graph cannot take other sizes.
+    `inputs` is a shape, or shapes by name, with None for each extent that varies: `(1, 3, None, None)`. `symbol` is a name to write them
+    with. Errors: IrflopsError where the graph cannot take other sizes.
     """
+    expect(symbol, str, "symbol", "a name to write polynomials with, such as N")
+    if not symbol.isidentifier():
+        raise IrflopsError(f"{symbol!r} is no symbol to write polynomials with", hint="give it a name: symbol='N'")
+    if inputs is not None:
+        expect(inputs, (Mapping, Sequence), "inputs", "a shape, or shapes by name")
     from irflops.analysis.scale import scaling  # here for start-up time: most programs analyze one size
 
     found, book = _graph_and_rules(graph)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import bisect
 import unicodedata
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -126,6 +127,12 @@ class GraphError(IrflopsError):
     """A graph's text reads well and contradicts itself: a cycle, a name defined twice."""
 
 
+def expect(value: object, kinds: type | tuple[type, ...], name: str, what: str) -> None:
+    """Raises TypeError in words where an argument of the library is of none of these types: `name` is its own, `what` what it may be."""
+    if not isinstance(value, kinds):
+        raise TypeError(f"{name} is {what}, not {value!r:.60} of type {type(value).__name__}")
+
+
 def error_at(kind: type[IrflopsError], source: Source, span: Span, message: str, hint: str | None = None) -> IrflopsError:
     """The error of a kind at a span of a source, with its line as excerpt; a source without text (a binary one) has no lines."""
     if not source.text:
@@ -145,6 +152,15 @@ def quoted(value: object) -> str:
         return "a list or call"  # may nest deeper than repr can follow
     text = value if isinstance(value, str) else str(value)
     return repr(text if len(text) <= QUOTED else f"{text[: QUOTED // 2]}...{text[-QUOTED // 2 :]}")
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words as a sentence has them.
+
+    >>> listed(["forward", "backward", "system"])
+    'forward, backward and system'
+    """
+    return " and ".join([", ".join(words[:-1])] * (len(words) > 1) + list(words[-1:]))
 
 
 def draw_caret(line: int, column: int, width: int, text: str) -> list[str]:

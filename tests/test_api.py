@@ -282,3 +282,44 @@ def test_an_analysis_in_a_notebook_is_small() -> None:
     html = replace(analysis, graph=graph)._repr_html_()
     assert len(html) < SMALL
     assert LONG[:2000] not in html
+
+
+def wrong(value: Any) -> Any:
+    """What a type checker would have refused."""
+    return value
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: irflops.loads(wrong(3)), "data is the text of a dump or its bytes, not 3 of type int"),
+        (lambda: irflops.load(wrong(None)), "path is the path of a file or folder"),
+        (lambda: irflops.load(wrong(b"graph.txt")), "path is the path of a file or folder"),
+        (lambda: irflops.load(NET, max_size=wrong("2G")), "max_size is a number of bytes, not '2G' of type str"),
+        (lambda: irflops.explain(NET, wrong(7)), "op is the name of an operator, a part of one, or line:N, not 7"),
+        (lambda: irflops.select(NET, phase=wrong(7)), "phase is a phase or the word for one"),
+        (lambda: irflops.select(NET, module=wrong(7)), "module is a pattern of module paths"),
+        (lambda: irflops.scale(NET, symbol=wrong(7)), "symbol is a name to write polynomials with, such as N"),
+        (lambda: irflops.scale(NET, wrong(7)), "inputs is a shape, or shapes by name"),
+        (lambda: irflops.audit(NET, wrong(3)), r"settings is irflops.Settings\(...\)"),
+        (lambda: irflops.diff(NET, NET, ignore=wrong(3)), "ignore is one word or several"),
+        (lambda: irflops.compare(NET, wrong([3])), "each of conventions is a word"),
+        (lambda: irflops.analyze(NET, dtype=wrong(3)), "dtype is the word of a float type"),
+        (lambda: irflops.analyze(NET, op_rules=wrong(3)), "op_rules is a book of rules"),
+    ],
+)
+def test_an_argument_of_a_wrong_type_is_told_in_words(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("symbol", ["", " ", "a b", "x+1", "3"])
+def test_a_symbol_is_a_name(symbol: str) -> None:
+    with pytest.raises(irflops.IrflopsError, match="is no symbol to write polynomials with"):
+        irflops.scale(NET, symbol=symbol)
+
+
+def test_a_list_of_phases_reads_as_a_sentence() -> None:
+    with pytest.raises(irflops.IrflopsError) as caught:
+        irflops.select(STEP, phase="recompute")
+    assert caught.value.hint == "its operators are in forward, backward, optimizer and system"

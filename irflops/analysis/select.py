@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from irflops.analysis.analysis import Analysis, Selection
 from irflops.counting.fold import fold, unsure_bits
-from irflops.errors import IrflopsError, quoted
+from irflops.errors import IrflopsError, listed, quoted
 from irflops.ir.graph import Graph, Phase
 from irflops.ir.tree import nearest, tree_of
 
@@ -60,7 +60,7 @@ def _phase(analysis: Analysis, phase: Phase | str) -> Phase:
     there = dict.fromkeys(op.phase for op in analysis.graph.ops)
     if wanted not in there:
         named = [known.value for known in Phase if known in there]
-        hint = f"its operators are in {' and '.join(named)}" if named else "it tells no operator's phase"
+        hint = f"its operators are in {listed(named)}" if named else "it tells no operator's phase"
         raise IrflopsError(f"no operator of this graph is in the phase {wanted.value}", path=analysis.graph.source.name, hint=hint)
     return wanted
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from irflops.errors import listed
 from irflops.whatif.request import MOST_EXTENT
 
 _EXTENT = re.compile(r"[1-9][0-9]*|[A-Wa-wyzYZ]")
@@ -45,7 +46,7 @@ def templates_of(
         found[name] = tuple(extent if isinstance(extent, int) else None for extent in extents)
     if found and len(symbols) != 1:
         raise click.BadParameter(
-            f"{' and '.join(symbols) or 'no letter'}: write one letter for what varies, as often as it stands: 1x3xNxN"
+            f"{listed(list(symbols)) or 'no letter'}: write one letter for what varies, as often as it stands: 1x3xNxN"
         )
     return next(iter(symbols), ""), found
 

@@ -9,7 +9,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from irflops.errors import ChoiceError, NotAGraphError, Source, Span, error_at
+from irflops.errors import ChoiceError, NotAGraphError, Source, Span, error_at, expect
 from irflops.ir.graph import Graph, Note
 from irflops.readers.collector import seldom_collecting
 from irflops.readers.detect import HEAD_BYTES, JOB_BINARY, JOB_TEXT, MLIR, ZIP, form_of
@@ -32,6 +32,8 @@ def load(path: str | PathLike[str], graph: str | int | None = None, *, partial: 
     1-based position where a file holds several different ones. With `partial`, a print that is cut off or interrupted is read as far as
     it goes, and marked so. Errors: IrflopsError with path, line, column and hint.
     """
+    expect(path, (str, PathLike), "path", "the path of a file or folder")
+    expect(max_size, int, "max_size", "a number of bytes")
     name = fspath(path)
     with seldom_collecting():
         if Path(name).is_dir():
@@ -45,6 +47,8 @@ def loads(
     data: str | bytes, graph: str | int | None = None, *, name: str = "<string>", partial: bool = False, max_size: int = MAX_SIZE
 ) -> Graph:
     """The graph in a text or in the bytes of a file, of which at most `max_size` are decompressed; see `load`."""
+    expect(data, (str, bytes), "data", "the text of a dump or its bytes")
+    expect(max_size, int, "max_size", "a number of bytes")
     with seldom_collecting():
         return _read(
             data.encode("utf-8", errors="replace") if isinstance(data, str) else decompress(data, name, max_size), name, graph, partial
