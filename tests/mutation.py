@@ -25,15 +25,13 @@ import importlib.machinery
 import json
 import os
 import pickle
-import resource
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -42,6 +40,7 @@ from typing import TypeVar
 
 import pytest
 import tomllib
+from forked import forked
 from mutants import Mutant, mutants, mutated
 
 T = TypeVar("T")
@@ -51,8 +50,9 @@ FOLDERS = ("ops", "counting", "differ")
 FLOOR = 0.95
 SURVIVORS = HERE / "mutation_survivors.toml"
 TEST_FILES = """
-api book certainty counting definitions diff* edges explain facts forms hidden infer laws misfits operators ops oracles* random_graphs
-readers readings reports resize rules_by_hand scale steps training unknown* whatif*
+api book certainty cost_names counting definitions diff* edges explain facts forms hidden infer laws misfits module_attributes
+op_view operators ops oracles* random_graphs readers readings reports resize rules_by_hand scale selection steps training unknown*
+whatif*
 """
 """Of tests/test_*.py, those that look at rules, costs and edits, and do it in seconds."""
 
@@ -70,7 +70,6 @@ KILLERS = 6
 """Tests that killed most others of a file, which are tried first."""
 FIRST_SECONDS = 3.0
 """Of tests for a second try."""
-MEMORY = 4 << 30
 PYTEST = ["-q", "-x", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts=--import-mode=importlib"]
 
 
@@ -377,44 +376,6 @@ def load_changed(mutant: Mutant, code: CodeType) -> None:
     importlib.machinery.SourceFileLoader.get_code = (  # type: ignore[method-assign]  # the process ends with this mutant
         lambda self, fullname: code if fullname == name else found(self, fullname)
     )
-
-
-def forked(tasks: Sequence[tuple[T, float | None]], work: Callable[[T], int], jobs: int) -> Iterator[tuple[T, int, float]]:
-    """Does each task in a process of its own, some at once, within a limit of seconds; exit codes, negative ones where it was ended."""
-    waiting = list(reversed(tasks))
-    running: dict[int, tuple[T, float, float]] = {}
-    while waiting or running:
-        while waiting and len(running) < jobs:
-            task, limit = waiting.pop()
-            sys.stdout.flush()
-            pid = os.fork()
-            if not pid:
-                _child(work, task, limit)
-            running[pid] = task, time.monotonic(), limit or 3600
-        pid, status, usage = os.wait4(-1, os.WNOHANG)
-        if not pid:
-            for pid_, (_, start, limit) in running.items():
-                if time.monotonic() - start > 60 + 10 * limit:  # it sleeps: time of a processor is limited by the system
-                    os.killpg(pid_, signal.SIGKILL)
-            time.sleep(0.01)
-        elif pid in running:
-            task = running.pop(pid)[0]
-            yield task, os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
-
-
-def _child(work: Callable[[T], int], task: T, limit: float | None) -> None:
-    code = 1
-    try:
-        os.setsid()
-        quiet = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(quiet, stream)
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        if limit is not None:
-            resource.setrlimit(resource.RLIMIT_CPU, (int(limit), int(limit) + 1))
-        code = int(work(task))
-    finally:
-        os._exit(code)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,11 @@ def test_file_has_one_reason_to_change(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) < LINES_AT_MOST
 
 
+def test_tests_are_in_files_by_subject() -> None:
+    sizes = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / "tests").glob("*.py")}
+    assert {name: size for name, size in sizes.items() if size > LINES_AT_MOST} == {}
+
+
 def _imports_inside_functions(path: Path) -> Iterator[str]:
     for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):

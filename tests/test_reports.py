@@ -8,31 +8,25 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
+from analysed import ROOT, SMALL, TRAINING, analysis_of, text_of
 
-from irflops import diff, load
+from irflops import diff
 from irflops.analysis.analysis import Analysis, analyze_graph
-from irflops.analysis.select import matching_modules, select_part
-from irflops.counting.cost import COSTS, Cost, OpCost
-from irflops.counting.ratio import Ratio
-from irflops.errors import IrflopsError, Source
-from irflops.ir.certainty import Certainty
+from irflops.counting.cost import Cost, OpCost
+from irflops.errors import Source
 from irflops.ir.graph import Attrs, DType, Graph, Module, Op, Operand, Phase, TensorType
 from irflops.ir.tree import tree_of
 from irflops.report.json_writer import write_json, write_members
-from irflops.report.numbers import format_count, format_exact, format_ratio, format_share
 from irflops.report.sections import BY, Wish, summary_report, table_by, whole_report
 from irflops.report.table import drawn
 from irflops.report.terminal import print_report, print_table
 from irflops.report.text import write_csv, write_latex, write_markdown, write_markdown_report
 
-ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = sorted(path.name for path in (ROOT / "fixtures").glob("*.repr.txt.gz"))
-SMALL, TRAINING = "basic_block", "mlp_train"
 
 
 @pytest.fixture(autouse=True)
@@ -49,18 +43,6 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == path.read_text(encoding="utf-8")
 
     return check
-
-
-def analysis_of(fixture: str) -> Analysis:
-    return analyze_graph(load(f"fixtures/{fixture.removesuffix('.repr.txt.gz')}.repr.txt.gz"))
-
-
-def text_of(write: Callable[[TextIO], None], encoding: str = "utf-8") -> str:
-    raw = io.BytesIO()
-    stream = io.TextIOWrapper(raw, encoding=encoding, newline="\n")
-    write(stream)
-    stream.flush()
-    return raw.getvalue().decode(encoding)
 
 
 # ------------------------------------------------------------------ golden outputs
@@ -301,106 +283,6 @@ def test_rows_add_up_to_the_total(by: str) -> None:
         assert sum(int(row[name]) for row in rows) == total
 
 
-@pytest.mark.parametrize("phase", ["forward", "backward", "optimizer"])
-def test_phase_selects_its_operators(phase: str) -> None:
-    analysis = analysis_of(TRAINING)
-    part = select_part(analysis, phase=phase)
-    assert part.total == part.modules[""] == analysis.phases[phase]
-    assert {op.phase and op.phase.value for op in part.graph.ops} == {phase}
-    assert sum(group.count for group in part.types.values()) == len(part.graph.ops)
-
-
-def test_module_selects_all_below() -> None:
-    analysis = analysis_of("resnet18")
-    part = select_part(analysis, module="model.layer*")
-    layers = [analysis.modules[f"model.layer{n}"] for n in (1, 2, 3, 4)]
-    assert part.total == layers[0] + layers[1] + layers[2] + layers[3]
-    assert part.modules["model.layer2.0"] == analysis.modules["model.layer2.0"]
-    assert matching_modules(analysis, "**.conv1")[:2] == ["model.conv1", "model.layer1.0.conv1"]
-    assert matching_modules(analysis, "model.layer?.0")[-1] == "model.layer4.0"
-    with pytest.raises(IrflopsError, match=r"no module matches 'model\.layr1'") as caught:
-        select_part(analysis, module="model.layr1")
-    assert caught.value.hint == "did you mean 'model.layer1'?"
-
-
-def test_a_part_knows_what_it_is_a_part_of() -> None:
-    analysis = analysis_of(TRAINING)
-    part = select_part(select_part(analysis, phase=Phase.BACKWARD), module="model.0")
-    assert part.total == select_part(select_part(analysis, module="model.0"), phase="backward").total != analysis.phases["backward"]
-    assert part.whole is analysis
-    assert analysis.whole is analysis
-    assert part.selection is not None
-    assert (part.selection.phase, part.selection.module, part.selection.tops) == ("backward", "model.0", ("model.0",))
-    assert list(part.modules) == [row["path"] for row in part.rows("module")] == ["", "model.0"]
-    assert part.to_dict() == json.loads(text_of(lambda stream: write_json(part, stream)))
-
-
-def test_a_phase_that_the_graph_lacks_is_refused_in_plain_words() -> None:
-    with pytest.raises(IrflopsError, match="no operator of this graph is in the phase backward") as caught:
-        select_part(analysis_of("resnet18"), phase="backward")
-    assert caught.value.hint == "its operators are in forward and system"
-    with pytest.raises(IrflopsError, match="there is no phase 'backwards'") as caught:
-        select_part(analysis_of("resnet18"), phase="backwards")
-    assert caught.value.hint == "phases: forward, recompute, backward, optimizer, system"
-
-
-def test_a_phase_that_is_not_in_the_modules_that_are_meant_costs_nothing() -> None:
-    part = select_part(analysis_of(TRAINING), module="model.1", phase="optimizer")
-    assert part.graph.ops == ()
-    assert part.total == Cost()
-
-
-COST = Cost(
-    figures=(2, 5, 0, 30, 10, 0, 0),
-    params=(100, 20, 3, 4000),
-    param_bytes=(400, 80, 12, 16000),
-    missing=1 << 3,  # bytes_read
-    at_most=1 << 1,  # flops
-)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "certainty"),
-    [
-        ("macs", 2, "exact"),
-        ("flops", 5, "upper_bound"),
-        ("bytes_written", 10, "exact"),
-        ("bytes", 40, "lower_bound"),
-        ("params", 120, "exact"),
-        ("params.buffer", 3, "exact"),
-        ("params.optimizer_state", 4000, "exact"),
-        ("param_bytes", 480, "exact"),
-        ("param_bytes.frozen", 80, "exact"),
-    ],
-)
-def test_a_cost_is_had_by_every_name_that_columns_and_conditions_have(name: str, value: int, certainty: str) -> None:
-    assert COST.get(name) == value
-    assert COST.certainty(name) == Certainty(certainty)
-    assert COST.is_known(name) is (certainty in ("exact", "upper_bound"))
-
-
-def test_a_wrong_name_of_a_cost_lists_those_there_are() -> None:
-    for wrong in (COST.get, COST.certainty, COST.is_known):
-        with pytest.raises(IrflopsError, match="there is no cost 'declared_params'") as caught:
-            wrong("declared_params")
-        assert caught.value.hint is not None
-        assert set(caught.value.hint.removeprefix("costs: ").split(", ")) == set(COSTS)
-
-
-def test_quotients_of_costs() -> None:
-    total = COST + COST
-    assert COST.share("flops", total) == Ratio(5, 10)
-    assert COST.intensity == Ratio(5, 40, Certainty.UNBOUNDED)
-    assert Cost(figures=(2, 5, 0, 30, 10, 0, 0)).intensity == Ratio(5, 40, Certainty.EXACT)
-    assert [Ratio(part, 4).rounded for part in (0, 1, 2, 6, 7)] == [0, 0, 1, 2, 2]
-
-
-def test_partial_graph_stays_a_lower_bound_when_selected() -> None:
-    graph = analysis_of(TRAINING).graph
-    part = select_part(analyze_graph(replace(graph, partial=True)), phase="backward")
-    assert part.total.certainty("flops") == "lower_bound"
-
-
 def test_sorted_tree_becomes_a_list() -> None:
     analysis = analysis_of("resnet18")
     table = table_by(analysis, "module", Wish(sort="params", depth=2, top=3))
@@ -427,54 +309,6 @@ def test_tree_hangs_orphans_from_the_nearest_module_above() -> None:
     tree = tree_of(["a", "a.b.c", "a.b.c.d", "x.y"])
     assert list(tree.walk()) == [("", 0), ("a", 1), ("a.b.c", 2), ("a.b.c.d", 3), ("x.y", 1)]
     assert [tree.label(path) for path in ("a", "a.b.c", "a.b.c.d", "x.y")] == ["a", "b.c", "d", "x.y"]
-
-
-# ------------------------------------------------------------------ numbers
-
-
-@pytest.mark.parametrize(
-    ("value", "unit", "certainty", "text"),
-    [
-        (1814073344, "MACs", "exact", "1.81 GMACs"),
-        (3637806568, "FLOPs", "exact", "3.64 GFLOPs"),
-        (11689512, "params", "exact", "11.69 M params"),
-        (46758048, "bytes", "exact", "44.6 MiB"),
-        (0, "MACs", "exact", "0 MACs"),
-        (999, "MACs", "exact", "999 MACs"),
-        (999_994, "MACs", "exact", "999.99 kMACs"),
-        (999_995, "MACs", "exact", "1.00 MMACs"),
-        (1023, "bytes", "exact", "1023 bytes"),
-        (1024**2 - 1, "bytes", "exact", "1.0 MiB"),
-        (5, "FLOPs", "lower_bound", ">= 5 FLOPs"),
-        (5, "FLOPs", "upper_bound", "<= 5 FLOPs"),
-        (5, "FLOPs", "unbounded", "~ 5 FLOPs"),
-        (0, "FLOPs", "lower_bound", "unknown"),
-        (0, "FLOPs", "upper_bound", "<= 0 FLOPs"),
-        (0, "FLOPs", "unbounded", "unknown"),
-        (5, "FLOPs", "estimate", "~ 5 FLOPs"),
-        (0, "FLOPs", "estimate", "~ 0 FLOPs"),
-        (None, "FLOPs", "exact", "unknown"),
-        (10**26, "MACs", "exact", "100.00 YMACs"),
-        (10**27 - 1, "MACs", "exact", "9.99e26 MACs"),
-        (123 * 10**3000, "params", "exact", "1.23e3002 params"),
-    ],
-)
-def test_count(value: int | None, unit: str, certainty: str, text: str) -> None:
-    assert format_count(value, unit, Certainty(certainty)) == text
-
-
-def test_exact_count_and_ratios() -> None:
-    assert [format_exact(n) for n in (0, 11689512, 10**12)] == ["0", "11,689,512", "1.00 T"]
-    assert [format_share(Ratio(*r)) for r in ((1, 0), (0, 9), (1, 10**6), (9995, 10**4), (1, 1))] == [
-        "",
-        "0.0%",
-        "<0.1%",
-        "100.0%",
-        "100.0%",
-    ]
-    assert format_ratio(Ratio(1, 0), "FLOP/byte") == "unknown"
-    assert format_ratio(Ratio(10**30, 3), "FLOP/byte").endswith("FLOP/byte")
-    assert format_ratio(Ratio(9, 2, Certainty.UNBOUNDED), "FLOP/byte") == "~ 4.5 FLOP/byte"
 
 
 def test_stream_of_rows_is_never_held() -> None:

@@ -1,13 +1,21 @@
-"""Graphs of a few operators, written as in the examples of the rules."""
+"""What tests of what-ifs share: captured graphs, and graphs of a few operators, written as in the examples of the rules."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
 
-from irflops import Graph
+import pytest
+
+import irflops
+from irflops import Graph, IrflopsError
 from irflops.errors import Source
 from irflops.ir.graph import Attrs, Module, Op, Operand, Phase, Shape, TensorType, VariableKind
 from irflops.readers.notation.op_signature import read_call
+
+CAPTURED = Path(__file__).resolve().parents[1] / "fixtures" / "what_if"
+FORMS = ("job.pb", "repr.txt")
 
 Line = tuple[str, ...]
 """An operator's name, its call (`-> none: f32[]` where it gives out nothing), and the operators behind its operands in order."""
@@ -42,3 +50,16 @@ def _linked(op: Op, producers: Line, firsts: Mapping[str, str]) -> Op:
 def shapes_of(graph: Graph) -> dict[str, Shape | None]:
     """The shape of each operator's first result."""
     return {op.name: op.outputs[0].type.shape for op in graph.ops if op.outputs}
+
+
+@cache
+def captured(name: str, at: str, form: str) -> Graph:
+    """A model that OneFlow captured at these input sizes."""
+    return irflops.load(CAPTURED / f"{name}.{at}.{form}.gz")
+
+
+def refusal(graph: Graph, **asked: object) -> IrflopsError:
+    """The error of a what-if."""
+    with pytest.raises(IrflopsError) as caught:
+        irflops.analyze(graph, **asked)  # type: ignore[arg-type]  # whatever a user might ask
+    return caught.value
