@@ -57,6 +57,8 @@ IMPORTS_INSIDE_FUNCTIONS = {
     ("report/terminal.py", "irflops.report.styled"): "start-up time: rich, which only a terminal needs",
     ("report/output.py", "rich.console"): "start-up time: the progress of files that take long",
     ("report/output.py", "rich.text"): "the same",
+    ("analysis/analysis.py", "irflops.analysis.device_rows"): "start-up time: most graphs run on one device",
+    ("analysis/analysis.py", "irflops.devices"): "the same",
     ("analysis/notebook.py", "html"): "start-up time: most results are shown elsewhere",
     ("readers/__init__.py", "hashlib"): "start-up time: few files hold several prints",
     ("readers/detect.py", "irflops.readers.job.job_schema"): "start-up time: only what looks like a job needs the fields of one",

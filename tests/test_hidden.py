@@ -36,6 +36,6 @@ def test_of_a_graph_for_inference_these_forms_tell_all(form: str) -> None:
 def test_several_ranks_are_told() -> None:
     """Two of data by two of tensor parallelism, one stage of four ranks; what OneFlow adds itself takes them as one row."""
     analysis = irflops.analyze(FIXTURES / "changes" / "gpt_tiny_dp2tp2.repr.txt.gz")
-    assert analysis.placed is not None
-    assert (analysis.placed.ranks, analysis.placed.meshes, analysis.placed.stages) == (4, ((2, 2), (4,)), 1)
-    assert irflops.analyze(FIXTURES / "basic_block.repr.txt.gz").placed is None
+    devices = analysis.devices
+    assert (devices.ranks, devices.mesh, len(devices.stages)) == (4, (2, 2), 1)
+    assert not irflops.analyze(FIXTURES / "basic_block.repr.txt.gz").is_spread

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from irflops.analysis import notebook, rows
-from irflops.analysis.placed import Placed, placed
 from irflops.analysis.rows import Row
 from irflops.counting.cost import ZERO, Cost, CostTable, OpCost
 from irflops.counting.fold import Group, Unknown, fold, grouped, unsure_bits
@@ -19,6 +18,9 @@ from irflops.ir.tree import tree_of
 from irflops.lifting.structure import StepGroup, Structure
 from irflops.ops import BOOK
 from irflops.ops.book import RuleBook
+
+if TYPE_CHECKING:
+    from irflops.devices.shares import Devices
 
 SCHEMA = "irflops.analysis/1"
 """Name and version of the JSON form; fields may be added within a version, never renamed or dropped."""
@@ -71,9 +73,24 @@ class Analysis:
         return bool(self.unknown) or self.total.missing != 0
 
     @cached_property
-    def placed(self) -> Placed | None:
-        """The devices of the graph, None where it runs on one or the form does not say."""
-        return placed(self.graph)
+    def is_spread(self) -> bool:
+        """Whether the form says that the graph runs on more than one device."""
+        return self.ranks > 1
+
+    @cached_property
+    def ranks(self) -> int:
+        """Devices that the form names; 1 where it names none."""
+        placements = {id(op.placement): op.placement for op in self.graph.ops if op.placement is not None}
+        return max(1, len(set().union(*(placement.ranks for placement in placements.values()))))
+
+    @cached_property
+    def devices(self) -> Devices:
+        """What each device computes and holds, by classes of devices that do the same."""
+        from irflops.devices import shares  # here for start-up time: most graphs run on one device
+
+        if not self.is_spread:
+            return shares.alone(self.total, self.phases, self.graph)
+        return shares.devices_of(self.graph, self.inference.types, self.costs, self.total, self.book)
 
     @cached_property
     def declared_params(self) -> int | None:
@@ -149,6 +166,7 @@ class Analysis:
             rows.total_row(self.total, self.declared_params, has_optimizer=self.graph.holds.optimizer or not self.graph.training),
         )
         yield "phases", nothing | {phase: rows.cost_row(cost) for phase, cost in self.phases.items()}
+        yield "devices", self._devices_row()
         yield "by_type", iter(rows.type_rows(self.types))
         yield "by_step", iter(rows.step_rows(self.steps))
         yield "modules", iter(rows.module_rows(graph, self.modules))
@@ -156,6 +174,14 @@ class Analysis:
         yield "unknown", rows.unknown_rows(self.unknown)
         yield "shape_disagreements", rows.disagreement_rows(graph.source, self.inference.disagreements)
         yield "notes", rows.note_rows(graph.source, self.notes)
+
+    def _devices_row(self) -> Row:
+        """One device is the graph: nothing more is worked out, or imported, for it."""
+        if self.is_spread:
+            from irflops.analysis.device_rows import devices_row  # here for start-up time: most graphs run on one device
+
+            return devices_row(self.devices)
+        return rows.one_device_row(self.graph, self.total, self.phases)
 
     def rows(self, by: str = "op") -> list[Row]:
         """Flat rows for a data frame, one per op, module, type, phase or location; nested figures get dotted names."""

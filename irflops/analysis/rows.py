@@ -25,12 +25,32 @@ def source_row(graph: Graph) -> Row:
 
 def total_row(total: Cost, declared_params: int | None, *, has_optimizer: bool) -> Row:
     """The total of a graph, with how sure each figure of it is; a form without the optimizer tells nothing of its states."""
-    sure = {"certainty": total.worst.value, "certainty_by": {name: total.certainty(name).value for name in COST_NAMES}}
-    found = cost_row(total) | {"declared_params": declared_params} | sure
+    found = cost_row(total) | {"declared_params": declared_params} | sure_row(total)
     if not has_optimizer:
         states = VariableKind.OPTIMIZER_STATE.value
         found |= {name: found[name] | {states: None} for name in ("params", "param_bytes")}
     return found
+
+
+def sure_row(total: Cost) -> Row:
+    """How sure each figure of a total is."""
+    return {"certainty": total.worst.value, "certainty_by": {name: total.certainty(name).value for name in COST_NAMES}}
+
+
+def one_device_row(graph: Graph, total: Cost, phases: Mapping[str, Cost]) -> Row:
+    """The device of a graph that runs on one, which computes and holds what the graph does."""
+    placements = {op.placement for op in graph.ops if op.placement is not None}
+    rank = min((rank for placement in placements for rank in placement.ranks), default=0)
+    where = [{"device": found.device, "ranks": [[rank, rank]], "mesh": list(found.hierarchy)} for found in placements]
+    only = {
+        "ranks": [[rank, rank]],
+        "count": 1,
+        "placements": sorted(where, key=str),
+        "totals": cost_row(total) | sure_row(total),
+        "phases": {phase: cost_row(cost) for phase, cost in phases.items()},
+    }
+    once = {name: 1.0 if total.get(name) else None for name in COST_NAMES}
+    return {"ranks": 1, "mesh": [1], "stages": [], "classes": [only], "redundancy": once, "imbalance": once, "notes": []}
 
 
 def phase_rows(phases: Mapping[str, Cost]) -> list[Row]:

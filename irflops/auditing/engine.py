@@ -51,7 +51,7 @@ def run_rules(analysis: Analysis, rules: Sequence[AuditRule], settings: Settings
         near=tuple(near),
         rules=tuple(rule.name for rule in asked),
         partial=analysis.graph.partial,
-        placed=analysis.placed,
+        devices=analysis.devices if analysis.is_spread else None,
     )
 
 

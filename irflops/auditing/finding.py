@@ -6,11 +6,13 @@ import enum
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from irflops.analysis import notebook
-from irflops.analysis.placed import Placed
 from irflops.errors import Span
+
+if TYPE_CHECKING:
+    from irflops.devices.shares import Devices
 
 SCHEMA = "irflops.audit/1"
 """Name and version of the JSON form; fields may be added within a version, never renamed or dropped."""
@@ -134,7 +136,7 @@ class Audit:
     baseline: str | None = None
     """What the findings were compared with, if they were: then those that it has too are left out."""
 
-    placed: Placed | None = None
+    devices: Devices | None = None
     """The devices of the graph, None where it runs on one."""
     partial: bool = False
     """Whether parts of the graph were not read, in which rules may have found more."""

@@ -65,7 +65,7 @@ def _graph(analysis: Analysis) -> str:
     name = printable(graph.class_name or graph.name or "a graph without a name")
     batch = "" if analysis.batch is None else f", batch {analysis.batch:,}"
     operators = format_things(len(graph.ops), "operator")
-    ranks = "" if analysis.placed is None else f", {analysis.placed.ranks:,} ranks"
+    ranks = f", {analysis.ranks:,} ranks" if analysis.is_spread else ""
     return f"{printable(graph.source.name)}: {name}, {'training' if graph.training else 'inference'}{batch}, {operators}{ranks}"
 
 

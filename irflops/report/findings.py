@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from irflops.auditing.finding import Audit, Doubt, Finding, Measure, NearMiss, Severity
+from irflops.report.devices import devices_words
 from irflops.report.numbers import format_count, format_things
 from irflops.report.sections import Report
-from irflops.report.summary import devices_words
 from irflops.report.table import Column, Table, arranged, printable
 
 TOP = 10
@@ -34,8 +34,8 @@ def _facts(audit: Audit) -> list[tuple[str, str]]:
     count = Counter(finding.severity for finding in audit.findings)
     words = [format_things(count[severity], severity.word) for severity in reversed(Severity) if count[severity]]
     facts = [("read from", printable(audit.path)), ("findings", ", ".join(words) or "none")]
-    if audit.placed is not None:
-        facts.append(("devices", devices_words(audit.placed)))
+    if audit.devices is not None:
+        facts.append(("devices", devices_words(audit.devices)))
     if audit.baseline is not None:
         facts.append(("baseline", f"{printable(audit.baseline)}: only what is new is shown"))
     facts.append(("rules asked", f"{len(audit.rules):,}"))

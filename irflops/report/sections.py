@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from irflops.analysis.analysis import Analysis
 from irflops.errors import IrflopsError
+from irflops.report.devices import device_table
 from irflops.report.summary import facts, headline, model_of, model_table
 from irflops.report.table import Table, arranged, printable
 from irflops.report.tables import (
@@ -58,6 +59,7 @@ def summary_report(analysis: Analysis) -> Report:
 def whole_report(analysis: Analysis, wish: Wish) -> Report:
     """Summary, phases of a training step, module tree, heaviest operators, op types, and what is unknown or disagrees."""
     tables = [
+        *([device_table(analysis.devices)] if analysis.is_spread else []),
         phase_table(analysis),
         module_table(analysis, wish.depth),
         arranged(op_table(analysis), top=wish.top or HEAVIEST),
@@ -97,4 +99,5 @@ def table_by(analysis: Analysis, by: str, wish: Wish, *, whole: bool = False) ->
 
 def _notes(analysis: Analysis) -> list[str]:
     line = analysis.graph.source.line
-    return [printable(note.text) + (f" (line {line(note.span.start)})" if note.span else "") for note in analysis.notes]
+    notes = (*analysis.notes, *(analysis.devices.notes if analysis.is_spread else ()))
+    return [printable(note.text) + (f" (line {line(note.span.start)})" if note.span else "") for note in notes]

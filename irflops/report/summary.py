@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from irflops.analysis.analysis import Analysis, Selection
-from irflops.analysis.placed import Placed
 from irflops.counting.cost import KINDS, Cost
 from irflops.counting.hidden import is_forward_alone
 from irflops.counting.ratio import Ratio
 from irflops.errors import IrflopsError
 from irflops.ir.certainty import Certainty
+from irflops.report.devices import devices_words, shares_words
 from irflops.report.numbers import UNKNOWN, format_count, format_exact, format_ratio, format_things
 from irflops.report.table import Column, Table, printable
 from irflops.report.tables import cost_columns
@@ -102,16 +102,6 @@ def headline(analysis: Analysis) -> str:
     return f"{printable(name or 'a graph without a name')}, {'training' if graph.training else 'inference'}"
 
 
-def devices_words(devices: Placed | None) -> str:
-    """On how many devices a graph runs, and what its figures are of; nothing for one device."""
-    if devices is None:
-        return ""
-    meshes = " and ".join("x".join(map(str, mesh)) for mesh in devices.meshes if len(mesh) > 1)
-    mesh = f", a mesh of {meshes}" if meshes else ""
-    stages = f", {devices.stages} stages" if devices.stages > 1 else ""
-    return f"{devices.ranks} ranks{mesh}{stages}; figures are of the whole logical graph"
-
-
 def facts(analysis: Analysis) -> list[tuple[str, str]]:
     """Labels and texts of the summary. Of a selection, what the graph is as a whole and what the selection costs."""
     whole, cost = analysis.whole, analysis.total
@@ -125,9 +115,9 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
         ("format", f"{form}{version}{'' if graph.holds.dead_ops else ': OneFlow saves what the outputs need, and no more'}"),
         ("size", f"{_operators(whole, ',')} in {format_things(len(graph.modules) - 1, 'module')}{batch}"),
     ]
-    devices = devices_words(whole.placed)
-    if devices:
-        found.append(("devices", devices))
+    if whole.is_spread:
+        found.append(("devices", devices_words(whole.devices)))
+        found += [("", words) for words in shares_words(whole.devices)]
     if analysis.selection is not None:
         found.append(("selected", f"{printable(_words(analysis.selection))}: {_operators(analysis)}"))
     found.append(("compute", _known([_count(cost, "macs", "MACs"), _count(cost, "flops", "FLOPs"), *_special(cost)])))
