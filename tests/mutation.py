@@ -18,59 +18,28 @@ functions, which takes minutes to find out: that file is read if it is there. Ne
 from __future__ import annotations
 
 import argparse
-import contextlib
-import hashlib
-import importlib
-import importlib.machinery
 import json
 import os
-import pickle
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
-from types import CodeType
 from typing import TypeVar
 
-import pytest
 import tomllib
-from forked import forked
-from mutants import Mutant, mutants, mutated
+from mutants import Mutant, mutants
+from mutation_runs import Outcomes, enter, run
+from mutation_tests import FOLDERS, in_turn, tests_by_function
 
 T = TypeVar("T")
 
 HERE = Path(__file__).resolve().parent
-FOLDERS = ("ops", "counting", "differ")
 FLOOR = 0.95
 SURVIVORS = HERE / "mutation_survivors.toml"
-TEST_FILES = """
-api book certainty cost_names counting definitions diff* edges explain facts forms hidden infer laws misfits module_attributes
-op_view operators ops oracles* random_graphs readers readings reports resize rules_by_hand scale selection steps training unknown*
-whatif*
-"""
-"""Of tests/test_*.py, those that look at rules, costs and edits, and do it in seconds."""
-
-LIBRARIES = (
-    "click.testing",
-    "google.protobuf.text_format",
-    "hypothesis.strategies",
-    "jsonschema",
-    "lark",
-    "networkx",
-    "rich.table",
-    "rich.tree",
-)
-KILLERS = 6
-"""Tests that killed most others of a file, which are tried first."""
-FIRST_SECONDS = 3.0
-"""Of tests for a second try."""
-PYTEST = ["-q", "-x", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts=--import-mode=importlib"]
 
 
 def main() -> None:
@@ -101,21 +70,13 @@ def main() -> None:
             drawn = [mutant for key, mutant in every.items() if key in wanted]
         enter(root)
         tests = tests_by_function(root, options.jobs, paths.get("tests"))
-        run = [mutant for mutant in drawn if options.doubt or mutant_key(mutant) not in reasons]
-        print(
-            f"{len(drawn)} of {len(every)} mutants, {len(drawn) - len(run)} of them equivalent and not run; seed {options.seed}", flush=True
-        )
-        outcomes: dict[Mutant, str] = {}
-        with contextlib.ExitStack() as stack:
-            results = stack.enter_context(paths["results"].open("w", encoding="utf-8")) if "results" in paths else None
-            for mutant, outcome, seconds in outcomes_of(root, run, tests, options.jobs, options.seconds):
-                outcomes[mutant] = outcome
-                if outcome == "survived":
-                    print(f"survived: {mutant}", flush=True)
-                if results is not None:
-                    row = {"file": mutant.file, "line": mutant.line, "text": mutant.text, "change": mutant.change}
-                    results.write(json.dumps(row | {"outcome": outcome, "seconds": round(seconds, 1)}) + "\n")
-                    results.flush()
+        judged = [mutant for mutant in drawn if options.doubt or mutant_key(mutant) not in reasons]
+        equal = len(drawn) - len(judged)
+        print(f"{len(drawn)} of {len(every)} mutants, {equal} of them equivalent and not run; seed {options.seed}", flush=True)
+        results = Outcomes(paths.get("results", Path(folder, "results.jsonl")))
+        run(root, judged, tests, results, options.jobs, options.seconds)
+        known = results.known()
+    outcomes = {mutant: known[mutant.file, mutant.number] for mutant in judged}
     sys.exit(summary(drawn, outcomes, reasons))
 
 
@@ -174,13 +135,8 @@ def drawn_from(root: Path, names: Sequence[str], count: int, seed: int) -> list[
         for mutant in random.sample(found, len(found)):
             by_line[mutant.line].append(mutant)
         order = random.sample(sorted(by_line), len(by_line))
-        chosen.append(_in_turn([by_line[line] for line in order])[: -(-count * len(found) // total)])
-    return _in_turn(chosen)
-
-
-def _in_turn(groups: Sequence[Sequence[T]]) -> list[T]:
-    """The first of each, then the second of each, and so on."""
-    return [group[n] for n in range(max(map(len, groups), default=0)) for group in groups if n < len(group)]
+        chosen.append(in_turn([by_line[line] for line in order])[: -(-count * len(found) // total)])
+    return in_turn(chosen)
 
 
 def mutant_key(mutant: Mutant) -> tuple[str, str, str]:
@@ -200,182 +156,6 @@ def equivalents(every: Iterable[Mutant]) -> dict[tuple[str, str, str], str]:
                 sys.exit(f"{SURVIVORS.name}: no mutant is {key}")
             found[key] = entry["reason"]
     return found
-
-
-# ------------------------------------------------------------------ which tests run which function
-
-
-@dataclass(slots=True)
-class Tests:
-    """What tests run, and how long they take."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    functions: dict[str, dict[str, frozenset[str]]] = field(default_factory=dict)
-    """By test and file, the qualified names of the functions."""
-    digests: dict[str, str] = field(default_factory=dict)
-    """Of the test files as they were."""
-
-
-def enter(root: Path) -> None:
-    """Makes the copy what is imported and where tests run, and imports what never changes."""
-    os.chdir(root)
-    sys.path[:] = [str(root), *(path for path in sys.path if path and not Path(path, "irflops", "__init__.py").is_file())]
-    os.environ["PYTHONPATH"] = str(root)
-    for name in LIBRARIES:
-        importlib.import_module(name)
-    loaded = [name for name in sys.modules if name.partition(".")[0] == "irflops"]
-    assert not loaded, loaded
-
-
-class Tracer:
-    """A plugin of pytest: the functions of the changed folders that each test runs."""
-
-    def __init__(self, root: Path) -> None:
-        self._prefixes = tuple(str(root / "irflops" / folder) + "/" for folder in FOLDERS)
-        self._root = str(root) + "/"
-        self.tests = Tests()
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        codes: set[CodeType] = set()
-        start = time.process_time()
-        sys.settrace(lambda frame, _event, _arg: codes.add(frame.f_code))
-        try:
-            return (yield)
-        finally:
-            sys.settrace(None)
-            self.tests.seconds[item.nodeid] = time.process_time() - start
-            found: dict[str, set[str]] = defaultdict(set)
-            for code in codes:
-                if code.co_filename.startswith(self._prefixes):
-                    found[code.co_filename.removeprefix(self._root)].add(code.co_qualname)
-            self.tests.functions[item.nodeid] = {name: frozenset(names) for name, names in found.items()}
-
-
-def tests_by_function(root: Path, jobs: int, kept: Path | None) -> Tests:
-    """Runs each test file once, traced; of those kept only the ones that changed since."""
-    every: Tests = pickle.loads(kept.read_bytes()) if kept is not None and kept.is_file() else Tests()  # noqa: S301 - written below
-    names = sorted({str(path) for word in TEST_FILES.split() for path in Path("tests").glob(f"test_{word}.py")})
-    digests = {name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in names}
-    old = {name for name in every.digests if digests.get(name) != every.digests[name]}
-    for known in (every.seconds, every.functions):
-        for test in [test for test in known if _file(test) in old]:
-            del known[test]
-    folder = Path(tempfile.mkdtemp(dir=root.parent))
-
-    def trace(name: str) -> int:
-        tracer = Tracer(root)
-        code = pytest.main([*PYTEST, name], plugins=[tracer])
-        (folder / Path(name).name).write_bytes(pickle.dumps(tracer.tests))
-        return code
-
-    for name, code, _ in forked([(name, None) for name in names if name in old or name not in every.digests], trace, jobs):
-        if code:
-            sys.exit(f"{name} fails without any change: exit {code}")
-        part: Tests = pickle.loads((folder / Path(name).name).read_bytes())  # noqa: S301 - written above
-        every.seconds |= part.seconds
-        every.functions |= part.functions
-        every.digests[name] = digests[name]
-        if kept is not None:
-            kept.write_bytes(pickle.dumps(every))
-    return every
-
-
-def relevant(mutant: Mutant, tests: Tests, killers: Counter[str], most: float) -> list[list[str]]:
-    """The tests to run one part after the other until one fails: those that killed others of the file, then quick ones, then slow ones.
-
-    They run the changed function, and behind them come others of the same test files: tests share what is computed once. What runs when its
-    module is imported is run by no test: then it is those that name what is declared there, and then any.
-    """
-    if mutant.function is None:
-        signs = [sign for word in mutant.words for sign in (f"[{word}(", f"[{word}:", f"{word}]", f"-{word}-")]
-        named = {test for test in tests.functions if any(sign in test for sign in signs)}
-        order = sorted(tests.functions, key=lambda test: (test not in named, tests.seconds[test]))
-    else:
-        run_file = [test for test, run in tests.functions.items() if mutant.file in run]
-        running = [test for test in run_file if mutant.function in tests.functions[test][mutant.file]] or run_file
-        by_file: dict[str, list[str]] = defaultdict(list)
-        for test in sorted(running, key=tests.seconds.__getitem__):
-            by_file[_file(test)].append(test)
-        # One of each file before a second of any: they look at it in different ways.
-        order = _in_turn(list(by_file.values()))
-        chosen = set(order)
-        order += sorted((test for test in tests.functions if test not in chosen and _file(test) in by_file), key=tests.seconds.__getitem__)
-    known = set(order)
-    likely = [test for test, _ in killers.most_common(KILLERS) if test in known]
-    return _parts(likely, order, tests, most)
-
-
-def _parts(likely: list[str], order: Sequence[str], tests: Tests, most: float) -> list[list[str]]:
-    """At most four files in the part behind the likely ones: to collect a file's tests takes time too."""
-    early: list[str] = []
-    late: list[str] = []
-    near: dict[str, None] = {}
-    seconds = [0.0, 0.0]
-    for test in order:
-        if len(near) < 4:
-            near[_file(test)] = None
-        is_late = seconds[0] > FIRST_SECONDS or _file(test) not in near
-        if sum(seconds) < most and test not in likely:
-            seconds[is_late] += tests.seconds[test]
-            (late if is_late else early).append(test)
-    return [likely, early, late]
-
-
-def _file(test: str) -> str:
-    return test.partition("::")[0]
-
-
-# ------------------------------------------------------------------ running them
-
-
-class Chosen:
-    """A plugin of pytest: runs these tests alone, in their order, and writes down which failed."""
-
-    def __init__(self, tests: Sequence[str], killer: Path) -> None:
-        self._place = {test: place for place, test in enumerate(tests)}
-        self._killer = killer
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = sorted((item for item in items if item.nodeid in self._place), key=lambda item: self._place[item.nodeid])
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed:
-            self._killer.write_text(report.nodeid, encoding="utf-8")
-
-
-def outcomes_of(root: Path, run: Sequence[Mutant], tests: Tests, jobs: int, most: float) -> Iterator[tuple[Mutant, str, float]]:
-    """What became of each mutant, as soon as it is known."""
-    killers: dict[str, Counter[str]] = defaultdict(Counter)
-
-    def killer(mutant: Mutant) -> Path:
-        return root.parent / f"{mutant.file.replace('/', '-')}-{mutant.number}"
-
-    def attempt(mutant: Mutant) -> int:
-        load_changed(mutant, compile(mutated(root, mutant), str(root / mutant.file), "exec"))
-        for part in relevant(mutant, tests, killers[mutant.file], most):
-            if part:
-                code = pytest.main([*PYTEST, *dict.fromkeys(map(_file, part))], plugins=[Chosen(part, killer(mutant))])
-                if code:
-                    return code
-        return 0
-
-    for mutant, code, seconds in forked([(mutant, 10 + 4 * most) for mutant in run], attempt, jobs):
-        if code == pytest.ExitCode.NO_TESTS_COLLECTED:
-            sys.exit(f"the tests for it are gone, make the file of --tests anew: {mutant}")
-        if killer(mutant).is_file():
-            killers[mutant.file][killer(mutant).read_text(encoding="utf-8")] += 1
-        yield mutant, "survived" if code == 0 else "killed" if code > 0 else "timeout", seconds
-
-
-def load_changed(mutant: Mutant, code: CodeType) -> None:
-    """Has the next import of a module find the changed one."""
-    name = mutant.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    found = importlib.machinery.SourceFileLoader.get_code
-    importlib.machinery.SourceFileLoader.get_code = (  # type: ignore[method-assign]  # the process ends with this mutant
-        lambda self, fullname: code if fullname == name else found(self, fullname)
-    )
 
 
 if __name__ == "__main__":
