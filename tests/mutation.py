@@ -8,8 +8,8 @@ test could tell are in tests/mutation_survivors.toml, each with its reason; an e
 where fewer than 95 % of the others are killed in one of the folders.
 
 mutmut and cosmic-ray can neither draw a sample by a seed nor choose the tests by function, and start Python, pytest and the libraries
-anew for every mutant: a second and more, where a fork has all but irflops at hand. 1,100 mutants take about half an hour on two cores. It
-is no part of the ordinary run. The tree is copied first; nothing is written into the checkout.
+anew for every mutant: a second and more, where exchanging a function's code takes a tenth of one. It is no part of the ordinary run. The
+tree is copied first; nothing is written into the checkout.
 
 `--results` writes a line of JSON a mutant; `--again` runs those alone that survived in such a file. `--tests` keeps which tests run which
 functions, which takes minutes to find out: that file is read if it is there. Needs a POSIX system and Python 3.11.
