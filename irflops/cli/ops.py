@@ -49,7 +49,14 @@ def op_row(op_type: str) -> dict[str, Any]:
     rule = BOOK.rule(op_type)
     if rule is None:
         unknown = dict.fromkeys(("summary", "formula", "ignores", "source"), "")
-        return {"type": op_type, "status": "unsupported", **unknown, "reason": "no rule yet", "view": False, "examples": []}
+        return {
+            "type": op_type,
+            "status": "unsupported",
+            **unknown,
+            "reason": BOOK.facts(op_type).reason or "no rule yet",
+            "view": False,
+            "examples": [],
+        }
     return {
         "type": op_type,
         "status": "data_dependent" if rule.upper_bound else "ruled",

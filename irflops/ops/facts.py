@@ -42,6 +42,9 @@ class OpFacts:
     hands_on: bool = False
     """Whether its first operand comes out as it is, but for dtype, device and sbp: what a variable is used as is asked behind it."""
 
+    reason: str = ""
+    """Of op types without a rule, why they can have none."""
+
     @property
     def is_view(self) -> bool:
         """Whether results own no storage: they are operands under another name, or signals."""

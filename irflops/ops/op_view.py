@@ -149,6 +149,16 @@ class OpView:
             raise ValueError(f"attribute {name} of {self.type} should have {length} values, not {value}")
         return tuple([self._no_less(name, v, least) for v in value if isinstance(v, int)])
 
+    def shape_list(self, name: str, *, length: int | None = None) -> tuple[tuple[int, ...], ...]:
+        """A list-of-shapes attribute, which must have `length` shapes."""
+        value = self.attr(name)
+        shapes = value if isinstance(value, tuple) else ()
+        extents = tuple(tuple(e for e in shape if isinstance(e, int)) for shape in shapes if isinstance(shape, tuple))
+        if extents != value or length not in (None, len(extents)):
+            wanted = "" if length is None else f"{length} "
+            raise ValueError(f"attribute {name} of {self.type} should be a list of {wanted}shapes, not {value!r}")
+        return extents
+
     def integer(self, name: str, *, least: int | None = None) -> int:
         """An int attribute, which must be at `least` so much."""
         value = self.attr(name)

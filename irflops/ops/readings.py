@@ -45,6 +45,15 @@ def result_extent(attr: str, result: str = "out", axis: int = -1) -> Readings:
     return readings
 
 
+def inner_extents(attr: str, result: str = "out", operand: str = "in") -> Readings:
+    """An attribute that holds the extents of a result behind those of an operand."""
+
+    def readings(old: OpView, _new: OpView) -> Assignments:
+        yield {attr: result_of(old, result)[len(old.shape(operand)) :]}
+
+    return readings
+
+
 def rows_and_columns(old: OpView, _new: OpView) -> Assignments:
     """The extents of a matrix that is made of nothing."""
     rows, columns = result_of(old, "out", rank=2)

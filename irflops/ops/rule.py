@@ -51,7 +51,8 @@ class Example:
     """A call with known figures, worked out by hand: test, documentation and proof of a rule at once.
 
     `call` is written `conv2d(in: f32[1,8,4,4], weight: f32[8,1,3,3], groups=8) -> out: f32[1,8,2,2]`; several tensors of one argument
-    are `in: [f32[2], f32[3]]`, attribute lists `[1, 1]`, strings in double quotes, dtypes f32 f16 bf16 f64 i8 i32 i64 u8 bool.
+    are `in: [f32[2], f32[3]]`, attribute lists `[1, 1]`, strings in double quotes, dtypes f32 f16 bf16 f64 i8 i32 i64 u8 bool, and `?` for
+    elements that are no numbers (records, tensor buffers).
     The shape rule must give the results as written, unless `inferable` is False (a call that lacks attributes, as a printed graph's).
     Figures left None are not checked; "unknown" asserts that the count cannot be known.
     """
@@ -62,8 +63,8 @@ class Example:
     macs: int | str | None = None
     flops: int | str | None = None
     transcendentals: int | str | None = None
-    bytes_read: int | None = None
-    bytes_written: int | None = None
+    bytes_read: int | str | None = None
+    bytes_written: int | str | None = None
     inferable: bool = True
 
 

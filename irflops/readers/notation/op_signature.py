@@ -50,7 +50,7 @@ class _ToCall(lark.Transformer[lark.Token, OpCall]):
     def tensor(self, parts: list[Any]) -> TensorType:
         name, *extents = parts
         shape = tuple(None if e == "?" else int(e) for e in extents if e is not None)
-        return TensorType(shape, _DTYPES[str(name)])
+        return TensorType(shape, None if name == "?" else _DTYPES[str(name)])
 
     def integer(self, parts: list[Any]) -> int:
         return int(parts[0])
