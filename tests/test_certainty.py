@@ -9,7 +9,6 @@ import pytest
 
 from irflops.counting.cost import COST_NAMES, Cost
 from irflops.ir.certainty import Certainty
-from irflops.report.numbers import SIGNS
 
 MAY_BE = {
     Certainty.EXACT: set(),
@@ -42,8 +41,7 @@ def test_a_certainty_is_its_word_for_those_who_compare_and_write_it() -> None:
 
 
 def test_each_has_a_sign_and_only_exact_has_none() -> None:
-    assert set(SIGNS) == set(Certainty)
-    assert [certainty for certainty, sign in SIGNS.items() if not sign] == [Certainty.EXACT]
+    assert [certainty for certainty in Certainty if not certainty.sign] == [Certainty.EXACT]
 
 
 def test_the_worst_of_a_cost_is_that_of_all_its_figures_together() -> None:

@@ -95,18 +95,23 @@ class Analysis:
     @cached_property
     def declared_params(self) -> int | None:
         """Elements of the declared parameters, tied ones once; None where the form declares none or a shape is unknown."""
+        return self.declared.get("")
+
+    @cached_property
+    def declared(self) -> Mapping[str, int | None]:
+        """The same by module path, each with those of the modules below; nothing where the form declares none."""
         if not self.graph.holds.declarations:
-            return None
-        total = 0
+            return {}
+        tree = tree_of(module.path for module in self.graph.modules)
+        found: dict[str, int | None] = dict.fromkeys((path for path, _ in tree.walk()), 0)
         for module in self.graph.modules:
-            for parameter in module.parameters:
-                if parameter.kind is VariableKind.BUFFER or parameter.tied_to is not None:
-                    continue
-                numel = parameter.type.numel
-                if numel is None:
-                    return None
-                total += numel
-        return total
+            own = [p.type.numel for p in module.parameters if p.kind is not VariableKind.BUFFER and p.tied_to is None]
+            found[module.path] = None if None in own else sum(numel for numel in own if numel is not None)
+        for path in reversed(list(found)):  # children before parents
+            if path:
+                above, below = found[tree.parents[path]], found[path]
+                found[tree.parents[path]] = None if above is None or below is None else above + below
+        return found
 
     @cached_property
     def batch(self) -> int | None:

@@ -25,7 +25,8 @@ def source_row(graph: Graph) -> Row:
 
 def total_row(total: Cost, declared_params: int | None, *, has_optimizer: bool) -> Row:
     """The total of a graph, with how sure each figure of it is; a form without the optimizer tells nothing of its states."""
-    found = cost_row(total) | {"declared_params": declared_params} | sure_row(total)
+    found = cost_row(total) | {"bytes": total.get("bytes"), "declared_params": declared_params} | sure_row(total)
+    found["certainty_by"]["bytes"] = total.certainty("bytes").value
     if not has_optimizer:
         states = VariableKind.OPTIMIZER_STATE.value
         found |= {name: found[name] | {states: None} for name in ("params", "param_bytes")}

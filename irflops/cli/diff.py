@@ -8,7 +8,7 @@ from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.cli.exit_codes import FINE, FOUND
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, names_of
 from irflops.differ import diff_analyses
-from irflops.differ.conditions import Condition, condition
+from irflops.differ.conditions import condition
 from irflops.differ.edit import IGNORABLE
 from irflops.readers import load
 from irflops.report.diffs import COSTS, ONLY, STRUCTURE, diff_report, write_github
@@ -81,8 +81,8 @@ def diff(
     """Tell what changed from OLD to NEW, and what it costs.
 
     Both are files that `irflops analyze` reads, of any form: operators are compared, not text, and neither counters nor names count. Exits
-    with 1 where anything changed, or with --fail-on where one of its conditions holds: a cost, a sign and how much it may change, in
-    percent of the old total or by itself; `structure` is any change.
+    with 1 where anything changed, or with --fail-on where one of its conditions holds or cannot be decided: a cost, a sign and how much it
+    may change, in percent of the old total or by itself (`bytes>+3MiB`); `per_sample.macs` is by sample, `structure` any change.
     """
     conditions = [condition(text) for text in fail_on]
     if old == new == "-":
@@ -96,16 +96,13 @@ def diff(
     sides = analyzed(old, graph_old), analyzed(new, graph_new or graph_old)
     with sign_of_life("comparing", quiet):
         found = diff_analyses(*sides, ignore=ignore)
-    held = [wanted for wanted in conditions if wanted.holds(found)]
-    for wanted in conditions:
-        if not wanted.is_sure(found):
-            text = f"warning: {wanted.text}: part of {wanted.cost} is unknown, and the condition is held against what is known"
-            click.echo(text, err=True)
-    failed = [f"{wanted.text} holds" for wanted in held]
+    verdicts = [wanted.judge(found) for wanted in conditions]
+    failed = [str(verdict) for verdict in verdicts if verdict.fails]
     with results_to(output) as stream:
         if format_ == "json":
+            rows = [verdict.to_dict() for verdict in verdicts]
             left_out = {COSTS: ("edits",), STRUCTURE: _COST_PARTS}.get(only or "", ())
-            write_members(((name, value) for name, value in found.parts() if name not in left_out), stream)
+            write_members(((name, value) for name, value in found.parts(rows) if name not in left_out), stream)
         elif format_ == "github":
             write_github(found, stream, only=only, full=full, failed=failed)
         elif format_ == "markdown":
@@ -114,8 +111,7 @@ def diff(
             from irflops.report.terminal import print_report  # here for start-up time: rich, which no other format needs
 
             print_report(diff_report(found, only=only, full=full, failed=failed), stream)
-    return FOUND if _has_failed(conditions, held, bool(found.edits)) else FINE
-
-
-def _has_failed(conditions: list[Condition], held: list[Condition], edited: bool) -> bool:
-    return bool(held) if conditions else edited
+    for verdict in verdicts:
+        if verdict.holds is None:
+            click.echo(f"{verdict}; what cannot be decided fails", err=True)
+    return FOUND if (failed if conditions else found.edits) else FINE

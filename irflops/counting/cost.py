@@ -104,6 +104,10 @@ class Cost:
         """How sure a cost is, by any name of COSTS. Errors: IrflopsError where there is none of that name."""
         return self._certainty(_named(_BITS, name))
 
+    def is_exact(self, name: str) -> bool:
+        """Whether nothing of a cost is unknown or a bound. Errors: IrflopsError where there is none of that name."""
+        return not (self.missing | self.at_most) & _named(_BITS, name)
+
     def share(self, name: str, total: Cost) -> Ratio:
         """The part of a total that this is."""
         return Ratio(self.get(name), total.get(name))

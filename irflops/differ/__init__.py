@@ -18,6 +18,7 @@ from irflops.differ.modules import module_edits, pair_modules
 from irflops.differ.pairing import Pairs
 from irflops.differ.prints import Prints
 from irflops.differ.result import Diff
+from irflops.differ.shared import shared
 from irflops.differ.side import Side, side_of
 from irflops.differ.waterfall import with_costs
 from irflops.errors import IrflopsError, quoted
@@ -36,9 +37,10 @@ def diff_analyses(old: Analysis, new: Analysis, *, ignore: Iterable[str] = ()) -
     matching, found = _fewest_edits(*sides, aspects)
     edits = _in_order([edit for edit in found if edit.kind not in left_out], *sides)
     pairs = {sides[0].ops[a].name: sides[1].ops[b].name for a, b in matching.pairs.items()}
-    costed, follows = with_costs(edits, old, new, pairs)
+    same = shared(old, new, edits, pairs, matching.modules)
+    costed, follows = with_costs(edits, old, new, pairs, same)
     lacks = not_compared(old.graph, new.graph, aspects)
-    return Diff(old, new, costed, follows, lacks, pairs, matching.modules, dict(matching.consequences()))
+    return Diff(old, new, costed, follows, lacks, pairs, matching.modules, dict(matching.consequences()), same)
 
 
 def _ignored(word: str) -> Collection[str]:

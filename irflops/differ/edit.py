@@ -69,7 +69,7 @@ class Edit:
     detail: Mapping[str, Any] = field(default_factory=dict)
     """What changed, as plain data: `old` and `new` of a value, what an operator that comes or goes reads and feeds."""
     cost: Cost = field(default_factory=Cost)
-    """What the edit itself adds to each figure; negative where it saves."""
+    """What the edit itself adds to each figure; negative where it saves. Its certainty is that of the change."""
     group: str = ""
     """Equal changes at different places share it."""
 
@@ -96,13 +96,13 @@ class Consequence:
 
 
 def difference(new: Cost, old: Cost) -> Cost:
-    """How much more the one is than the other; what is not known of either is marked."""
+    """How much more the one is than the other, marked as a change: it is more where the new lacks something, less where the old does."""
     return Cost(
         tuple(map(sub, new.figures, old.figures)),
         tuple(map(sub, new.params, old.params)),
         tuple(map(sub, new.param_bytes, old.param_bytes)),
-        new.missing | old.missing,
-        new.at_most | old.at_most,
+        new.missing | old.at_most,
+        new.at_most | old.missing,
     )
 
 

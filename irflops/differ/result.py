@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from irflops.analysis import notebook
 from irflops.analysis.analysis import Analysis
+from irflops.analysis.named import NAMES, cost_of
 from irflops.analysis.rows import Row, cost_row, flat
-from irflops.counting.cost import COST_NAMES, Cost
+from irflops.counting.cost import COST_NAMES, COSTS, Cost
 from irflops.differ.edit import Consequence, Edit
-from irflops.differ.sums import Beside, folded, modules, phases, totals, types
+from irflops.differ.shared import Shared, open_sums
+from irflops.differ.sums import Beside, Sides, folded, modules, phases, total_change, totals, types
+from irflops.differ.words import label
 from irflops.ir import plain
+from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Module, Op
 
 SCHEMA = "irflops.diff/1"
@@ -36,31 +41,50 @@ class Diff:
     """Paths of the modules of the old graph, and of the same module in the new one."""
     consequences: Mapping[str, Consequence] = field(default_factory=dict)
     """By the operator's name in the new graph. What the edits leave open, for those who apply them; no change of its own."""
+    shared: Shared = field(default_factory=Shared)
+    """What is unknown in both graphs and the same, so that it cancels."""
 
     def __repr__(self) -> str:
         return f"<Diff of {self.old.graph.name} and {self.new.graph.name}: {len(self.edits)} edits>"
+
+    @cached_property
+    def sides(self) -> Sides:
+        """The two graphs, to be set side by side."""
+        same = self.shared
+        old = open_sums(self.old, same.old, same.moved, hidden=same.hidden)
+        return Sides(self.old, self.new, self.modules, (old, open_sums(self.new, same.new, same.moved, hidden=same.hidden)))
+
+    @cached_property
+    def change(self) -> Cost:
+        """The change of the totals, as sure as it is: what is unknown in both graphs and the same cancels."""
+        return total_change(self.sides)
 
     def to_dict(self) -> Row:
         """The diff as plain data, the JSON of `irflops diff --format json`."""
         return {name: list(value) if isinstance(value, Iterator) else value for name, value in self.parts()}
 
-    def parts(self) -> Iterator[tuple[str, Any]]:
-        """The members of the JSON object in order; long ones as iterators."""
+    def parts(self, conditions: Sequence[Row] = ()) -> Iterator[tuple[str, Any]]:
+        """The members of the JSON object in order, long ones as iterators; `conditions` are what became of those that were asked."""
         yield "schema", SCHEMA
         yield "old", _side_row(self.old)
         yield "new", _side_row(self.new)
-        yield "edits", (self._edit_row(edit) for edit in self.edits)
-        yield "follows", flat(cost_row(self.follows))
-        yield "costs", {name: plain.change(old, new) for name, (old, new) in totals(self.old, self.new).items()}
-        yield "phases", {row.key: _beside_row(row) for row in phases(self.old, self.new)}
-        yield "by_type", ({"type": row.key, "count": plain.change(*row.count)} | _beside_row(row) for row in types(self.old, self.new))
-        yield "modules", (self._module_row(row) for row in modules(self.old, self.new, self.modules))
+        yield "conditions", list(conditions)
+        yield "edits", self._edit_rows()
+        yield "follows", _change_row(self.follows)["cost"]
+        yield "costs", dict(self._cost_rows())
+        yield "phases", {row.key: _beside_row(row) for row in phases(self.sides)}
+        yield "by_type", ({"type": row.key, "count": plain.change(*row.count)} | _beside_row(row) for row in types(self.sides))
+        yield "modules", (self._module_row(row) for row in modules(self.sides))
         yield "not_compared", list(self.not_compared)
 
     def _repr_html_(self) -> str:
         """The totals that changed and the edits, equal ones as one, as a notebook shows them."""
         both = totals(self.old, self.new)
-        changed = [(name.replace("_", " "), old, new, new - old) for name, (old, new) in both.items() if old != new]
+        changed = [
+            (name.replace("_", " "), old, new, _told(new - old, self.change.certainty(name)))
+            for name, (old, new) in both.items()
+            if old != new or not self.change.is_exact(name)
+        ]
         caption = f"{self.old.graph.name} and {self.new.graph.name}: {len(self.edits)} edits" + ("" if changed else ", all totals the same")
         html = notebook.html_table(caption, ("cost", "old", "new", "change"), changed)
         found = folded(self.edits)
@@ -68,20 +92,29 @@ class Diff:
             return html
         left_out = f", {len(found) - notebook.ROWS} more below" if len(found) > notebook.ROWS else ""
         shown = [
-            (item.edits[0].kind, item.times, item.place or "(graph)", item.cost.get("flops"), item.cost.get("params"))
+            (item.edits[0].kind, item.times, item.place or "(graph)", *(_told_of(item.cost, name) for name in ("flops", "params")))
             for item in found[: notebook.ROWS]
         ]
         return html + notebook.html_table(f"what changed{left_out}", ("change", "times", "where", "FLOPs", "params"), shown)
 
-    def _edit_row(self, edit: Edit) -> Row:
-        return {
-            "kind": edit.kind,
-            "old": _end_row(edit.old, self.old),
-            "new": _end_row(edit.new, self.new),
-            "detail": plain.finite(dict(edit.detail)),
-            "cost": {name: value for name, value in flat(cost_row(edit.cost)).items() if value},
-            "group": edit.group,
-        }
+    def _edit_rows(self) -> Iterator[Row]:
+        readings = {id(edit): label(group) for group in folded(self.edits) for edit in group.edits}
+        for edit in self.edits:
+            yield {
+                "kind": edit.kind,
+                "old": _end_row(edit.old, self.old),
+                "new": _end_row(edit.new, self.new),
+                "detail": plain.finite(dict(edit.detail)),
+                **_change_row(edit.cost),
+                "group": edit.group,
+                "reading": readings[id(edit)],
+            }
+
+    def _cost_rows(self) -> Iterator[tuple[str, Row]]:
+        for name in NAMES:
+            (old, sure), (new, sure_too) = (cost_of(analysis, name) for analysis in (self.old, self.new))
+            if old is not None and new is not None:
+                yield name, plain.change(old, new) | {"certainty": plain.change(sure.value, sure_too.value)}
 
     def _module_row(self, row: Beside) -> Row:
         old = row.was if row.was in self.modules or row.key == "" else None
@@ -112,4 +145,32 @@ def _end_row(end: Op | Module | None, analysis: Analysis) -> Row | None:
 
 
 def _beside_row(row: Beside) -> Row:
-    return plain.change(flat(cost_row(row.old)), flat(cost_row(row.new)))
+    sides = plain.change(_flat(row.old), _flat(row.new))
+    sure = _unsure(row.change)
+    return sides | {"certainty": sure} if sure else sides
+
+
+def _flat(cost: Cost) -> Row:
+    """A cost by flat names (`params.trainable`), with those that are sums of others."""
+    return flat(cost_row(cost)) | {name: cost.get(name) for name in COSTS}
+
+
+def _change_row(change: Cost) -> Row:
+    """What changed by flat names: null where it may be up or down, and how sure each is that is not exact."""
+    sure = _unsure(change)
+    figures = {name: value if change.certainty(name).tells_direction(value) else None for name, value in _flat(change).items()}
+    found: Row = {"cost": {name: value for name, value in figures.items() if value or value is None}}
+    return found | {"certainty": sure} if sure else found
+
+
+def _unsure(change: Cost) -> dict[str, str]:
+    return {name: change.certainty(name).value for name in COSTS if not change.is_exact(name)}
+
+
+def _told(change: int, sure: Certainty) -> str | int:
+    """A change for people: a number where it is exact."""
+    return change if sure.is_exact else f"{sure.sign}{change:+,}" if sure.tells_direction(change) else "unknown"
+
+
+def _told_of(change: Cost, name: str) -> str | int:
+    return _told(change.get(name), change.certainty(name))

@@ -10,10 +10,23 @@ from operator import add
 from irflops.analysis.analysis import Analysis
 from irflops.analysis.rows import Row, cost_row, flat
 from irflops.counting.cost import Cost
-from irflops.counting.fold import Group
+from irflops.counting.fold import Group, bounded
 from irflops.differ.edit import Edit, difference
+from irflops.differ.shared import OpenSums
 from irflops.differ.waterfall import pattern
 from irflops.ir.graph import Module, Op
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Two graphs to be set side by side."""
+
+    old: Analysis
+    new: Analysis
+    modules: Mapping[str, str]
+    """Paths of the modules of the old graph, and of the same module in the new one."""
+    opened: tuple[OpenSums, OpenSums]
+    """The sums of both by which a change is as sure as it can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,44 +38,78 @@ class Beside:
     """The key in the old graph: a module may have been called otherwise."""
     old: Cost
     new: Cost
+    change: Cost
+    """New less old, as sure as the change is: what is unknown in both and the same cancels."""
+    is_changed: bool
+    """Whether a figure changed, or something unknown may have."""
     count: tuple[int, int] = (0, 0)
-
-    @property
-    def change(self) -> Cost:
-        """New less old."""
-        return difference(self.new, self.old)
 
 
 def is_changed(change: Cost) -> bool:
-    """Whether any figure is not 0."""
-    return any(change.figures) or any(change.params) or any(change.param_bytes)
+    """Whether any figure is not 0, or not known to be."""
+    return any(change.figures) or any(change.params) or any(change.param_bytes) or bool(change.missing | change.at_most)
 
 
-def phases(old: Analysis, new: Analysis) -> list[Beside]:
+def total_change(sides: Sides) -> Cost:
+    """The change of the totals, as sure as it is."""
+    old, new = sides.opened
+    return difference(bounded(new.total, new.unsure), bounded(old.total, old.unsure))
+
+
+def phases(sides: Sides) -> list[Beside]:
     """Phases in the order of a step."""
-    names = dict.fromkeys([*old.phases, *new.phases])
-    return [Beside(name, name, old.phases.get(name, Cost()), new.phases.get(name, Cost())) for name in names]
+    one, other = (sums.fold.phases for sums in sides.opened)
+    names = dict.fromkeys([*sides.old.phases, *sides.new.phases])
+    return [
+        _beside(sides, name, name, (sides.old.phases.get(name), sides.new.phases.get(name)), (one.get(name), other.get(name)))
+        for name in names
+    ]
 
 
-def types(old: Analysis, new: Analysis) -> list[Beside]:
+def types(sides: Sides) -> list[Beside]:
     """Op types, those with the greatest change of FLOPs first."""
     found = []
-    for name in dict.fromkeys([*new.types, *old.types]):
-        before, after = (analysis.types.get(name, Group(0, Cost())) for analysis in (old, new))
-        found.append(Beside(name, name, before.cost, after.cost, (before.count, after.count)))
+    for name in dict.fromkeys([*sides.new.types, *sides.old.types]):
+        groups = [analysis.types.get(name) for analysis in (sides.old, sides.new)]
+        opened = [sums.fold.types.get(name) for sums in sides.opened]
+        (old, new), sure = map(_costs, (groups, opened))
+        counts = [group.count if group is not None else 0 for group in groups]
+        found.append(_beside(sides, name, name, (old, new), sure, (counts[0], counts[1])))
     return sorted(found, key=lambda row: -abs(row.change.get("flops")))
 
 
-def modules(old: Analysis, new: Analysis, pairs: Mapping[str, str]) -> list[Beside]:
+def _costs(groups: Sequence[Group | None]) -> tuple[Cost | None, Cost | None]:
+    old, new = (group.cost if group is not None else None for group in groups)
+    return old, new
+
+
+def modules(sides: Sides) -> list[Beside]:
     """Modules in the order of the new graph, each beside what it was in the old by the pairs of paths; those that went last."""
-    back = {other: path for path, other in pairs.items()}
+    old, new, pairs = sides.old, sides.new, sides.modules
+    one, other = (sums.fold.modules for sums in sides.opened)
+    back = {path: was for was, path in pairs.items()}
     found = []
     for module in new.graph.modules:
-        was = back.get(module.path)
-        before = old.modules.get(was, Cost()) if was is not None else Cost()
-        found.append(Beside(module.path, was if was is not None else "", before, new.modules.get(module.path, Cost())))
+        path, was = module.path, back.get(module.path)
+        before, before_open = (costs.get(was) if was is not None else None for costs in (old.modules, one))
+        found.append(_beside(sides, path, was or "", (before, new.modules.get(path)), (before_open, other.get(path))))
     gone = [module.path for module in old.graph.modules if module.path not in pairs]
-    return found + [Beside("", path, old.modules.get(path, Cost()), Cost()) for path in gone]
+    return found + [_beside(sides, "", path, (old.modules.get(path), None), (one.get(path), None)) for path in gone]
+
+
+def _beside(
+    sides: Sides,
+    key: str,
+    was: str,
+    costs: tuple[Cost | None, Cost | None],
+    opened: tuple[Cost | None, Cost | None],
+    count: tuple[int, int] = (0, 0),
+) -> Beside:
+    old, new = sides.opened
+    before, after = (cost or Cost() for cost in opened)
+    change = difference(bounded(after, new.unsure), bounded(before, old.unsure))
+    # What a form hides may lie anywhere: that alone makes no row.
+    return Beside(key, was, costs[0] or Cost(), costs[1] or Cost(), change, is_changed(difference(after, before)), count)
 
 
 def totals(old: Analysis, new: Analysis) -> dict[str, tuple[int, int]]:

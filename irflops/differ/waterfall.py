@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import add
 
 from irflops.analysis.analysis import Analysis
 from irflops.counting.cost import Cost
+from irflops.counting.fold import bounded, unsure_bits
 from irflops.differ.edit import Edit, difference
+from irflops.differ.shared import Shared
 from irflops.differ.side import boxed_in
 from irflops.ir.graph import Module, Op
 
@@ -19,13 +23,20 @@ _PER_PLACE = frozenset({"reads", "feeds", "path", "with"})
 """Details that name the place; changes that differ in nothing else are equal."""
 
 
-def with_costs(edits: Sequence[Edit], old: Analysis, new: Analysis, pairs: Mapping[str, str]) -> tuple[tuple[Edit, ...], Cost]:
+def with_costs(
+    edits: Sequence[Edit], old: Analysis, new: Analysis, pairs: Mapping[str, str], same: Shared
+) -> tuple[tuple[Edit, ...], Cost]:
     """The edits with their costs and groups, and what is left of the totals' change.
 
     An operator that comes or goes costs what it costs; one that changed by itself has the difference, in the first of its edits. One that
-    did not, but reads a variable that did, counts with that. All other differences follow from an edit upstream.
+    did not, but reads a variable that did, counts with that. All other differences follow from an edit upstream. Costs that the graphs
+    share cancel; what is unknown of an operator is unknown of its edit, and what no edit counts or the form hides of what follows.
     """
-    before, after = _costs(old), _costs(new)
+    before, after = _costs(old, same.old), _costs(new, same.new)
+    left = (
+        {name: cost for name, cost in before.items() if cost.missing | cost.at_most},
+        {name: cost for name, cost in after.items() if cost.missing | cost.at_most},
+    )
     costs = [Cost()] * len(edits)
     counted: dict[str, int] = {}
     follows = difference(new.total, old.total)
@@ -36,12 +47,18 @@ def with_costs(edits: Sequence[Edit], old: Analysis, new: Analysis, pairs: Mappi
         if other is not None:
             counted[other] = number
         costs[number] = difference(after.get(other or "", Cost()), before.get(one or "", Cost()))
+        left[0].pop(one or "", None)
+        left[1].pop(other or "", None)
     back = {other: name for name, other in pairs.items()}
     for name, number in _readers(new, counted):
         if name in back:
             costs[number] += difference(after[name], before[back[name]])
+            left[0].pop(back[name], None)
+            left[1].pop(name, None)
     for cost in costs:
         follows = difference(follows, cost)
+    marks = difference(*(_marks(analysis, costs.values(), same) for analysis, costs in zip((new, old), left[::-1], strict=True)))
+    follows = replace(follows, missing=marks.missing, at_most=marks.at_most)
     return tuple(replace(edit, cost=cost, group=group_of(edit)) for edit, cost in zip(edits, costs, strict=True)), follows
 
 
@@ -61,8 +78,17 @@ def _readers(new: Analysis, counted: Mapping[str, int]) -> Iterator[tuple[str, i
                 yield op.name, number
 
 
-def _costs(analysis: Analysis) -> dict[str, Cost]:
-    return {op.name: found.cost * op.runs for op, found in zip(analysis.graph.ops, analysis.costs, strict=True)}
+def _costs(analysis: Analysis, cancelled: Collection[str]) -> dict[str, Cost]:
+    """Costs by the operator's name, those that cancel without marks."""
+    costs = {op.name: found.cost * op.runs for op, found in zip(analysis.graph.ops, analysis.costs, strict=True)}
+    return costs | {name: replace(costs[name], missing=0, at_most=0) for name in cancelled}
+
+
+def _marks(analysis: Analysis, costs: Iterable[Cost], same: Shared) -> Cost:
+    """What is unknown of the operators at hand, and of what the form hides."""
+    total = reduce(add, costs, Cost())
+    found = replace(analysis.total, missing=total.missing, at_most=total.at_most)
+    return found if same.hidden else bounded(found, unsure_bits(analysis.graph))
 
 
 def pattern(path: str) -> str:

@@ -35,6 +35,16 @@ class Certainty(str, enum.Enum):
         return self.value
 
     @property
+    def is_exact(self) -> bool:
+        """Whether the true figure is the one that is told."""
+        return self is Certainty.EXACT
+
+    @property
+    def sign(self) -> str:
+        """What stands before a figure of which this is how sure it is."""
+        return _SIGNS[self]
+
+    @property
     def is_at_least(self) -> bool:
         """Whether the true figure is surely no less than the one that is told."""
         return self in (Certainty.EXACT, Certainty.LOWER_BOUND)
@@ -48,3 +58,24 @@ class Certainty(str, enum.Enum):
     def of_quotient(self) -> Certainty:
         """How sure a quotient is, where this is the certainty of both of its figures together: what bounds them does not bound it."""
         return self if self in (Certainty.EXACT, Certainty.ESTIMATE) else Certainty.UNBOUNDED
+
+    def tells_direction(self, change: int) -> bool:
+        """Whether a change so sure is surely up, or surely down, as its figure says.
+
+        >>> Certainty.LOWER_BOUND.tells_direction(5), Certainty.LOWER_BOUND.tells_direction(-5), Certainty.EXACT.tells_direction(0)
+        (True, False, True)
+        """
+        return (
+            self in (Certainty.EXACT, Certainty.ESTIMATE)
+            or (self is Certainty.LOWER_BOUND and change > 0)
+            or (self is Certainty.UPPER_BOUND and change < 0)
+        )
+
+
+_SIGNS = {
+    Certainty.EXACT: "",
+    Certainty.LOWER_BOUND: ">= ",
+    Certainty.UPPER_BOUND: "<= ",
+    Certainty.UNBOUNDED: "~ ",
+    Certainty.ESTIMATE: "~ ",
+}

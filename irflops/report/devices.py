@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from irflops.counting.ratio import Ratio
-from irflops.report.numbers import SIGNS, UNKNOWN, format_count, format_share
+from irflops.report.numbers import UNKNOWN, format_count, format_share
 from irflops.report.table import Column, Table
 from irflops.report.tables import cost_columns
 
@@ -47,7 +47,7 @@ def times(ratio: Ratio) -> str:
     if ratio.whole <= 0:
         return UNKNOWN
     hundredths = (ratio.part * 200 + ratio.whole) // (2 * ratio.whole)
-    return f"{SIGNS[ratio.certainty]}{hundredths // 100:,}.{hundredths % 100:02} x"
+    return f"{ratio.certainty.sign}{hundredths // 100:,}.{hundredths % 100:02} x"
 
 
 def ranks_words(ranks: Sequence[tuple[int, int]]) -> str:

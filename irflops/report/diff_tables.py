@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from irflops.counting.cost import Cost
 from irflops.differ import Diff
-from irflops.differ.sums import Beside, Folded, common_place, folded, is_changed, modules, phases, summed, totals, types
+from irflops.differ.sums import Beside, Folded, folded, is_changed, modules, phases, summed, totals, types
+from irflops.differ.words import folded_words, label
 from irflops.ir.certainty import Certainty
 from irflops.ir.tree import tree_of
-from irflops.report.diff_words import relative, signed, signed_scaled, words
+from irflops.report.diff_words import relative, signed, signed_scaled
 from irflops.report.numbers import Scale, common_scale, format_count, format_scaled
 from irflops.report.table import Column, Table, printable
 
@@ -20,20 +21,13 @@ ROWS = 20
 
 _UNITS = {"macs": "MACs", "flops": "FLOPs", "bytes_read": "bytes", "bytes_written": "bytes", "activation_bytes": "bytes"}
 _COLUMNS = (("macs", "MACs"), ("flops", "FLOPs"), ("params", ""), ("bytes", "bytes"))
-"""What edits, modules and types show the change of: a figure, all params, all bytes moved."""
-
-
-def figure(cost: Cost, name: str) -> int:
-    """A figure of a cost; `params` are those of all kinds but the optimizer's, `bytes` what is read and written."""
-    if name == "params":
-        return cost.get("params") + cost.get("params.buffer")
-    return cost.get(name)
+"""What edits, modules and types show the change of."""
 
 
 def total_table(diff: Diff) -> Table:
     """A row per cost: before, after, and the change."""
     sides = totals(diff.old, diff.new)
-    rows = [name for name, (old, new) in sides.items() if old or new]
+    rows = [name for name, (old, new) in sides.items() if old or new or not diff.change.is_exact(name)]
 
     def certainty(name: str, side: int) -> Certainty:
         return (diff.old, diff.new)[side].total.certainty(name)
@@ -42,15 +36,14 @@ def total_table(diff: Diff) -> Table:
         return "bytes" if name.startswith("param_bytes") else _UNITS.get(name, "")
 
     def change(name: str) -> str:
-        sure = all(certainty(name, side) is Certainty.EXACT for side in (0, 1))
-        return signed(sides[name][1] - sides[name][0], unit(name), Certainty.EXACT if sure else Certainty.UNBOUNDED)
+        return signed(sides[name][1] - sides[name][0], unit(name), diff.change.certainty(name))
 
     columns = (
         _text("cost", "cost", lambda name: name.replace("_", " ")),
         _number("old", "old", lambda name: format_count(sides[name][0], unit(name), certainty(name, 0))),
         _number("new", "new", lambda name: format_count(sides[name][1], unit(name), certainty(name, 1))),
         _number("change", "change", change),
-        _number("relative", "", lambda name: relative(*sides[name])),
+        _number("relative", "", lambda name: relative(*sides[name], certainty(name, 0), diff.change.certainty(name))),
     )
     return Table(name="totals", title="Totals", columns=columns, items=rows, people=tuple(column.name for column in columns))
 
@@ -63,7 +56,7 @@ def edit_table(diff: Diff, *, full: bool) -> Table:
         return printable(item.place) or "(graph)"
 
     def change(item: Folded) -> str:
-        return _words(item)
+        return printable(folded_words(item))
 
     def line(item: Folded) -> int | None:
         end, analysis = (item.edits[0].new, diff.new) if item.edits[0].new is not None else (item.edits[0].old, diff.old)
@@ -101,9 +94,9 @@ def waterfall_table(diff: Diff, *, full: bool) -> Table | None:
     if not any(is_changed(edit.cost) for edit in diff.edits) and not is_changed(diff.follows):
         return None
     groups = [item for item in folded(diff.edits) if is_changed(item.cost)]
-    groups.sort(key=lambda item: (-abs(item.cost.get("flops")), -abs(figure(item.cost, "params"))))
+    groups.sort(key=lambda item: (-abs(item.cost.get("flops")), -abs(item.cost.get("params"))))
     shown, rest = (groups, []) if full else (groups[: ROWS // 2], groups[ROWS // 2 :])
-    steps = [_Step(_label(item), item.cost) for item in shown]
+    steps = [_Step(printable(label(item)), item.cost) for item in shown]
     if rest:
         steps.append(_Step(f"{len(rest)} smaller changes", summed(item.cost for item in rest)))
     if is_changed(diff.follows):
@@ -111,18 +104,18 @@ def waterfall_table(diff: Diff, *, full: bool) -> Table | None:
     items = [_Step("old", diff.old.total, is_total=True), *steps, _Step("new", diff.new.total, is_total=True)]
 
     def column(name: str, unit: str) -> Column:
-        scale = common_scale(max(abs(figure(item.cost, name)) for item in items), unit)
+        scale = common_scale(max(abs(item.cost.get(name)) for item in items), unit)
 
         def get(item: _Step) -> str:
-            value = figure(item.cost, name)
+            value, sure = item.cost.get(name), item.cost.certainty(name)
             if item.is_total:
-                return format_scaled(value, scale)
-            return signed_scaled(value, scale) if value else ""
+                return format_scaled(value, scale, sure)
+            return signed_scaled(value, scale, sure) if value or not sure.is_exact else ""
 
         return _number(name, _heading(name, unit, scale), get)
 
     shown_names = [name for name in _shown(steps, lambda item: item.cost) if name != "macs"]
-    items = [item for item in items if item.is_total or any(figure(item.cost, name) for name in shown_names)]
+    items = [item for item in items if item.is_total or _any_of(item.cost, shown_names)]
     columns = (
         _text("step", "step", lambda item: item.label),
         *(column(name, unit) for name, unit in _COLUMNS if name in shown_names),
@@ -131,29 +124,15 @@ def waterfall_table(diff: Diff, *, full: bool) -> Table | None:
     return Table(name="waterfall", title=title, columns=columns, items=items, people=tuple(column.name for column in columns))
 
 
-def _words(item: Folded) -> str:
-    """What the change does; of names that differ from place to place what they have in common."""
-    edit = item.edits[0]
-    if item.times > 1 and edit.kind in ("module_renamed", "op_renamed", "op_moved"):
-        sides = {side: common_place([other.detail[side] for other in item.edits]) for side in ("old", "new")}
-        edit = replace(edit, detail=sides)
-    return words(edit, item.names)
-
-
-def _label(item: Folded) -> str:
-    times = f" x {item.times}" if item.times > 1 else ""
-    return f"{_words(item)}{times} in {printable(item.place) or '(graph)'}"
-
-
 def phase_table(diff: Diff) -> Table:
     """Phases of a step side by side."""
-    rows = [row for row in phases(diff.old, diff.new) if is_changed(row.change)]
+    rows = [row for row in phases(diff.sides) if row.is_changed]
     return _side_table("phases", "Phases", "phase", rows, lambda row: row.key)
 
 
 def type_table(diff: Diff) -> Table:
     """Op types whose number or cost changed."""
-    rows = [row for row in types(diff.old, diff.new) if is_changed(row.change) or row.count[0] != row.count[1]]
+    rows = [row for row in types(diff.sides) if row.is_changed or row.count[0] != row.count[1]]
     table = _side_table("types", "Op types", "op type", rows, lambda row: row.key)
     counts = tuple(
         Column(name=f"count_{name}", title=name, get=lambda row, n=n: row.count[n])  # type: ignore[misc]  # a default binds the side
@@ -166,7 +145,7 @@ def type_table(diff: Diff) -> Table:
 
 def module_table(diff: Diff, *, full: bool) -> Table:
     """Modules whose costs changed, as many levels down as fit."""
-    rows = [row for row in modules(diff.old, diff.new, diff.modules) if is_changed(row.change)]
+    rows = [row for row in modules(diff.sides) if row.is_changed]
     tree = tree_of([module.path for module in diff.new.graph.modules])
     level = dict(tree.walk())
     if not full:
@@ -188,13 +167,16 @@ def _depth(path: str) -> int:
 
 
 def _side_table(name: str, title: str, heading: str, rows: Sequence[Beside], label: Callable[[Beside], str]) -> Table:
+    def share(row: Beside) -> str:
+        return relative(row.old.get("flops"), row.new.get("flops"), row.old.certainty("flops"), row.change.certainty("flops"))
+
     scale = common_scale(max((max(row.old.get("flops"), row.new.get("flops")) for row in rows), default=0), "FLOPs")
     columns = (
         _text("key", heading, label),
-        _number("old", f"old {scale.unit}", lambda row: format_scaled(row.old.get("flops"), scale)),
-        _number("new", f"new {scale.unit}", lambda row: format_scaled(row.new.get("flops"), scale)),
-        _number("change", "change", lambda row: signed_scaled(row.change.get("flops"), scale)),
-        _number("relative", "", lambda row: relative(row.old.get("flops"), row.new.get("flops"))),
+        _number("old", f"old {scale.unit}", lambda row: format_scaled(row.old.get("flops"), scale, row.old.certainty("flops"))),
+        _number("new", f"new {scale.unit}", lambda row: format_scaled(row.new.get("flops"), scale, row.new.certainty("flops"))),
+        _number("change", "change", lambda row: signed_scaled(row.change.get("flops"), scale, row.change.certainty("flops"))),
+        _number("relative", "", share),
         *[column for column in _changes(rows, lambda row: row.change) if column.name in ("params", "bytes")],
     )
     shown = [name for name in _shown(rows, lambda row: row.change) if name in ("params", "bytes")]
@@ -206,19 +188,23 @@ def _changes(items: Sequence[Any], cost: Callable[[Any], Cost]) -> list[Column]:
     """A column for the change of each cost, in one unit."""
     columns = []
     for name, unit in _COLUMNS:
-        scale = common_scale(max((abs(figure(cost(item), name)) for item in items), default=0), unit)
+        scale = common_scale(max((abs(cost(item).get(name)) for item in items), default=0), unit)
 
         def get(item: Any, name: str = name, scale: Scale = scale) -> str:
-            value = figure(cost(item), name)
-            return signed_scaled(value, scale) if value else ""
+            value, sure = cost(item).get(name), cost(item).certainty(name)
+            return signed_scaled(value, scale, sure) if value or not sure.is_exact else ""
 
         columns.append(_number(name, _heading(name, unit, scale), get))
     return columns
 
 
 def _shown(items: Sequence[Any], cost: Callable[[Any], Cost]) -> list[str]:
-    """The costs that any of the items changes."""
-    return [name for name, _ in _COLUMNS if any(figure(cost(item), name) for item in items)]
+    """The costs that any of the items changes, or may change."""
+    return [name for name, _ in _COLUMNS if any(_any_of(cost(item), (name,)) for item in items)]
+
+
+def _any_of(change: Cost, names: Sequence[str]) -> bool:
+    return any(change.get(name) or not change.is_exact(name) for name in names)
 
 
 def _heading(name: str, unit: str, scale: Scale) -> str:

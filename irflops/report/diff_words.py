@@ -1,18 +1,13 @@
-"""What an edit says in a few words, and numbers with their signs."""
+"""Kinds of edits counted in words, and numbers with their signs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
 
-from irflops.differ.edit import EDIT_KINDS, Edit
+from irflops.differ.edit import EDIT_KINDS
+from irflops.differ.words import MINUS
 from irflops.ir.certainty import Certainty
-from irflops.ir.graph import Module, Op
-from irflops.report.numbers import SIGNS, Scale, format_count, format_scaled
-from irflops.report.table import printable
-
-MINUS = "-"
+from irflops.report.numbers import UNKNOWN, Scale, format_count, format_scaled
 
 _NOUNS = {
     "op_added": ("operator added", "operators added"),
@@ -46,165 +41,44 @@ def counted(kinds: Mapping[str, int]) -> list[str]:
     return [f"{kinds[kind]:,} {_NOUNS[kind][kinds[kind] != 1]}" for kind in EDIT_KINDS if kinds.get(kind)]
 
 
-def words(edit: Edit, names: Sequence[str] = ()) -> str:
-    """What the edit does: `conv2d: groups 1 -> 32`; `names` are those of the params that it is done to, if they are several."""
-    end = edit.new or edit.old
-    assert end is not None
-    if isinstance(end, Module):
-        return printable(_module(edit))
-    if len(names) > 1 and end.type == "variable":
-        end = replace(end, name=f".{', '.join(names)}")
-    return printable(_WORDS[edit.kind](edit, end))
-
-
-def _module(edit: Edit) -> str:
-    if edit.kind == "module_renamed":
-        if edit.detail["old"] == edit.detail["new"]:  # what several have in common
-            return "modules renumbered"
-        return f"module {edit.detail['old']} -> {edit.detail['new']}"
-    end = edit.new or edit.old
-    assert isinstance(end, Module)
-    return f"{'+' if edit.new is not None else MINUS} module {end.class_name or ''}".rstrip()
-
-
-def _came_or_went(edit: Edit, op: Op) -> str:
-    sign = "+" if edit.new is not None else MINUS
-    if op.type != "variable":
-        return f"{sign} {op.type or 'operator of unknown type'}"
-    return f"{sign} {_leaf(op)} {_shape(edit.detail.get('shape'))}" + (", declared only" if edit.detail.get("unused") else "")
-
-
-def _attrs(edit: Edit, op: Op) -> str:
-    return f"{op.type}: " + ", ".join(f"{name} {_change(change)}" for name, change in edit.detail.items())
-
-
-def _shapes(edit: Edit, op: Op) -> str:
-    what = _leaf(op) if op.type == "variable" else f"{op.type} {edit.detail.get('result', '')}".rstrip()
-    if edit.kind in ("shape_changed", "param_resized"):
-        return f"{what} {_reshaped(edit.detail)}"
-    return f"{what}: {_change(edit.detail)}"
-
-
-def _reshaped(sides: Mapping[str, Any]) -> str:
-    """Two shapes as one where they have as many axes: `(512,128->256,1,1)`."""
-    old, new = sides["old"], sides["new"]
-    if old is None or new is None or len(old) != len(new):
-        return _change(sides, _shape)
-    return f"({','.join(_extent(a) if a == b else f'{_extent(a)}->{_extent(b)}' for a, b in zip(old, new, strict=True))})"
-
-
-def _extent(extent: int | None) -> str:
-    return "?" if extent is None else str(extent)
-
-
-def _sbp(edit: Edit, op: Op) -> str:
-    what = _leaf(op) if op.type == "variable" else op.type
-    return f"{what}: {_change(edit.detail, lambda sides: ' '.join('?' if s is None else ','.join(s) for s in sides))}"
-
-
-def _edge(edit: Edit, op: Op) -> str:
-    return f"{op.type} {edit.detail['arg']}: {_change(edit.detail, lambda lbn: 'nothing' if lbn is None else str(lbn))}"
-
-
-def _interface(edit: Edit, op: Op) -> str:
-    name = op.stem.partition(".")[2].partition("_")[0]
-    detail = edit.detail
-    if "present" in detail:
-        return f"{'+' if edit.new is not None else MINUS} {op.type} {name} {_shape(detail['shape'])}"
-    parts = [_reshaped(detail["shape"])] if "shape" in detail else []
-    parts += [_change(detail["dtype"])] if "dtype" in detail else []
-    parts += [f"reads {_change(detail['reads'])}"] if "reads" in detail else []
-    return f"{op.type} {name} {', '.join(parts)}"
-
-
-def _placement(side: Any) -> str:
-    ranks = side["ranks"]
-    in_row = len(ranks) > 1 and ranks == list(range(ranks[0], ranks[-1] + 1))
-    shown = f"{ranks[0]}-{ranks[-1]}" if in_row else ",".join(map(str, ranks[:8])) + (",..." if len(ranks) > 8 else "")
-    return f"{side['device']} {shown} ({'x'.join(map(str, side['hierarchy']))})"
-
-
-def _tied(edit: Edit, op: Op) -> str:
-    return f"{_leaf(op)} {'tied to' if edit.kind == 'param_tied' else 'no longer tied to'} {edit.detail['with']}"
-
-
-def _frozen(edit: Edit, op: Op) -> str:
-    return f"{_leaf(op)}: {_change(edit.detail)}"
-
-
-def _renamed(edit: Edit, op: Op) -> str:
-    return f"{op.type}: {_change(edit.detail)}"
-
-
-_WORDS = {
-    "op_added": _came_or_went,
-    "op_removed": _came_or_went,
-    "op_moved": _renamed,
-    "op_renamed": _renamed,
-    "op_retyped": lambda edit, _op: _change(edit.detail),
-    "attr_changed": _attrs,
-    "shape_changed": _shapes,
-    "dtype_changed": _shapes,
-    "sbp_changed": _sbp,
-    "placement_changed": lambda edit, _op: f"placement: {_change(edit.detail, _placement)}",
-    "edge_changed": _edge,
-    "param_added": _came_or_went,
-    "param_removed": _came_or_went,
-    "param_resized": _shapes,
-    "param_frozen": _frozen,
-    "param_unfrozen": _frozen,
-    "param_tied": _tied,
-    "param_untied": _tied,
-    "input_changed": _interface,
-    "output_changed": _interface,
-}
-
-
-def _leaf(op: Op) -> str:
-    return op.name.rpartition(".")[2] or op.name
-
-
-def _shape(shape: Any) -> str:
-    return "?" if shape is None else f"({','.join(map(_extent, shape))})"
-
-
-def _text(value: Any) -> str:
-    return _shape(value) if isinstance(value, list) else str(value)
-
-
-def _change(sides: Mapping[str, Any], tell: Any = _text) -> str:
-    return f"{tell(sides['old'])} -> {tell(sides['new'])}"
-
-
 # Numbers with a sign
 
 
 def signed(value: int, unit: str = "", certainty: Certainty = Certainty.EXACT) -> str:
-    """A change of a count: `+1.81 G`, `-12`, `0`.
+    """A change of a count: `+1.81 G`, `-12`, `0`; `unknown` where it may be up or down.
 
-    >>> signed(1814073344, "MACs"), signed(-12), signed(0)
-    ('+1.81 GMACs', '-12', '0')
+    >>> signed(1814073344, "MACs"), signed(-12), signed(0), signed(-12, "", Certainty.LOWER_BOUND)
+    ('+1.81 GMACs', '-12', '0', 'unknown')
     """
-    if value == 0:
-        return f"{SIGNS[certainty]}0"
-    return f"{SIGNS[certainty]}{'+' if value > 0 else MINUS}{format_count(abs(value), unit)}"
+    if not certainty.tells_direction(value):
+        return UNKNOWN
+    sign = "" if value == 0 else "+" if value > 0 else MINUS
+    return f"{certainty.sign}{sign}{format_count(abs(value), unit) if value else 0}"
 
 
-def signed_scaled(value: int, scale: Scale) -> str:
-    """A change in the unit of its column."""
+def signed_scaled(value: int, scale: Scale, certainty: Certainty = Certainty.EXACT) -> str:
+    """A change in the unit of its column; `unknown` where it may be up or down."""
+    if not certainty.tells_direction(value):
+        return UNKNOWN
     sign = "+" if value > 0 else MINUS
     text = format_scaled(abs(value), scale)
-    return "0" if value == 0 else f"<{sign}{text[1:]}" if text.startswith("<") else f"{sign}{text}"
+    return certainty.sign + ("0" if value == 0 else f"<{sign}{text[1:]}" if text.startswith("<") else f"{sign}{text}")
 
 
-def relative(old: int, new: int) -> str:
-    """A change in percent of what was; `new` where nothing was, `x 12` from ten times on.
+def relative(old: int, new: int, before: Certainty = Certainty.EXACT, change: Certainty = Certainty.EXACT) -> str:
+    """A change in percent of what was; `new` where nothing was, `x 12` from ten times on, nothing where either is not known.
+
+    `before` says how sure the old figure is, `change` how sure the change.
 
     >>> relative(200, 150), relative(1000, 1001), relative(0, 5), relative(1, 12), relative(10**9, 10**9 + 1), relative(3, 3)
     ('-25.0%', '+0.1%', 'new', 'x 12.0', '<+0.1%', '')
     """
-    if old == new:
+    if old == new or not before.is_exact or not change.tells_direction(new - old):
         return ""
+    return change.sign + _relative(old, new)
+
+
+def _relative(old: int, new: int) -> str:
     if old == 0:
         return "new"
     if new >= 10 * old > 0:

@@ -8,10 +8,10 @@ from typing import TextIO
 
 from irflops.analysis.analysis import Analysis
 from irflops.differ import Diff, kinds_of
-from irflops.differ.sums import folded, totals
+from irflops.differ.sums import folded
 from irflops.report.diff_tables import ROWS, edit_table, module_table, phase_table, total_table, type_table, waterfall_table
 from irflops.report.diff_words import counted, relative, signed
-from irflops.report.numbers import format_things
+from irflops.report.numbers import format_count, format_things
 from irflops.report.sections import Report
 from irflops.report.summary import short_path
 from irflops.report.table import Table, arranged, printable
@@ -21,11 +21,11 @@ COSTS, STRUCTURE = "costs", "structure"
 ONLY = (COSTS, STRUCTURE)
 """What a report can be asked for alone."""
 
-_UNITS = {"macs": "MACs", "flops": "FLOPs", "params.trainable": "params"}
+_UNITS = {"macs": "MACs", "flops": "FLOPs", "params": "params"}
 
 
 def diff_report(diff: Diff, *, only: str | None = None, full: bool = False, failed: Sequence[str] = ()) -> Report:
-    """Totals side by side, what changed, where the change comes from, modules and op types; `failed` are conditions that hold."""
+    """Totals side by side, what changed, where the change comes from, modules and op types; `failed` are conditions by which it fails."""
     facts = [
         ("old", _graph(diff.old)),
         ("new", _graph(diff.new)),
@@ -79,11 +79,7 @@ def _changes(diff: Diff) -> str:
 
 def write_github(diff: Diff, stream: TextIO, *, only: str | None = None, full: bool = False, failed: Sequence[str] = ()) -> None:
     """A comment for a pull request: one line that says it all, then tables, the long ones folded."""
-    sides = totals(diff.old, diff.new)
-    figures = []
-    for name, unit in _UNITS.items():
-        old, new = sides[name]
-        figures.append(f"{signed(new - old, unit)} ({relative(old, new)})" if new != old else f"{unit} unchanged")
+    figures = [_figure(diff, name, unit) for name, unit in _UNITS.items()]
     verdict = "no change" if not diff.edits else _changes(diff)
     stream.write(f"### {_escaped(_headline(diff))}\n\n**{_escaped(', '.join(figures))}**\n\n{_escaped(verdict)}\n")
     stream.writelines(f"\n> [!WARNING]\n> {_escaped(text)}\n" for text in failed)
@@ -100,6 +96,19 @@ def write_github(diff: Diff, stream: TextIO, *, only: str | None = None, full: b
         stream.write("\n<details><summary>Not compared</summary>\n\n")
         stream.writelines(f"- {_escaped(text)}\n" for text in diff.not_compared)
         stream.write("\n</details>\n")
+
+
+def _figure(diff: Diff, name: str, unit: str) -> str:
+    """How a total changed, in words: where that is not known, what it was and is, as far as it is known."""
+    old, new = (analysis.total.get(name) for analysis in (diff.old, diff.new))
+    before, after = (analysis.total.certainty(name) for analysis in (diff.old, diff.new))
+    sure = diff.change.certainty(name)
+    if not sure.tells_direction(new - old):
+        return f"change of {unit} unknown: {format_count(old, unit, before)} before, {format_count(new, unit, after)} now"
+    if new == old:
+        return f"{unit} unchanged"
+    share = relative(old, new, before, sure)
+    return signed(new - old, unit, sure) + (f" ({share})" if share else "")
 
 
 def _escaped(text: str) -> str:

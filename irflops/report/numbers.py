@@ -16,15 +16,6 @@ _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 _BINARY = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
 _BITS_A_DIGIT = 3.321928094887362
 
-SIGNS = {
-    Certainty.EXACT: "",
-    Certainty.LOWER_BOUND: ">= ",
-    Certainty.UPPER_BOUND: "<= ",
-    Certainty.UNBOUNDED: "~ ",
-    Certainty.ESTIMATE: "~ ",
-}
-"""What stands before a figure."""
-
 _TELL_NOTHING_OF_ZERO = (Certainty.LOWER_BOUND, Certainty.UNBOUNDED)
 """With these a figure of 0 says no more than that it is unknown."""
 
@@ -49,7 +40,7 @@ def format_count(value: int | None, unit: str = "", certainty: Certainty = Certa
     if value is None or (value == 0 and certainty in _TELL_NOTHING_OF_ZERO):
         return UNKNOWN
     number = _binary(value) if unit == "bytes" else _decimal(value, unit)
-    return SIGNS[certainty] + number
+    return certainty.sign + number
 
 
 def format_exact(value: int | None, certainty: Certainty = Certainty.EXACT) -> str:
@@ -62,7 +53,7 @@ def format_exact(value: int | None, certainty: Certainty = Certainty.EXACT) -> s
         return format_count(value, "", certainty)
     if value == 0 and certainty in _TELL_NOTHING_OF_ZERO:
         return UNKNOWN
-    return f"{SIGNS[certainty]}{value:,}"
+    return f"{certainty.sign}{value:,}"
 
 
 def format_things(number: int, thing: str) -> str:
@@ -99,7 +90,7 @@ def format_ratio(ratio: Ratio, unit: str) -> str:
     tenths = (ratio.part * 20 + ratio.whole) // (2 * ratio.whole)
     if tenths >= 10_000:
         return format_count((tenths + 5) // 10, unit, ratio.certainty)
-    return f"{SIGNS[ratio.certainty]}{tenths // 10}.{tenths % 10} {unit}"
+    return f"{ratio.certainty.sign}{tenths // 10}.{tenths % 10} {unit}"
 
 
 def decimal_ratio(ratio: Ratio) -> str:
@@ -144,10 +135,10 @@ def format_scaled(value: int | None, scale: Scale, certainty: Certainty = Certai
         return format_exact(value, certainty)
     hundredths = (value * 200 + scale.divisor) // (2 * scale.divisor)
     if hundredths == 0:
-        return f"{SIGNS[certainty]}<0.01"
+        return f"{certainty.sign}<0.01"
     if hundredths >= 10**17:
-        return f"{SIGNS[certainty]}{_scientific(value // scale.divisor)}"
-    return f"{SIGNS[certainty]}{hundredths // 100:,}.{hundredths % 100:02}"
+        return f"{certainty.sign}{_scientific(value // scale.divisor)}"
+    return f"{certainty.sign}{hundredths // 100:,}.{hundredths % 100:02}"
 
 
 def _decimal(value: int, unit: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from irflops.analysis.scale import Scaling, Total
-from irflops.report.numbers import SIGNS, Figure
+from irflops.report.numbers import Figure
 from irflops.report.table import Column, Table
 
 NOT_POLYNOMIAL = "not polynomial here"
@@ -70,4 +70,4 @@ def sample_table(scaling: Scaling, *, every: bool = False) -> Table:
 def _formula(total: Total, symbol: str) -> str:
     if total.polynomial is None:
         return NOT_POLYNOMIAL
-    return SIGNS[total.certainty] + total.polynomial.spelled(symbol)
+    return total.certainty.sign + total.polynomial.spelled(symbol)

@@ -1,0 +1,63 @@
+"""Costs of a graph by the one name that each has in conditions, budgets, columns and JSON; amounts of them as users write these."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from fractions import Fraction
+
+from irflops.analysis.analysis import Analysis
+from irflops.counting.cost import COSTS, FIGURES
+from irflops.errors import IrflopsError, quoted
+from irflops.ir.certainty import Certainty
+
+DECLARED = "declared_params"
+"""The one cost that is no sum over operators: elements of the parameters that the modules' own lines declare."""
+
+NAMES = (*COSTS, DECLARED)
+"""Every name of a cost of a graph."""
+
+PER_SAMPLE = frozenset({*FIGURES, "bytes"})
+"""Costs that grow with the batch, so that there is one of each sample; those of variables do not."""
+
+_NUMBER = re.compile(r"([+-]?\d{1,18}(?:\.\d{1,9})?(?:e\+?\d{1,2})?)\s*([A-Za-z]*)")
+_COUNTS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
+_BYTES = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40} | {
+    f"{prefix}B": factor for prefix, factor in _COUNTS.items() if prefix
+}
+
+
+def cost_called(name: str) -> str:
+    """The name, where a cost has it. Errors: IrflopsError with the nearest one, or all."""
+    if name in NAMES:
+        return name
+    near = difflib.get_close_matches(name, NAMES, n=1)
+    raise IrflopsError(f"there is no cost {quoted(name)}", hint=f"did you mean {near[0]}?" if near else f"costs: {', '.join(NAMES)}")
+
+
+def cost_of(analysis: Analysis, name: str) -> tuple[int | None, Certainty]:
+    """What a graph costs by any of NAMES, and how sure that is; None where nothing at all is known of it."""
+    if name != DECLARED:
+        return analysis.total.get(name), analysis.total.certainty(name)
+    declared = analysis.declared_params
+    sure = Certainty.UNBOUNDED if declared is None else Certainty.LOWER_BOUND if analysis.graph.partial else Certainty.EXACT
+    return declared, sure
+
+
+def is_bytes(name: str) -> bool:
+    """Whether a cost is a number of bytes."""
+    return "bytes" in name.partition(".")[0].split("_")
+
+
+def amount(text: str, name: str) -> Fraction:
+    """How much of a cost a text says: `1e9`, `2.5G`, of bytes `3MiB` or `3MB`. Errors: ValueError with what it should be.
+
+    >>> amount("2.5G", "macs"), amount("+3MiB", "bytes"), amount("-1e3", "params")
+    (Fraction(2500000000, 1), Fraction(3145728, 1), Fraction(-1000, 1))
+    """
+    units = _BYTES if is_bytes(name) else _COUNTS
+    match = _NUMBER.fullmatch(text.strip())
+    if match is None or match[2] not in units:
+        examples = "1048576, 1MiB or 1MB" if is_bytes(name) else "1000000, 1e6 or 1M"
+        raise ValueError(f"{quoted(text.strip())} is no number of {name}; write {examples}")
+    return Fraction(match[1]) * units[match[2]]
