@@ -13,6 +13,7 @@ from irflops.counting.cost import ZERO, Cost, CostTable, OpCost
 from irflops.counting.fold import Group, Unknown, fold, grouped, unsure_bits
 from irflops.counting.infer import Disagreement, Inference, infer
 from irflops.errors import IrflopsError, quoted
+from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Graph, Location, Module, Note, Op, Phase, VariableKind
 from irflops.ir.tree import tree_of
 from irflops.lifting.structure import StepGroup, Structure
@@ -20,6 +21,7 @@ from irflops.ops import BOOK
 from irflops.ops.book import RuleBook
 
 if TYPE_CHECKING:
+    from irflops.devices.communication import Communication
     from irflops.devices.shares import Devices
 
 SCHEMA = "irflops.analysis/1"
@@ -57,6 +59,8 @@ class Analysis:
     """What this is a part of, None where it is of the whole graph."""
     book: RuleBook = BOOK
     """The rules that it was made by, and that whatever follows from it asks."""
+    ranks_per_node: int = 8
+    """Devices of a node, where the form does not say."""
 
     def __repr__(self) -> str:
         figures = ", ".join(f"{name}={self.total.get(name)} {self.total.certainty(name)}" for name in ("macs", "flops"))
@@ -91,6 +95,22 @@ class Analysis:
         if not self.is_spread:
             return shares.alone(self.total, self.phases, self.graph)
         return shares.devices_of(self.graph, self.inference.types, self.costs, self.total, self.book)
+
+    @cached_property
+    def communication(self) -> Communication:
+        """What the devices send one another, of a selection what its operators do."""
+        from irflops.devices.communication import communication_of  # here for start-up time: most graphs run on one device
+
+        if self.selection is not None:
+            return self.selection.whole.communication.part({op.name for op in self.graph.ops})
+        return communication_of(self.graph, self.inference.types, self.book, ranks_per_node=self.ranks_per_node)
+
+    @cached_property
+    def communication_bytes(self) -> tuple[int | None, Certainty]:
+        """Bytes that devices send one another in a step, and how sure that is; None where the form does not tell."""
+        if not self.is_spread:
+            return 0, Certainty.LOWER_BOUND if self.graph.partial else Certainty.EXACT
+        return self.communication.total_bytes, self.communication.certainty
 
     @cached_property
     def declared_params(self) -> int | None:
@@ -168,10 +188,16 @@ class Analysis:
             nothing = {phase.value: rows.cost_row(ZERO) for phase in Phase}
         yield (
             "totals",
-            rows.total_row(self.total, self.declared_params, has_optimizer=self.graph.holds.optimizer or not self.graph.training),
+            rows.total_row(
+                self.total,
+                self.declared_params,
+                self.communication_bytes,
+                has_optimizer=self.graph.holds.optimizer or not self.graph.training,
+            ),
         )
         yield "phases", nothing | {phase: rows.cost_row(cost) for phase, cost in self.phases.items()}
         yield "devices", self._devices_row()
+        yield "communication", self.communication_row()
         yield "by_type", iter(rows.type_rows(self.types))
         yield "by_step", iter(rows.step_rows(self.steps))
         yield "modules", iter(rows.module_rows(graph, self.modules))
@@ -187,6 +213,15 @@ class Analysis:
 
             return devices_row(self.devices)
         return rows.one_device_row(self.graph, self.total, self.phases)
+
+    def communication_row(self) -> Row:
+        """What the devices send one another, as the JSON has it; on one device nothing is worked out, or imported, for it."""
+        devices = {(op.placement.device, op.placement.ranks[:2]) for op in self.whole.graph.ops if op.placement is not None}
+        if self.is_spread or len(devices) > 1:
+            from irflops.analysis.device_rows import communication_row  # here for start-up time: most graphs run on one device
+
+            return communication_row(self.communication)
+        return rows.no_communication_row()
 
     def rows(self, by: str = "op") -> list[Row]:
         """Flat rows for a data frame, one per op, module, type, phase or location; nested figures get dotted names."""

@@ -10,6 +10,7 @@ from irflops.counting.fold import UNTYPED, Group, Unknown
 from irflops.counting.infer import Disagreement
 from irflops.errors import Source, Span
 from irflops.ir import plain
+from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Graph, Location, Note, Operand, TensorType, VariableKind
 from irflops.lifting.structure import StepGroup
 
@@ -23,10 +24,12 @@ def source_row(graph: Graph) -> Row:
     return {"path": source.name, "format": graph.format, "line": _line(source, graph.span), "oneflow_version_guess": graph.version_guess}
 
 
-def total_row(total: Cost, declared_params: int | None, *, has_optimizer: bool) -> Row:
+def total_row(total: Cost, declared_params: int | None, communication: tuple[int | None, Certainty], *, has_optimizer: bool) -> Row:
     """The total of a graph, with how sure each figure of it is; a form without the optimizer tells nothing of its states."""
-    found = cost_row(total) | {"bytes": total.get("bytes"), "declared_params": declared_params} | sure_row(total)
-    found["certainty_by"]["bytes"] = total.certainty("bytes").value
+    sent, how_sure = communication
+    more = {"bytes": total.get("bytes"), "declared_params": declared_params, "communication_bytes": sent}
+    found = cost_row(total) | more | sure_row(total)
+    found["certainty_by"] |= {"bytes": total.certainty("bytes").value, "communication_bytes": how_sure.value}
     if not has_optimizer:
         states = VariableKind.OPTIMIZER_STATE.value
         found |= {name: found[name] | {states: None} for name in ("params", "param_bytes")}
@@ -52,6 +55,14 @@ def one_device_row(graph: Graph, total: Cost, phases: Mapping[str, Cost]) -> Row
     }
     once = {name: 1.0 if total.get(name) else None for name in COST_NAMES}
     return {"ranks": 1, "mesh": [1], "stages": [], "classes": [only], "redundancy": once, "imbalance": once, "notes": []}
+
+
+def no_communication_row() -> Row:
+    """The communication of a graph on one device."""
+    sums: Row = {
+        name: [] for name in ("by_collective", "by_kind", "by_phase", "by_module", "by_cause", "transfers", "not_counted", "notes")
+    }
+    return {"total_bytes": 0, "certainty": "exact", "ranks_per_node": None} | sums
 
 
 def phase_rows(phases: Mapping[str, Cost]) -> list[Row]:

@@ -18,6 +18,7 @@ COMMANDS = (
     "analyze",
     "audit",
     "capture",
+    "comm",
     "compare",
     "conventions",
     "diff",
@@ -64,6 +65,10 @@ def _command(name: str) -> click.Command | None:
             from irflops.cli.capture import capture
 
             return capture
+        case "comm":
+            from irflops.cli.comm import comm
+
+            return comm
         case "compare":
             from irflops.cli.compare import compare
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from irflops.ir.edges import NOBODY
 from irflops.ir.graph import Graph, Op, Operand, Placement
@@ -19,22 +20,23 @@ class Layout:
     """The placements of a graph's operators, each sound: its mesh has as many places as it has ranks, and no rank stands twice."""
 
     graph: Graph
-    placements: tuple[Placement, ...]
-    """By operator, in the graph's order."""
+    distinct: tuple[Placement, ...]
+    """Each placement once, in the order of the first operator that has it."""
+    places: Sequence[int]
+    """By operator, in the graph's order, which of them it has: placements of thousands of ranks are compared by number."""
     stated: bytearray
     """By operator, whether the form says where it stands."""
     assumed: int
     """Operands on several devices of which the form does not say how they are wanted: taken as they are made."""
 
-    @property
-    def distinct(self) -> Sequence[Placement]:
-        """Each placement once, in the order of the first operator that has it."""
-        return tuple(dict.fromkeys(self.placements))
+    def placement(self, index: int) -> Placement:
+        """Where the operator of a number stands."""
+        return self.distinct[self.places[index]]
 
-    @property
-    def ranks(self) -> int:
-        """Devices in all."""
-        return len(set().union(*(placement.ranks for placement in self.distinct)))
+    @cached_property
+    def placements(self) -> tuple[Placement, ...]:
+        """Where each operator stands, in the graph's order."""
+        return tuple([self.distinct[place] for place in self.places])
 
 
 def layout_of(graph: Graph) -> Layout:
@@ -42,43 +44,62 @@ def layout_of(graph: Graph) -> Layout:
 
     One whose placement the form does not tell stands where what reads it stands, if that is one device, else on the first rank.
     """
-    sound: dict[Placement, Placement] = {}
-    found = [None if op.placement is None else _sound(op.placement, sound) for op in graph.ops]
-    stated = bytearray(placement is not None for placement in found)
-    placements = _completed(graph, found)
+    known = _Known()
+    places = [None if op.placement is None else known.place(op.placement) for op in graph.ops]
+    stated = bytearray(place is not None for place in places)
+    completed = _completed(graph, places, known)
+    several = [len(placement.ranks) > 1 for placement in known.placements]
     assumed = 0
     if not graph.holds.operand_sbp:
-        on_several = (op for op, placement in zip(graph.ops, placements, strict=True) if len(placement.ranks) > 1)
+        on_several = (op for op, place in zip(graph.ops, completed, strict=True) if several[place])
         assumed = sum(operand.nd_sbp is None for op in on_several for operand in op.inputs)
-    return Layout(graph, placements, stated, assumed)
+    return Layout(graph, tuple(known.placements), completed, stated, assumed)
 
 
-def _sound(placement: Placement, known: dict[Placement, Placement]) -> Placement:
-    found = known.get(placement)
-    if found is None:
-        ranks = tuple(dict.fromkeys(placement.ranks)) or (0,)
-        mesh = placement.hierarchy if math.prod(placement.hierarchy) == len(ranks) and placement.hierarchy else (len(ranks),)
-        same = ranks == placement.ranks and mesh == placement.hierarchy
-        found = known[placement] = placement if same else Placement(placement.device, ranks, mesh)
-    return found
+class _Known:
+    """Placements by number. Each object is looked at once: to compare two of thousands of ranks takes long."""
+
+    def __init__(self) -> None:
+        self.placements: list[Placement] = []
+        self._by_id: dict[int, int] = {}
+        self._by_value: dict[Placement, int] = {}
+
+    def place(self, placement: Placement) -> int:
+        place = self._by_id.get(id(placement))
+        if place is None:
+            sound = _sound(placement)
+            place = self._by_value.setdefault(sound, len(self.placements))
+            if place == len(self.placements):
+                self.placements.append(sound)
+            self._by_id[id(placement)] = place
+        return place
 
 
-def _completed(graph: Graph, found: list[Placement | None]) -> tuple[Placement, ...]:
-    """The placements, with stand-ins for those that the form does not tell."""
-    known = dict.fromkeys(placement for placement in found if placement is not None)
-    if not known:
-        return (SOMEWHERE,) * len(found)
-    first = min(rank for placement in known for rank in placement.ranks)
-    device = next(placement.device for placement in known if first in placement.ranks)
-    at_first = Placement(device, (first,), (1,))
-    if len(known) == 1 and len(next(iter(known)).ranks) == 1:
-        at_first = next(iter(known))
+def _sound(placement: Placement) -> Placement:
+    ranks = tuple(dict.fromkeys(placement.ranks)) or (0,)
+    mesh = placement.hierarchy if placement.hierarchy and math.prod(placement.hierarchy) == len(ranks) else (len(ranks),)
+    same = ranks == placement.ranks and mesh == placement.hierarchy
+    return placement if same else replace(placement, ranks=ranks, hierarchy=mesh)
+
+
+def _completed(graph: Graph, places: Sequence[int | None], known: _Known) -> list[int]:
+    """By operator its placement, with stand-ins for those that the form does not tell."""
+    if not known.placements:
+        return [known.place(SOMEWHERE)] * len(places) if places else []
+    found = list(places)
+    first = min(min(placement.ranks) for placement in known.placements)
+    device = next(placement.device for placement in known.placements if first in placement.ranks)
+    on_one = {place for place, placement in enumerate(known.placements) if len(placement.ranks) == 1}
+    at_first = next((place for place in sorted(on_one) if known.placements[place].ranks == (first,)), None)
     for index in reversed(graph.edges.order):
         if found[index] is None:
-            readers = {placement for reader in graph.edges.read_by[index] if (placement := found[reader]) is not None}
-            alone = next(iter(readers)) if len({placement.ranks for placement in readers}) == 1 else at_first
-            found[index] = alone if len(alone.ranks) == 1 else at_first
-    return tuple(at_first if placement is None else placement for placement in found)
+            readers = {place for reader in graph.edges.read_by[index] if (place := found[reader]) is not None}
+            if len(readers) == 1 and readers <= on_one:
+                found[index] = next(iter(readers))
+            else:
+                at_first = known.place(Placement(device, (first,), (1,))) if at_first is None else at_first
+                found[index] = at_first
+    return [known.place(Placement(device, (first,), (1,))) if place is None else place for place in found]
 
 
 def wanted(op: Op, placement: Placement, made: Mapping[str, tuple[Operand, Placement]]) -> tuple[NdSbp | None, ...]:

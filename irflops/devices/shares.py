@@ -159,9 +159,10 @@ def _sums(layout: Layout, types: Mapping[str, TensorType], costs: Sequence[OpCos
     table = PhysicalCosts(types, book, largest=largest)
     counted: Counter[tuple[object, ...]] = Counter()
     first: dict[tuple[object, ...], tuple[Op, tuple[NdSbp | None, ...], OpCost, Placement]] = {}
-    for op, placement, cost in zip(layout.graph.ops, layout.placements, costs, strict=True):
+    for op, place, cost in zip(layout.graph.ops, layout.places, costs, strict=True):
+        placement = layout.distinct[place]
         lies = () if len(placement.ranks) == 1 else (*wanted(op, placement, made), *[result.nd_sbp for result in op.outputs])
-        key: tuple[object, ...] = (id(cost), id(placement), lies, op.phase, op.runs)
+        key: tuple[object, ...] = (id(cost), place, lies, op.phase, op.runs)
         counted[key] += 1
         if key not in first:
             first[key] = op, lies, cost, placement

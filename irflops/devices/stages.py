@@ -33,15 +33,16 @@ def stages_of(layout: Layout, costs: Sequence[OpCost], book: RuleBook) -> tuple[
 
     Sets that share a device are one. A graph without a contraction in its forward pass has no stage; its mesh is that with most work.
     """
-    work: dict[Placement, int] = dict.fromkeys(layout.distinct, 0)
-    forward: dict[frozenset[int], None] = {}
-    sets = {placement: frozenset(placement.ranks) for placement in work}
-    for op, placement, cost in zip(layout.graph.ops, layout.placements, costs, strict=True):
-        work[placement] += cost.cost.get("flops") * op.runs
+    flops = [0] * len(layout.distinct)
+    forward: dict[int, None] = {}
+    for op, place, cost in zip(layout.graph.ops, layout.places, costs, strict=True):
+        flops[place] += cost.cost.get("flops") * op.runs
         if op.phase is Phase.FORWARD and op.type in book.contractions:
-            forward[sets[placement]] = None
+            forward[place] = None
+    work = dict(zip(layout.distinct, flops, strict=True))
+    sets = {placement: frozenset(placement.ranks) for placement in work}
     found: list[frozenset[int]] = []
-    for ranks in forward:
+    for ranks in dict.fromkeys(sets[layout.distinct[place]] for place in forward):
         joined = [other for other in found if not other.isdisjoint(ranks)]
         if joined:
             found[found.index(joined[0])] = ranks.union(*joined)

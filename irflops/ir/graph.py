@@ -110,6 +110,8 @@ class Placement:
     device: str
     ranks: tuple[int, ...]
     hierarchy: tuple[int, ...]
+    nodes: tuple[int, ...] | None = field(default=None, compare=False, repr=False)
+    """By rank, in their order, the node that its device is in, by any number of its own; None where the form has rank numbers alone."""
 
 
 class Phase(enum.Enum):

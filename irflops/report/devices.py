@@ -18,10 +18,10 @@ LISTED = 4
 
 
 def devices_words(devices: Devices) -> str:
-    """On how many devices a graph runs, how they are arranged, and what its figures are of."""
+    """On how many devices a graph runs, and how they are arranged."""
     mesh = f", a mesh of {'x'.join(map(str, devices.mesh))}" if len(devices.mesh) > 1 else ""
     stages = f", {len(devices.stages)} stages" if len(devices.stages) > 1 else ""
-    return f"{devices.ranks:,} ranks{mesh}{stages}; figures are of the whole logical graph"
+    return f"{devices.ranks:,} ranks{mesh}{stages}"
 
 
 def shares_words(devices: Devices) -> list[str]:

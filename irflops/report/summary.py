@@ -116,7 +116,7 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
         ("size", f"{_operators(whole, ',')} in {format_things(len(graph.modules) - 1, 'module')}{batch}"),
     ]
     if whole.is_spread:
-        found.append(("devices", devices_words(whole.devices)))
+        found.append(("devices", f"{devices_words(whole.devices)}; figures are of the whole logical graph"))
         found += [("", words) for words in shares_words(whole.devices)]
     if analysis.selection is not None:
         found.append(("selected", f"{printable(_words(analysis.selection))}: {_operators(analysis)}"))

@@ -1,0 +1,90 @@
+"""`irflops comm`: what the devices of a graph send one another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import click
+
+from irflops.analysis.analysis import analyze_graph
+from irflops.analysis.rows import source_row
+from irflops.cli.inputs import BATCH_OPTION, DTYPE_OPTION, shapes_of
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION
+from irflops.cli.tables import write_table
+from irflops.devices.nodes import RANKS_PER_NODE
+from irflops.readers import load
+from irflops.report.communication import BY, communication_report, communication_table
+from irflops.report.json_writer import write_members
+from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
+from irflops.report.summary import short_path
+from irflops.report.text import write_markdown_report
+from irflops.whatif import changed
+
+SCHEMA = "irflops.comm/1"
+"""Name and version of the JSON form."""
+
+EPILOG = """\b
+Examples:
+  irflops comm graph.txt                       by collective, cause, phase and module; the heaviest transfers
+  irflops comm graph.txt --by transfer --top 50
+  irflops comm graph.txt --format csv          every transfer
+  irflops comm graph.txt --batch 64 --ranks-per-node 4
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("path")
+@click.option("--by", type=click.Choice(BY), help="Show one table alone.  [default: all of them; csv: transfer]")
+@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Rows of a table by module or transfer.  [default: 20; csv: all]")
+@click.option("--format", "format_", type=click.Choice(("table", "json", "csv", "markdown")), default="table", show_default=True)
+@OUTPUT_OPTION
+@click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
+@MAX_SIZE_OPTION
+@click.option(
+    "--ranks-per-node",
+    type=click.IntRange(min=1),
+    default=RANKS_PER_NODE,
+    show_default=True,
+    metavar="N",
+    help="Where a dump does not say.",
+)
+@BATCH_OPTION
+@click.option("--input", "inputs", multiple=True, callback=shapes_of, metavar="[NAME=]SHAPE", help="As if captured with this input.")
+@DTYPE_OPTION
+@click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
+def comm(
+    path: str,
+    by: str | None,
+    top: int | None,
+    format_: str,
+    output: str | None,
+    graph: str | None,
+    max_size: int,
+    ranks_per_node: int,
+    batch: int | None,
+    inputs: dict[str | None, tuple[int, ...]],
+    dtype: str | None,
+    quiet: bool,
+) -> None:
+    """Tell what the devices of the graph in PATH send one another in a step, and why.
+
+    Bytes are those over all devices: what each lacks of what it wants, from how tensors are made to how they are wanted.
+    """
+    refuse_to_overwrite(output, [path])
+    with sign_of_life(f"analyzing {short_path(path)}", quiet):
+        found = changed(load(path, graph, max_size=max_size), batch=batch, inputs=inputs or None, dtype=dtype)
+        analysis = replace(analyze_graph(found), ranks_per_node=ranks_per_node)
+    with results_to(output) as stream:
+        if format_ == "json":
+            head = {"name": found.name, "class": found.class_name, "training": found.training}
+            members = {"schema": SCHEMA, "source": source_row(found), "graph": head, "communication": analysis.communication_row()}
+            write_members(members.items(), stream)
+        elif by is not None or format_ == "csv":
+            table = communication_table(analysis.communication, by or "transfer", top=top, whole=format_ == "csv")
+            write_table(table, format_, stream)
+        elif format_ == "markdown":
+            write_markdown_report(communication_report(analysis, top), stream)
+        else:
+            from irflops.report.terminal import print_report  # here for start-up time: rich, which only what a person reads needs
+
+            print_report(communication_report(analysis, top), stream)
