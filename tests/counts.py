@@ -32,7 +32,7 @@ def is_count(value: object) -> bool:
 
 def _check(key: str, value: Any) -> None:
     """Figures have the same names wherever they stand."""
-    if key in ("certainty_by", "attrs"):
+    if key in ("certainty_by", "attrs", "redundancy", "imbalance"):  # the last two are ratios of figures
         return
     if isinstance(value, Mapping):
         for name, inner in value.items():

@@ -32,3 +32,39 @@ def op(mnemonic: str, attrs: str = "", *, name: str = "m-relu-0", given: str = "
 
 def read(text: str) -> Graph:
     return read_mlir(Source("model.mlir", text))
+
+
+# Modules of functions
+
+SEVEN = "tensor<7xf32>"
+
+
+def relu(given: str, operand: str, name: str = "relu-0", type_: str = SEVEN) -> str:
+    return f'    {given} = "oneflow.relu"({operand}) {{op_name = "{name}"}} : ({type_}) -> {type_}\n'
+
+
+def function(name: str, *lines: str, given: str = f"%arg0: {SEVEN}", returned: str = "%0") -> str:
+    """A function of one argument, which returns one value; lines are complete."""
+    return f"  func.func @{name}({given}) -> {SEVEN} {{\n{''.join(lines)}    return {returned} : {SEVEN}\n  }}\n"
+
+
+def launch(given: str, callee: str, operand: str, name: str = "launch") -> str:
+    return f'    {given} = "oneflow.kernel_launch"({operand}) {{callee = @{callee}, op_name = "{name}"}} : ({SEVEN}) -> {SEVEN}\n'
+
+
+def job(*lines: str, name: str = "G_0", returned: str = "%0") -> str:
+    given = (
+        f'    %x = "oneflow.input"(%arg0) {{op_name = "x", output_lbns = ["x/out"], nd_sbp = ["B"]}} : ({SEVEN}) -> {SEVEN}\n',
+        *lines,
+        f'    %out = "oneflow.output"({returned}) {{op_name = "y", output_lbns = ["y/out"], nd_sbp = ["B"]}} : ({SEVEN}) -> {SEVEN}\n',
+    )
+    return f"  oneflow.job @{name}(%arg0: {SEVEN}) -> {SEVEN} {{\n{''.join(given)}    oneflow.return %out : {SEVEN}\n  }}\n"
+
+
+def whole(*functions: str) -> str:
+    return f"module {{\n{''.join(functions)}}}\n"
+
+
+def flow(graph: Graph) -> list[tuple[str, list[str]]]:
+    """Operators by name, each with the names of those that it reads."""
+    return [(op_.name, [operand.lbn.partition("/")[0] for operand in op_.inputs]) for op_ in graph.ops]

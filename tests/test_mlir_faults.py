@@ -96,14 +96,14 @@ def test_cut_off_anywhere(cut: int) -> None:
 
 
 def test_two_operators_of_one_name() -> None:
-    error = fault(module(X, RELU, op("relu", given="%z")))
-    assert error.message == "operator 'm-relu-0' is defined twice; first at line 4"
-
-
-def test_two_jobs() -> None:
-    error = fault("module {\n" + module(X, RELU).removeprefix("module {\n").removesuffix("}\n") * 2 + "}\n")
-    assert isinstance(error, GraphError)
-    assert "the module holds 2 jobs ('G_0', 'G_0')" in error.message
+    """A name is an attribute in MLIR: values tell operators apart, and no two of these may have one name."""
+    graph = read(module(X, RELU, op("relu", given="%z", operands="%y"), op("tanh", name="b", given="%a", operands="%z")))
+    assert [(op_.name, [operand.lbn for operand in op_.inputs]) for op_ in graph.ops[1:]] == [
+        ("m-relu-0", ["x/out"]),
+        ("m-relu-0#2", ["m-relu-0/y_0"]),
+        ("b", ["m-relu-0#2/y_0"]),
+    ]
+    assert [note.text for note in graph.notes] == ["an operator has the op_name of another: told apart here by a number, such as relu-0#2"]
 
 
 def test_no_operators() -> None:
@@ -115,6 +115,7 @@ def test_operations_of_other_dialects() -> None:
     error = fault(module(X, f'%y = "tosa.cast"(%x) : ({TYPE}) -> {TYPE}'))
     assert isinstance(error, NotAGraphError)
     assert "'tosa.cast' is no operation of OneFlow's" in error.message
+    assert error.line == 4
 
 
 FULL = 10_000_000

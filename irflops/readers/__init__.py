@@ -11,15 +11,13 @@ from typing import Any
 
 from irflops.errors import ChoiceError, NotAGraphError, Source, Span, error_at, expect
 from irflops.ir.graph import Graph, Note
+from irflops.readers.choice import Choosable, choose
 from irflops.readers.collector import seldom_collecting
 from irflops.readers.detect import HEAD_BYTES, JOB_BINARY, JOB_TEXT, MLIR, ZIP, form_of
 from irflops.readers.intake import MAX_SIZE, decompress, display_name, read_bytes, source_of
 from irflops.readers.printed.graph_repr import read_graph
 from irflops.readers.printed.log import INPUT, LINE_KINDS, OPERATOR, GraphText, Scan, scan, statements
 from irflops.readers.printed.mistaken import LINES_LOST, NOT_CALLED, PRINTED_BY_0_7, not_a_graph
-
-LISTED = 50
-"""Graphs of a file that an error lists."""
 
 _DEVICE = re.compile(r"device='[^']*'")
 _NAME = re.compile(r"GRAPH\s*:?\s*([^:()\n]*)(?::([^()\n]*))?")
@@ -39,7 +37,7 @@ def load(path: str | PathLike[str], graph: str | int | None = None, *, partial: 
         if Path(name).is_dir():
             from irflops.readers.mlir.saved_folder import read_folder  # for start-up time, as the other readers
 
-            return _only(read_folder(name, max_size), graph)
+            return read_folder(name, max_size, graph)
         return _read(read_bytes(name, max_size), display_name(name), graph, partial)
 
 
@@ -76,16 +74,16 @@ def count_lines(path: str | PathLike[str], max_size: int = MAX_SIZE) -> dict[str
 
 
 def _read(data: bytes, name: str, choice: str | int | None, partial: bool) -> Graph:
-    graph = _read_serialized(data, name)
+    graph = _read_serialized(data, name, choice)
     if graph is not None:
-        return _only(graph, choice)
+        return graph
     source, head = source_of(data, name), data[:HEAD_BYTES]
     del data  # it is as large as its text, and nobody else holds it
     return _read_print(source, head, choice, partial)
 
 
-def _read_serialized(data: bytes, name: str) -> Graph | None:
-    """The graph of a form that holds nothing else; None where a printed graph may stand somewhere in a text.
+def _read_serialized(data: bytes, name: str, choice: str | int | None) -> Graph | None:
+    """The graph of a form that holds graphs and nothing else; None where a printed graph may stand somewhere in a text.
 
     Each reader is imported where it is needed, for start-up time: together with the protobuf library they take as long as all the rest.
     """
@@ -93,20 +91,20 @@ def _read_serialized(data: bytes, name: str) -> Graph | None:
     if form == JOB_TEXT:
         from irflops.readers.job.job import read_job_text
 
-        return read_job_text(source_of(data, name))
+        return _only(read_job_text(source_of(data, name)), choice)
     if form == JOB_BINARY:
         from irflops.readers.job.job import read_job_binary
 
-        return read_job_binary(data, name)
+        return _only(read_job_binary(data, name), choice)
     if form == MLIR:
         from irflops.readers.mlir.saved_mlir import read_mlir
 
-        return read_mlir(source_of(data, name))
+        return read_mlir(source_of(data, name), choice)
     if form == ZIP:
         from irflops.readers.capture.archive import is_capture
         from irflops.readers.capture.captured import read_capture
 
-        return read_capture(data, name) if is_capture(data) else None
+        return _only(read_capture(data, name), choice) if is_capture(data) else None
     return None
 
 
@@ -125,7 +123,8 @@ def _read_print(source: Source, head: bytes, choice: str | int | None, partial: 
     if not graphs:
         raise _no_operators(source, found.graphs[0])
     distinct = _distinct(source, graphs)
-    chosen = _choose(source, distinct, choice)
+    listed = [Choosable(graph_name(source, each), each.start, each.end, each.line_counts[OPERATOR]) for each in distinct]
+    chosen = distinct[choose(source, listed, choice)]
     graph = read_graph(source, chosen, partial)
     others = [other for other in graphs if other is not chosen and _header(source, other) == _header(source, chosen)]
     return replace(graph, notes=(*graph.notes, *_copies(source, chosen, others))) if others else graph
@@ -194,46 +193,6 @@ def graph_name(source: Source, graph: GraphText) -> str:
     """The name on a graph's first line, `?` if that is missing."""
     match = _NAME.search(_header(source, graph))
     return match[1].strip() or "?" if match else "?"
-
-
-def _choose(source: Source, graphs: Sequence[GraphText], choice: str | int | None) -> GraphText:
-    if choice is None:
-        if len(graphs) == 1:
-            return graphs[0]
-        raise ChoiceError(
-            f"{len(graphs)} different graphs are in this file:\n{_listing(source, graphs)}",
-            path=source.name,
-            hint=f"choose one by name or number: --graph {graph_name(source, graphs[0])} or --graph 1",
-        )
-    named = [graph for graph in graphs if graph_name(source, graph) == str(choice)]
-    if len(named) == 1:
-        return named[0]
-    if len(named) > 1:
-        raise ChoiceError(
-            f"{len(named)} different graphs are called {choice}:\n{_listing(source, graphs)}",
-            path=source.name,
-            hint="choose one by number: --graph 1",
-        )
-    number = str(choice)
-    if number.isdecimal() and len(number) < 10 and 1 <= int(number) <= len(graphs):
-        return graphs[int(number) - 1]
-    raise ChoiceError(
-        f"no graph {choice!r} in this file:\n{_listing(source, graphs)}", path=source.name, hint="choose one of these by name or number"
-    )
-
-
-def _listing(source: Source, graphs: Sequence[GraphText]) -> str:
-    shown = graphs[:LISTED]
-    names = [name if len(name) <= 60 else f"{name[:57]}..." for name in (graph_name(source, graph) for graph in shown)]
-    width = max(map(len, names))
-    lines = []
-    for number, (name, graph) in enumerate(zip(names, shown, strict=True), 1):
-        size = graph.line_counts[OPERATOR]
-        first, last = source.line(graph.start), source.line(graph.end)
-        lines.append(f"  {number}  {name:<{width}}  lines {first}-{last}  {size} operators")
-    if len(graphs) > LISTED:
-        lines.append(f"  and {len(graphs) - LISTED} more")
-    return "\n".join(lines)
 
 
 __all__ = ["count_lines", "graph_name", "load", "load_live", "loads"]

@@ -13,7 +13,14 @@ HEAD_BYTES = 65536
 
 _BLANK = r"\s*(?:#[^\n]*\n\s*)*"
 _MESSAGE = re.compile(rf"{_BLANK}([A-Za-z_]\w*)(?:{_BLANK}:)?{_BLANK}[{{<\[]")
-_MLIR = re.compile(r'\s*(?://[^\n]*\n\s*)*(?:#\w+\s*=[^\n]*\n\s*)*(?:module\b[^\n]*\{|"builtin\.module"|oneflow\.job\b|"oneflow\.)')
+_MLIR = re.compile(
+    r"^[ \t]*(?:(?:builtin\.)?module(?:\s+@[\w$]+)?(?:\s+attributes\b[^\n]*)?\s*\{|(?:oneflow\.job|[a-z]+\.func|func)\s+(?:[a-z]+\s+)?@"
+    r'|[a-z]+\.(?:module|global|sequence|mlir\.global)\b|(?:%[\w$.:, %]+=\s*)?"(?:[a-z]+\.[\w.]+|func|module)"\s*\()',
+    re.MULTILINE,
+)
+"""The head of a module, a job or a function, or an operation."""
+_MLIR_LEAD = re.compile(r"(?://|[#!][A-Za-z_][\w$]*\s*=)")
+"""A comment or an alias, which may stand before it."""
 
 
 def form_of(data: bytes) -> str | None:
@@ -26,7 +33,8 @@ def form_of(data: bytes) -> str | None:
     text = decode(head)
     if _is_job_text(text):
         return JOB_TEXT
-    return MLIR if _MLIR.match(text) else None
+    text = text.lstrip()
+    return MLIR if _MLIR.match(text) or (_MLIR_LEAD.match(text) and _MLIR.search(text)) else None
 
 
 def _is_job_text(text: str) -> bool:

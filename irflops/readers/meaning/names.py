@@ -8,7 +8,7 @@ from dataclasses import replace
 from irflops.ir.graph import Op
 from irflops.readers.meaning.resolve import resolve
 
-_COUNTER = re.compile(r"-\d+(?=$|/|_out)|_\d+$")
+_COUNTER = re.compile(r"(?:-\d+)?#\d+$|-\d+(?=$|/|_out)|_\d+$")
 _INTERFACE = re.compile(r"^_.*?_(?=(?:input|output)\.)")
 """The graph's own name, before that of its input or output."""
 

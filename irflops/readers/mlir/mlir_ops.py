@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
+from irflops.errors import quoted
 from irflops.ir.graph import Attrs, AttrValue, Operand
 from irflops.ir.sbp import NdSbp, Sbp
 from irflops.ir.signatures import Arg, signature
 from irflops.readers.job.job_schema import dtype_word, fields_of
-from irflops.readers.mlir.mlir_plan import DataType, MlirOp, SbpAttr
+from irflops.readers.mlir.mlir_numbers import DataType
+from irflops.readers.mlir.mlir_plan import MlirOp, SbpAttr, SbpSignature
 from irflops.readers.mlir.mlir_types import CONTROL
 
 RENAMED = {
@@ -64,6 +66,8 @@ class TensorPlaces(NamedTuple):
 
     operands: list[TensorPlace | None]
     results: list[TensorPlace | None]
+    stale: bool = False
+    """Whether the operation says another number of results for its arguments than it has."""
 
 
 class SlotsDoNotFit(ValueError):
@@ -92,9 +96,13 @@ def slots_of(raw: MlirOp, mnemonic: str, op_type: str | None) -> TensorPlaces:
     """Where an operation's operands and results belong. Errors: SlotsDoNotFit."""
     found = signature(op_type) if op_type is not None else None
     inputs, outputs = (found.inputs, found.outputs) if found is not None else (None, None)
+    stale = False
     if mnemonic == "system":
         operands: list[TensorPlace | None] = [_slot(bn) for bn in _words(raw, "input_bns")]
-        results: list[TensorPlace | None] = [_slot(lbn.partition("/")[2]) for lbn in _words(raw, "output_lbns")]
+        results: list[TensorPlace | None] = [_slot(lbn.partition("/")[2] or "out") for lbn in _words(raw, "output_lbns")]
+        if "output_lbns" not in raw.attrs:
+            made = _data(_sizes(raw, "result_segment_sizes", "resultSegmentSizes"), raw.result_types, "results")
+            results = [TensorPlace("out", index) for index in range(made)]
     elif mnemonic in NO_USER_OPS:
         # An `input` reads the argument of the job that it stands for, and a job has no such edge.
         operands = [TensorPlace("in", 0)] if mnemonic == "output" else [None] if mnemonic == "input" else []
@@ -107,8 +115,17 @@ def slots_of(raw: MlirOp, mnemonic: str, op_type: str | None) -> TensorPlaces:
     else:
         data, made = (_data(None, types, "") for types in (raw.operand_types, raw.result_types))
         operands = _placed(inputs, _sizes(raw, "operand_segment_sizes", "operandSegmentSizes"), data, "operands")
-        results = _placed(outputs, _sizes(raw, "result_segment_sizes", "resultSegmentSizes"), made, "results")
-    return TensorPlaces(_with_control(operands, raw.operand_types, "operands"), _with_control(results, raw.result_types, "results"))
+        sizes = _sizes(raw, "result_segment_sizes", "resultSegmentSizes")
+        stale = sizes is not None and sum(sizes) != made and outputs is not None and _tell_apart(outputs, made)
+        results = _placed(outputs, None if stale else sizes, made, "results")
+    operands, results = _with_control(operands, raw.operand_types, "operands"), _with_control(results, raw.result_types, "results")
+    return TensorPlaces(operands, results, stale)
+
+
+def _tell_apart(outputs: Sequence[Arg], count: int) -> bool:
+    """Whether so many results can only be those of certain arguments: all that must be there, or all that may."""
+    needed = sum(not arg.optional for arg in outputs)
+    return count in (needed, len(outputs)) and not any(arg.variadic for arg in outputs)
 
 
 def _words(raw: MlirOp, name: str) -> tuple[str, ...]:
@@ -122,10 +139,10 @@ def lbns_of(raw: MlirOp, name: str, slots: Sequence[TensorPlace | None]) -> list
     """Names of the logical blobs that an operation makes, as far as they are blobs."""
     stated = _words(raw, "output_lbns")
     made = [slot for slot in slots if slot is not None]
-    if len(stated) == len(made):
+    if len(stated) == len(made) and all(stated) and name == raw.attrs.get("op_name"):
         return list(stated)
     own = raw.name.partition(".")[2] in NO_USER_OPS
-    return [f"{name}/{slot.arg}" if own else f"{name}/{slot.arg}_{slot.index}" for slot in made]
+    return [f"{name}/{slot.arg}" if own and not slot.index else f"{name}/{slot.arg}_{slot.index}" for slot in made]
 
 
 def _slot(blob: str) -> TensorPlace:
@@ -248,6 +265,8 @@ def _plain(value: Any) -> AttrValue:
     if isinstance(value, DataType):
         return dtype_word(value)
     if isinstance(value, tuple):
+        if isinstance(value, SbpSignature):
+            value = value.results
         if isinstance(value, SbpAttr):
             return value.word
         if value and isinstance(value[0], (DataType, tuple)):
@@ -256,14 +275,44 @@ def _plain(value: Any) -> AttrValue:
     return plain
 
 
+_SBP = ("parallel", "parallel_signature", "psig", "nd_sbp")
+"""Attributes that say how results lie: the first since 0.8.0, the next two in the months before."""
+
+
+class NoSbp(ValueError):
+    """An attribute that should say how results lie, and does not."""
+
+    def __init__(self, attr: str, message: str) -> None:
+        super().__init__(message)
+        self.attr = attr
+
+
 def nd_sbp_of(raw: MlirOp) -> NdSbp | None:
-    """How the results lie, as `parallel` or `nd_sbp` says; None where they leave it open."""
-    parallel, words = raw.attrs.get("parallel"), raw.attrs.get("nd_sbp")
-    found: Iterable[Sbp | None] = ()
-    if isinstance(parallel, tuple) and parallel:
-        first = parallel[0] if not isinstance(parallel[0], SbpAttr) and isinstance(parallel[0], tuple) else parallel
-        found = [Sbp(sbp.word, sbp.axis) if isinstance(sbp, SbpAttr) and sbp.word != "any" else None for sbp in first]
-    elif isinstance(words, tuple):
-        found = [Sbp.parse(word) if isinstance(word, str) else None for word in words]
-    nd_sbp = tuple(sbp for sbp in found if sbp is not None)
-    return nd_sbp if nd_sbp and len(nd_sbp) == len(list(found)) else None
+    """How the results lie, as one of the attributes for it says; None where they leave it open. Errors: NoSbp."""
+    found: NdSbp | None = None
+    for attr in _SBP:
+        stated = raw.attrs.get(attr)
+        if stated is not None and found is None:
+            found = _of_signature(raw, attr, stated) if isinstance(stated, SbpSignature) else _of_words(raw, attr, stated)
+    return found
+
+
+def _of_signature(raw: MlirOp, attr: str, stated: SbpSignature) -> NdSbp | None:
+    if not stated.results:
+        return None
+    first = stated.results[0]
+    axes = [sbp for sbp in (stated.results if isinstance(first, SbpAttr) else first) if isinstance(sbp, SbpAttr)]
+    if min((sbp.axis for sbp in axes if sbp.axis is not None), default=0) < 0:
+        raise NoSbp(attr, f"{raw.name}: its {attr} splits an axis below 0")
+    nd_sbp = tuple(Sbp(sbp.word, sbp.axis) for sbp in axes if sbp.word != "any")
+    return nd_sbp if len(nd_sbp) == len(axes) else None
+
+
+def _of_words(raw: MlirOp, attr: str, stated: Any) -> NdSbp | None:
+    if attr != "nd_sbp" or not isinstance(stated, tuple):
+        raise NoSbp(attr, f"{raw.name}: its {attr} is no #sbp.parallel<[...] -> [...]>{' and no list' if attr == 'nd_sbp' else ''}")
+    nd_sbp = tuple(Sbp.parse(word) if isinstance(word, str) else None for word in stated)
+    for word, sbp in zip(stated, nd_sbp, strict=True):
+        if sbp is None:
+            raise NoSbp(attr, f'{raw.name}: its {attr} holds {quoted(word)}, and an sbp is "B", "P" or "S(axis)"')
+    return tuple(sbp for sbp in nd_sbp if sbp is not None) or None

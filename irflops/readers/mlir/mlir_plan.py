@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from sys import intern
 from typing import Any, NamedTuple
 
 import lark
 
-from irflops.errors import quoted
-from irflops.readers.job.job_schema import single
+from irflops.readers.mlir.mlir_numbers import DataType, integer, number_of_type
 from irflops.readers.text.skeleton import BadValue
 from irflops.readers.text.syntax import SyntaxProblem
+
+CALLS = {"call": "func.call"}
+"""Names of operations that call a function, by what stands for them in their own form, where that is another."""
 
 Make = Callable[[Sequence[str]], Any]
 """What makes something of a statement's own values."""
@@ -26,25 +28,22 @@ _SPLAT_AT_MOST = 4096
 
 _ESCAPE = re.compile(r'\\(?:([0-9A-Fa-f]{2})|([nt"\\])|(.))', re.DOTALL)
 _SIMPLE = {"n": "\n", "t": "\t"}
-_DIGITS = 40
-"""Of an integer; the widest type has 39."""
-
 _VECTOR = re.compile(r"(?:tensor|vector)<(\d{1,9})x[^x]*>\Z")
 _INTEGER = re.compile(r"(?:[su]?i\d+|index)\Z")
-_FLOATS = {"f16": "<e", "f32": "<f", "f64": "<d"}
-"""How a float type's bits are packed."""
-
-
-class DataType(int):
-    """An integer of type i32. Such attributes of OneFlow's user operators are data types: the other integers there have a sign (`si32`)."""
 
 
 class SbpAttr(NamedTuple):
-    """An attribute of the dialect `sbp`."""
+    """How a tensor lies along one dimension of the hierarchy, in the dialect `sbp`."""
 
     word: str
     """`B`, `P`, `any` or `S`."""
     axis: int | None = None
+
+
+class SbpSignature(NamedTuple):
+    """How an operation's results lie: for each result one attribute, or a tuple with one a dimension of the hierarchy."""
+
+    results: tuple[Any, ...]
 
 
 @dataclass(slots=True)
@@ -52,11 +51,14 @@ class MlirOp:
     """A statement as it is written."""
 
     kind: str
-    """`operation`, `module`, `job`, `return` or `block`."""
+    """`operation`, `module`, `job`, `function`, `declaration` (a function without a body), `return`, `block` or `foreign`.
+
+    A foreign one is an operation of another dialect in a form of its own, of which the name alone is read.
+    """
     name: str
-    """The operation's name with its dialect, or the symbol of a module or job."""
+    """The operation's name with its dialect, or the symbol of a module, job or function."""
     results: list[tuple[str, int]]
-    """Names, and how many values each stands for."""
+    """Names, and how many values each stands for; the arguments of a job, function or block."""
     operands: list[str]
     attrs: dict[str, Any]
     operand_types: list[str]
@@ -70,7 +72,7 @@ class OperationPlan:
 
     kind: str
     name: Make
-    results: tuple[tuple[int, Make | None], ...] = ()
+    results: tuple[tuple[int | None, Make | None], ...] = ()
     operands: tuple[int, ...] = ()
     attrs: tuple[tuple[str | Make, Make], ...] = ()
     operand_types: tuple[Make, ...] = ()
@@ -84,7 +86,7 @@ class OperationPlan:
         return MlirOp(
             self.kind,
             self.name(values),
-            [(values[name], count(values) if count is not None else 1) for name, count in self.results],
+            [("" if name is None else values[name], count(values) if count is not None else 1) for name, count in self.results],
             [values[number] for number in self.operands],
             attrs,
             [make(values) for make in self.operand_types],
@@ -106,7 +108,7 @@ class _Planner:
 
     def plan(self, tree: lark.Tree[lark.Token]) -> OperationPlan:
         kind = str(tree.data)
-        if kind not in ("operation", "module", "job", "return", "block"):
+        if kind not in ("operation", "call", "module", "function", "declaration", "return", "block"):
             return OperationPlan("nothing", lambda _values: "")
         parts = {str(node.data): node for node in tree.children if isinstance(node, lark.Tree)}
         attrs = tuple(
@@ -116,11 +118,16 @@ class _Planner:
             for entry in self.entries(node if node.data == "dictionary" else _only(node), 0)
         )
         operands = tuple(self.number_of(token) for token in _tokens(parts.get("operands")))
-        if kind == "operation":
+        symbol = next((token for token in _tokens(tree) if token.type == "SYMBOL"), None)
+        name = "" if symbol is None else _symbol(str(symbol))
+        if kind in ("operation", "call"):
             *arguments, made = _trees(parts["function_type"])
+            called = str(_tokens(tree)[0])
+            if kind == "call":
+                attrs += (("callee", lambda _values: name),)
             return OperationPlan(
-                kind,
-                self.text(next(child for child in tree.children if isinstance(child, lark.Token))),
+                "operation",
+                self.text(_tokens(tree)[0]) if kind == "operation" else lambda _values: CALLS.get(called, called),
                 tuple(map(self.result, _trees(parts.get("results")))),
                 operands,
                 attrs,
@@ -128,15 +135,15 @@ class _Planner:
                 tuple(map(self.type_text, _types(made))),
                 len(_trees(parts.get("regions"))),
             )
-        symbol = next((child for child in tree.children if isinstance(child, lark.Token) and child.type == "SYMBOL"), None)
-        name = "" if symbol is None else _symbol(str(symbol))
+        if kind == "function" and _tokens(tree)[0] == "oneflow.job":
+            kind = "job"
         given = _trees(parts.get("arguments"))
         types = [node for node in tree.children if isinstance(node, lark.Tree) and node.data in _TYPES] if kind == "return" else []
-        types += [_trees(argument)[0] for argument in given]
+        types += [_types(argument)[0] for argument in given]
         return OperationPlan(
             kind,
             lambda _values: name,
-            tuple((self.number_of(_tokens(argument)[0]), None) for argument in given),
+            tuple((self.number_of(_tokens(argument)[0]) if _tokens(argument) else None, None) for argument in given),
             operands,
             attrs,
             tuple(map(self.type_text, types)),
@@ -195,10 +202,12 @@ class _Planner:
             axis = self.integer(_tokens(tree)[-1])
             return lambda values: SbpAttr("S", axis(values))
         if kind == "whole":
-            sbp = SbpAttr(str(_tokens(tree)[0]).removeprefix("#sbp."))
+            word = str(_tokens(tree)[0]).removeprefix("#sbp.")
+            sbp = SbpAttr(word if word == "any" else word.upper())
             return lambda _values: sbp
         if kind == "parallel":
-            return self.attribute(_trees(tree)[1], depth + 1)
+            lie = self.sequence(_trees(tree)[1], depth + 1)
+            return lambda values: SbpSignature(lie(values))
         if kind in ("shaped", "scalar", "dialect_type"):
             return self.type_text(tree)
         return lambda _values: None
@@ -213,7 +222,7 @@ class _Planner:
         else:
             kinds = [None] * len(nodes)
         makes = [
-            self.attribute(node, depth + 1) if kind is None else self.number_of_type(node, kind)
+            self.attribute(node, depth + 1) if kind is None else self.typed_number(node, kind)
             for node, kind in zip(nodes, kinds, strict=True)
         ]
         return lambda values: tuple([make(values) for make in makes])
@@ -238,34 +247,34 @@ class _Planner:
 
     def text(self, token: lark.Token) -> Make:
         number = self.number_of(token)
-        return lambda values: _unescaped(values[number][1:-1])
+        return lambda values: intern(_unescaped(values[number][1:-1]))
 
     def integer(self, token: lark.Token) -> Make:
         number = self.number_of(token)
-        return lambda values: _integer(values[number], number)
+        return lambda values: integer(values[number], number)
 
     def plain_number(self, token: lark.Token) -> Make:
         number = self.number_of(token)
-        return lambda values: _number(values[number], number, "")
+        return lambda values: number_of_type(values[number], number, "")
 
     def number(self, tree: lark.Tree[lark.Token]) -> Make:
         """A number of the type that stands behind it."""
         types = _trees(tree)
-        return self.number_of_type(tree, str(_tokens(types[0])[0]) if types and types[0].data == "scalar" else "")
+        return self.typed_number(tree, str(_tokens(types[0])[0]) if types and types[0].data == "scalar" else "")
 
-    def number_of_type(self, tree: lark.Tree[lark.Token], type_: str) -> Make:
+    def typed_number(self, tree: lark.Tree[lark.Token], type_: str) -> Make:
         number = self.number_of(_tokens(tree)[0])
         if type_ == "i32":
-            return lambda values: DataType(_integer(values[number], number))
+            return lambda values: DataType(integer(values[number], number))
         if _INTEGER.match(type_):
-            return lambda values: _integer(values[number], number)
-        return lambda values: _number(values[number], number, type_)
+            return lambda values: integer(values[number], number)
+        return lambda values: number_of_type(values[number], number, type_)
 
     def type_text(self, tree: lark.Tree[lark.Token]) -> Make:
         """A type as it is written."""
         if tree.data == "shaped":
             number = self.number_of(_tokens(tree)[0])
-            return lambda values: values[number]
+            return lambda values: intern(values[number])
         text = str(_tokens(tree)[0]) if tree.data in ("scalar", "dialect_type") else "(...)"
         if tree.data == "scalar" and _trees(tree):
             text += f"<{', '.join(str(_tokens(node)[0]) for node in _trees(tree) if _tokens(node))}>"
@@ -317,33 +326,3 @@ def _unescaped(body: str) -> str:
         found += bytes([int(code, 16)]) if code else _SIMPLE.get(simple, simple or other).encode("utf-8", errors="replace")
         at = match.end()
     return (found + body[at:].encode("utf-8", errors="replace")).decode("utf-8", errors="replace")
-
-
-def _integer(text: str, number: int) -> int:
-    if len(text) <= _DIGITS:
-        try:
-            return int(text, 16 if "0x" in text else 10)
-        except ValueError:
-            pass
-    raise BadValue(f"expected an integer, got {quoted(text)}", number)
-
-
-def _number(text: str, number: int, type_: str) -> int | float | None:
-    """A number of a float type, as wide as that; of no type an integer if it is written so, and None for bits of one knows not what."""
-    if "0x" in text:
-        return _bits(_integer(text, number), type_, number) if type_ else None
-    if not type_ and text.lstrip("-").isdecimal():
-        return _integer(text, number)
-    return single(float(text)) if type_ == "f32" else float(text)
-
-
-def _bits(bits: int, type_: str, number: int) -> float:
-    """The float of a type that has these bits: how MLIR writes infinities and what is no number."""
-    if type_ == "bf16":
-        type_, bits = "f32", bits << 16
-    layout = _FLOATS.get(type_)
-    width = struct.calcsize(layout) if layout is not None else 0
-    if layout is None or not 0 <= bits < 1 << (8 * width):
-        raise BadValue(f"{hex(bits)} are no bits of type {quoted(type_)}", number)
-    value: float = struct.unpack(layout, bits.to_bytes(width, "little"))[0]
-    return value

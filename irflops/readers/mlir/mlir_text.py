@@ -9,6 +9,7 @@ from functools import cache
 from typing import NamedTuple
 
 from irflops.errors import GraphSyntaxError, IrflopsError, Source, Span, error_at
+from irflops.readers.mlir.mlir_foreign import foreign_name, split_foreign
 from irflops.readers.mlir.mlir_plan import MlirOp, OperationPlan, plan_of
 from irflops.readers.text.skeleton import Allowance, BadValue, Skeletons, terminal
 from irflops.readers.text.syntax import SyntaxProblem
@@ -16,7 +17,10 @@ from irflops.readers.text.syntax import SyntaxProblem
 MAX_DEPTH = 100
 """Levels of regions and dictionaries."""
 
-_WORD = r"(?<![\w.$%@#!^-])(?P<word>(?:builtin\.)?module|oneflow\.job|func\.func|func|(?:oneflow\.|func\.)?return)(?![\w.$])"
+_WORD = (
+    r"(?=[bcfmor])(?<![\w.$%@#!^-])(?:(?P<word>(?:builtin\.)?module|oneflow\.job|(?:func\.|builtin\.)?func|(?:oneflow\.|func\.)?return)"
+    r"|(?P<calls>oneflow\.kernel_launch|oneflow\.mlir_jit|(?:func\.)?call))(?![\w.$])"
+)
 _LABEL = r"(?P<label>\^[\w$.-]+\s*(?:\([^()\n]*\)\s*)?:)"
 _ALIAS = r"^[ \t]*(?P<alias>[#!][A-Za-z_][\w$]*\s*=(?!=))"
 _VALUES = ("STRING", "COMMENT", "SHAPED", "VALUE", "NUMBER", "ALIAS", "CARET")
@@ -29,12 +33,15 @@ class Enter(NamedTuple):
     """A region begins."""
 
     head: MlirOp | None
-    """The module or job whose form of its own begins so; None in a generic operation, which is read when its regions are over."""
+    """The module, job or function whose form of its own begins so; None in a generic operation, read when its regions are over."""
     span: Span
 
 
 class Leave(NamedTuple):
     """A region ends."""
+
+    end: int
+    """Behind its brace."""
 
 
 class Operation(NamedTuple):
@@ -111,6 +118,9 @@ class _Cutter:
                 continue
             before = text[last:start]
             if self.head:
+                over = self._end_of_declaration(before)
+                if over is not None:
+                    yield from self._flush(last + over)
                 self.parens += before.count("(") - before.count(")")
             if sign == "{":
                 if self.braces or not self._is_region(before.rstrip()):
@@ -124,7 +134,7 @@ class _Cutter:
             elif sign == "}":
                 yield from self._close(start, end)
                 operands = False
-            elif mark["call"] and not _NO_NAME.search(before):
+            elif (mark["call"] and not _NO_NAME.search(before)) or mark["calls"]:
                 yield from self._flush(_results(before, operands) + last)
                 operands = True
             elif mark["word"] or mark["label"] or mark["alias"]:
@@ -139,6 +149,16 @@ class _Cutter:
             at = len(text.rstrip())
             raise self._error(Span(at, at + 1), "the module is cut off: its last braces are missing")
 
+    def _end_of_declaration(self, before: str) -> int | None:
+        """Where in the text behind a head, which is then one without a body, a line begins a foreign operation."""
+        parens, at = self.parens, 0
+        while (line := before.find("\n", at)) >= 0:
+            parens += before.count("(", at, line) - before.count(")", at, line)
+            at = line + 1
+            if not parens and foreign_name(before, at) is not None:
+                return at
+        return None
+
     def _is_region(self, before: str) -> bool:
         """Whether a brace outside dictionaries opens a region, by what stands before it."""
         if self.head:
@@ -148,8 +168,9 @@ class _Cutter:
     def _enter(self, start: int, end: int) -> Iterator[Event]:
         self.pieces.append(_Piece(self.begin, end))
         if self.head:
-            operation = self._read(self.pieces)
-            yield Enter(*operation) if operation is not None else Enter(None, Span(start, end))
+            found = [*self._read(self.pieces)]
+            yield from found[:-1]
+            yield Enter(*found[-1]) if found else Enter(None, Span(start, end))
             self.regions.append(_Region())
         else:
             yield Enter(None, Span(start, end))
@@ -163,7 +184,7 @@ class _Cutter:
         yield from self._flush(start)
         if not self.regions:
             raise self._error(Span(start, end), "'}' closes nothing that is open")
-        yield Leave()
+        yield Leave(end)
         outer = self.regions.pop().outer
         self.begin, self.pieces = (end, []) if outer is None else (start, outer)
 
@@ -174,28 +195,43 @@ class _Cutter:
         self.begin, self.pieces, self.head, self.parens = end, [], False, 0
         if len(pieces) == 1 and _REST.fullmatch(self.source.text, *pieces[0]):
             return
-        operation = self._read(pieces)
-        if operation is not None:
-            yield operation
+        yield from self._read(pieces)
 
-    def _read(self, pieces: list[_Piece]) -> Operation | None:
-        """What a statement says, None where it is none of an operation's (an alias, the place of a module)."""
+    def _read(self, pieces: list[_Piece]) -> Iterator[Operation]:
+        """What a statement says, nothing where it is none of an operation's (an alias, the place of a module).
+
+        With it may come operations of other dialects in forms of their own, which no mark tells apart.
+        """
         text = self.source.text
         first = _REST.match(text, *pieces[0])
         start = first.end() if first is not None else pieces[0].start
         pieces[0] = _Piece(start, pieces[0].end)
         own = "".join([text[a:b] for a, b in pieces]).rstrip()
+        if foreign_name(own) is not None:
+            yield from self._read_parts(pieces, own)
+            return
         try:
             plan, values = self.read.read(own)
-            if plan.kind == "nothing":
-                return None
-            return Operation(plan.fill(values), Span(start, _place(pieces, len(own))))
+            if plan.kind != "nothing":
+                yield Operation(plan.fill(values), Span(start, _place(pieces, len(own))))
         except SyntaxProblem as problem:
+            if split_foreign(own):
+                yield from self._read_parts(pieces, own)
+                return
             at = _place(pieces, problem.start)
             raise self._error(Span(at, max(_place(pieces, problem.end), at + 1)), problem.message, problem.hint) from None
         except BadValue as bad:
             first_, last = self.read.offset(own, bad.number)
             raise self._error(Span(_place(pieces, first_), _place(pieces, last)), str(bad)) from None
+
+    def _read_parts(self, pieces: list[_Piece], own: str) -> Iterator[Operation]:
+        """Reads statements that foreign operations are among, by their pieces and the text of these."""
+        for start, end, name in split_foreign(own):
+            if name is None:
+                yield from self._read(_cut(pieces, start, end))
+            else:
+                raw = MlirOp("foreign", name, [], [], {}, [], [])
+                yield Operation(raw, Span(_place(pieces, start), _place(pieces, start + len(own[start:end].rstrip()))))
 
     def _error(self, span: Span, message: str, hint: str | None = None) -> IrflopsError:
         return error_at(GraphSyntaxError, self.source, span, message, hint)
@@ -204,10 +240,16 @@ class _Cutter:
 def _results(before: str, operands: bool) -> int:
     """Where in the text before its name an operation begins: at its first result, if it has any.
 
-    That text has at most the operands of the operation before, its type, and the results of this one.
+    That text has at most the operands of the operation before, its type, and the results of this one; foreign operations may stand
+    between, on lines of their own.
     """
     behind = before.find(")") if operands else 0
-    at = before.find("%", behind) if behind >= 0 else -1
+    if behind < 0:
+        return len(before)
+    line = before.rfind("\n")
+    if line > behind and not before[:line].rstrip().endswith((",", "=")):
+        behind = line
+    at = before.find("%", behind)
     return at if at >= 0 else len(before)
 
 
@@ -218,3 +260,14 @@ def _place(pieces: list[_Piece], offset: int) -> int:
             return start + offset
         offset -= end - start
     return pieces[-1].end
+
+
+def _cut(pieces: list[_Piece], start: int, end: int) -> list[_Piece]:
+    """The pieces of what stands between two offsets into a statement's pieces, put together."""
+    found = []
+    for first, last in pieces:
+        size = last - first
+        if start < size and end > 0:
+            found.append(_Piece(first + max(start, 0), first + min(end, size)))
+        start, end = start - size, end - size
+    return found

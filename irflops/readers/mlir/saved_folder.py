@@ -43,8 +43,8 @@ _LOOKED_AT = 1000
 _SAVE_HINT = 'save the graph itself, called once: oneflow.save(graph, "DIR")'
 
 
-def read_folder(path: str | PathLike[str], max_size: int = MAX_SIZE) -> Graph:
-    """The graph in a folder. Variables whose files are missing or do not fit are notes of the code `variable-file`.
+def read_folder(path: str | PathLike[str], max_size: int = MAX_SIZE, choice: str | int | None = None) -> Graph:
+    """The graph in a folder, `choice` of several. Variables whose files are missing or do not fit are notes of the code `variable-file`.
 
     Errors: NotAGraphError where the folder holds no graph; those of `read_mlir`; IrflopsError where a file cannot be read, is larger than
     `max_size` bytes, is none (a pipe, a device), or lies outside the folder.
@@ -59,7 +59,7 @@ def read_folder(path: str | PathLike[str], max_size: int = MAX_SIZE) -> Graph:
         model = _inside(root, MODEL)
     except _Unfit as problem:
         raise IrflopsError(f"its {MODEL} {problem}", path=name) from None
-    graph = read_mlir(source_of(read_bytes(str(model), max_size), str(Path(name) / MODEL)))
+    graph = read_mlir(source_of(read_bytes(str(model), max_size), str(Path(name) / MODEL)), choice)
     variables = [op for op in graph.ops if op.type == "variable"]
     return replace(graph, format=SAVED_FOLDER.name, holds=SAVED_FOLDER.holds, notes=(*graph.notes, *_notes(root, variables)))
 

@@ -16,6 +16,7 @@ _AFTER_CALL = f"graph(*inputs); {PRINT_GRAPH}"
 _ONNX = re.compile(rb"\x08[\x01-\x20](?:\x12(?P<size>[\x00-\x7f])|[\x3a\x42])")
 """A ModelProto's first fields: the version of the format, then the name of the producer, the graph, or the operator sets."""
 
+_COMMENTS = re.compile(r"\s*(?://[^\n]*(?:\n\s*|\Z))+\Z")
 _MODULE_PRINT = re.compile(r"^[ \t]*\(\w+\): [A-Z]\w*\(", re.MULTILINE)
 _JOB_TEXT = re.compile(r"^[ \t]*(?:net|job_conf)[ \t]*\{", re.MULTILINE)
 _PLAN_TEXT = re.compile(r"^[ \t]*task[ \t]*\{\s*task_type[ \t]*:", re.MULTILINE)
@@ -36,6 +37,8 @@ _PLAN = _Form(
 )
 _JOB = _Form("a text with a OneFlow job somewhere in it", "keep the job alone, from its line 'net {' on")
 _MLIR = _Form("a text with a saved graph's MLIR somewhere in it", "keep the module alone, from its line 'module {' on")
+_MLIR_BARE = _Form(_MLIR.what, "keep the job or function alone, from its line 'oneflow.job @...' or 'func.func @...' on")
+_COMMENTED = _Form("a text of comments (//) alone, without any MLIR", "save the graph: oneflow.save(graph, 'DIR')")
 _MODULE = _Form(
     "the print of a module: it has no operators and no shapes", "wrap the module in a oneflow.nn.Graph and call it: " + _AFTER_CALL
 )
@@ -55,8 +58,10 @@ def recognise(data: bytes) -> _Form | None:
         return _PLAN
     if _JOB_TEXT.search(text):
         return _JOB
+    if _COMMENTS.match(text):
+        return _COMMENTED
     if "oneflow.job" in text or '"oneflow.' in text:
-        return _MLIR
+        return _MLIR if "module {" in text else _MLIR_BARE
     if _MODULE_PRINT.search(text):
         return _MODULE
     return None
