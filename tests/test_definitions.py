@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from irflops.ops import activation, broadcast, elementwise, loss
+from irflops.ops import activation, boxes, broadcast, elementwise, loss
 from irflops.ops.per_element import Definition
 
-COEFFICIENTS = {"C", "K", "alpha", "atol", "beta", "high", "lambd", "low", "pi", "rtol", "scalar", "scale", "threshold", "value"}
+COEFFICIENTS = {"C", "K", "alpha", "atol", "beta", "eps", "high", "lambd", "low", "pi", "rtol", "scalar", "scale", "threshold", "value"}
 ARITHMETIC_CALLS = {"abs", "ceil", "floor", "isfinite", "isinf", "isnan", "max", "min", "rint", "round", "select", "sign", "trunc"}
 TRANSCENDENTAL_CALLS = {
     *("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "sin", "sinh", "tan", "tanh", "sigmoid"),
@@ -61,7 +61,7 @@ def _definitions() -> Iterator[tuple[str, Definition]]:
     )
     for table in tables:
         yield from table.items()
-    for signed in (elementwise.LERP, activation.GATED, loss.PLAIN):
+    for signed in (elementwise.LERP, activation.GATED, loss.PLAIN, boxes.LOSS):
         yield from ((op_type, entry) for op_type, (_, entry) in signed.items())
     for op_type, forms in loss.BINARY.items():
         yield from ((op_type, form) for form in forms if form)
@@ -113,7 +113,7 @@ def _forward_of(grad: str) -> str:
 GRADIENTS = sorted(
     grad
     for grad, text in FORMULAS.items()
-    if grad.endswith("_grad") and _forward_of(grad) in FORMULAS and grad not in {**elementwise.LERP, **activation.GATED}
+    if grad.endswith("_grad") and _forward_of(grad) in FORMULAS and grad not in {**elementwise.LERP, **activation.GATED, **boxes.LOSS}
     if not re.search("|".join(UNNAMED), f"{grad} {text}")
 )
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping
 
 from irflops.ir.graph import DType, TensorType
 from irflops.ops.facts import Effect
+from irflops.ops.layouts import extents_of
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred
 from irflops.ops.traffic import touch_all
-from irflops.ops.work import MissingShape, Work
+from irflops.ops.work import Work
 
 
 def _softmax_of_scores(scores: int, rows: int) -> int:
@@ -80,27 +79,6 @@ def query_mul_key_grad_cost(op: OpView) -> Work:
     return Work(macs=2 * op.numel("query_mul_key_grad") * op.shape("value_grad", rank=4)[-1])
 
 
-def _extents(op: OpView, arg: str, known: Mapping[str, int]) -> dict[str, int]:
-    """Batch B, length M, heads H and head size K of an operand, by its layout (`BM(H3K)`: heads of three, with what is known beside it)."""
-    shape, layout = op.shape(arg), str(op.attr(f"{arg}_layout"))
-    parts = re.findall(r"\([^)]*\)|\w", layout)
-    if "(BM)" in parts:
-        raise MissingShape(f"the lengths of the sequences packed in {arg}")
-    if len(parts) != len(shape):
-        raise ValueError(f"{arg} {shape} is not laid out as {layout}")
-    extents = dict(known)
-    for part, extent in zip(parts, shape, strict=True):
-        if len(part) == 1:
-            extents[part] = extent
-            continue
-        packed = extent // max(int(re.sub(r"\D", "", part) or 1), 1)
-        given, sought = ("K", "H") if "K" in known and "H" not in known else ("H", "K")
-        extents[sought] = packed // max(extents[given], 1)
-    if not set("BMHK") <= extents.keys():
-        raise ValueError(f"{arg}_layout {layout} does not tell batch B, length M, heads H and head size K")
-    return extents
-
-
 def _is_sliced(op: OpView) -> bool:
     """Whether the attributes are those of OneFlow 0.9.0, which has no layouts."""
     return "num_heads" in op.attrs
@@ -109,9 +87,9 @@ def _is_sliced(op: OpView) -> bool:
 def _operands(op: OpView) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
     if _is_sliced(op):
         return _sliced(op, "query"), _sliced(op, "key"), _sliced(op, "value")
-    query = _extents(op, "query", {"K": op.integer("query_head_size")})
+    query = extents_of(op, "query", {"K": op.integer("query_head_size")})
     heads = {"H": query["H"]}
-    return query, _extents(op, "key", heads), _extents(op, "value", heads)
+    return query, extents_of(op, "key", heads), extents_of(op, "value", heads)
 
 
 def _sliced(op: OpView, arg: str) -> dict[str, int]:

@@ -28,3 +28,8 @@ def one_per_element(arg: str) -> WorkRule:
 def fold(elements: int, results: int) -> int:
     """Operations that fold so many elements into so many results: n - 1 for n to 1, none where there is nothing to fold."""
     return max(0, elements - results)
+
+
+def ceil_log2(n: int) -> int:
+    """The least k with 2**k >= n, exactly; 0 for an empty axis."""
+    return max(n - 1, 0).bit_length()

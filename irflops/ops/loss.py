@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from irflops.ir.graph import TensorType
+from irflops.ir.graph import DType, TensorType
 from irflops.ops.costs import WorkRule, fold
 from irflops.ops.op_view import OpView
 from irflops.ops.per_element import Definition, common_dtype, common_shape, counts_text, elementwise, same_type
@@ -173,7 +173,39 @@ def kl_div_cost(op: OpView) -> Work:
     return Work(arithmetic=2 * elements, transcendentals=elements)
 
 
+def both_ways_shape(op: OpView) -> Inferred:
+    """One number, in a dtype of its own or the target's; a gradient like the input."""
+    named = op.attrs.get("out_dtype")
+    dtype = DType.named(named) or op.input("target").dtype
+    return {"out": TensorType((), dtype), "dx": op.input("input")}
+
+
+def both_ways_cost(op: OpView) -> Work:
+    """The mean and its gradient for a number that is known before."""
+    elements = op.numel("input")
+    return Work(arithmetic=10 * elements, transcendentals=3 * elements)
+
+
 _MEAN = (
+    OpRule(
+        op_types=("fused_bce_reduce_mean_fw_bw",),
+        summary="Mean of the binary cross-entropy of logits, and its gradient with it.",
+        formula=f"flops = 10 * numel(input), transcendentals = 3 * numel(input): the mean of {_LOGITS}; c / n * (sigmoid(x) - t)",
+        shape=both_ways_shape,
+        cost=both_ways_cost,
+        traffic=touch_all,
+        source=_SOURCE,
+        examples=(
+            Example(
+                call="fused_bce_reduce_mean_fw_bw(input: f32[2,3], target: f32[2,3], constant_value=1.0) -> out: f32[], dx: f32[2,3]",
+                flops=60,
+                transcendentals=18,
+                bytes_read=48,
+                bytes_written=28,
+                because="6 losses of 7 operations, 5 additions, one division; a difference and a product for 6 elements",
+            ),
+        ),
+    ),
     OpRule(
         op_types=("binary_cross_entropy_with_logits_reduce_mean",),
         summary="Mean of the binary cross-entropy of logits.",

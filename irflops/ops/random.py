@@ -60,7 +60,31 @@ _DROPOUT_GRAD = OpRule(
     ),
 )
 
+
+def leaky_shape(op: OpView) -> Inferred:
+    """Like the operand, twice."""
+    return present(op, {"output": op.input("in"), "noise_data": op.input("in")})
+
+
 RULES: tuple[OpRule, ...] = (
+    OpRule(
+        op_types=("rrelu",),
+        effects=frozenset({Effect.RANDOM}),
+        summary="Numbers below 0 times a random slope of their own, which is kept for the gradient.",
+        formula="flops = 3 numel(in): a test, a product, a choice; random bits are not counted; reads in, writes output and noise_data",
+        shape=leaky_shape,
+        cost=per_element("in", 3),
+        traffic=touch_all,
+        examples=(
+            Example(
+                call="rrelu(in: f32[4,8], lower=0.125, upper=0.3, training=true) -> output: f32[4,8], noise_data: f32[4,8]",
+                because="32 elements of 3 operations; 32 floats in, twice 32 out",
+                flops=96,
+                bytes_read=128,
+                bytes_written=256,
+            ),
+        ),
+    ),
     OpRule(
         op_types=("dropout",),
         effects=frozenset({Effect.RANDOM}),

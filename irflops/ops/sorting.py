@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from irflops.ir.graph import DType, TensorType
+from irflops.ops.costs import ceil_log2
 from irflops.ops.op_view import OpView
 from irflops.ops.readings import result_extent
 from irflops.ops.rule import Example, OpRule
@@ -11,11 +12,6 @@ from irflops.ops.traffic import touch_all
 from irflops.ops.work import Work
 
 _MERGE_SORT = "numel(in) * ceil(log2 n) comparisons, a merge sort along the last axis of n entries"
-
-
-def ceil_log2(n: int) -> int:
-    """The least k with 2**k >= n, exactly; 0 for an empty axis."""
-    return max(n - 1, 0).bit_length()
 
 
 def sort_shape(op: OpView) -> Inferred:

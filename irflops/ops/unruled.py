@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irflops.ops.facts import Effect, OpFacts
+from irflops.ops.facts import OpFacts
 
 _COMPILED = "a function that OneFlow compiled out of other operators, which the graph holds as an attribute, in code and not in operators"
 _GENERIC = "the shell in which MLIR writes operators of any type: of this one the type that stands in its attributes could not be read"
@@ -10,20 +10,4 @@ _GENERIC = "the shell in which MLIR writes operators of any type: of this one th
 UNRULED: tuple[OpFacts, ...] = (
     OpFacts(op_types=("kernel_launch", "mlir_jit"), reason=_COMPILED),
     OpFacts(op_types=("user", "system"), reason=_GENERIC),
-    OpFacts(
-        op_types=("TestRandomSource", "distributed_partial_fc_sample", "rrelu"),
-        effects=frozenset({Effect.RANDOM}),
-    ),
-    OpFacts(
-        op_types=(
-            "embedding_lookup",
-            "embedding_lookup_placeholder",
-            "embedding_prefetch",
-            "embedding_put",
-            "one_embedding_fused_lookup",
-        ),
-        effects=frozenset({Effect.STATEFUL}),
-    ),
-    OpFacts(op_types=("CategoricalOrdinalEncode",), updates=("table", "size")),
-    OpFacts(op_types=("moving_average_min_max_observer",), updates=("moving_max", "moving_min")),
 )
