@@ -11,8 +11,9 @@ mutmut and cosmic-ray can neither draw a sample by a seed nor choose the tests b
 anew for every mutant: a second and more, where exchanging a function's code takes a tenth of one. It is no part of the ordinary run. The
 tree is copied first; nothing is written into the checkout.
 
-`--results` writes a line of JSON a mutant; `--again` runs those alone that survived in such a file. `--tests` keeps which tests run which
-functions, which takes minutes to find out: that file is read if it is there. Needs a POSIX system and Python 3.11.
+`--results` writes a line of JSON a mutant, and skips those that the file already tells of; `--again` runs those alone that survived in
+such a file. `--tests` keeps which tests run which functions, which takes minutes to find out: that file is read if it is there. Needs a
+POSIX system and Python 3.11.
 """
 
 from __future__ import annotations
@@ -74,9 +75,9 @@ def main() -> None:
         equal = len(drawn) - len(judged)
         print(f"{len(drawn)} of {len(every)} mutants, {equal} of them equivalent and not run; seed {options.seed}", flush=True)
         results = Outcomes(paths.get("results", Path(folder, "results.jsonl")))
-        run(root, judged, tests, results, options.jobs, options.seconds)
-        known = results.known()
-    outcomes = {mutant: known[mutant.file, mutant.number] for mutant in judged}
+        known = results.known(judged)
+        run(root, [mutant for mutant in judged if mutant not in known], tests, results, options.jobs, options.seconds)
+        outcomes = results.known(judged)
     sys.exit(summary(drawn, outcomes, reasons))
 
 

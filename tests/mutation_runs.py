@@ -45,11 +45,10 @@ def enter(root: Path) -> None:
 
 
 class Outcomes:
-    """What became of each mutant, a line of JSON each as soon as it is known."""
+    """What became of each mutant, a line of JSON each as soon as it is known. What a file already tells stays."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        path.write_text("", encoding="utf-8")
         self._stream: TextIO = path.open("a", encoding="utf-8")
 
     def put(self, mutant: Mutant, code: int, seconds: float, killer: str | None) -> None:
@@ -61,10 +60,12 @@ class Outcomes:
         if outcome == "survived":
             print(f"survived: {mutant}", flush=True)
 
-    def known(self) -> dict[tuple[str, int], str]:
-        """By file and number."""
+    def known(self, drawn: Sequence[Mutant]) -> dict[Mutant, str]:
+        """Of these mutants those that were run."""
         rows = map(json.loads, self._path.read_text(encoding="utf-8").splitlines())
-        return {(row["file"], row["number"]): row["outcome"] for row in rows}
+        found = {(row["file"], row["number"], row["text"], row["change"]): row["outcome"] for row in rows}
+        keys = {mutant: (mutant.file, mutant.number, mutant.text, mutant.change) for mutant in drawn}
+        return {mutant: found[key] for mutant, key in keys.items() if key in found}
 
 
 class Killers:
@@ -101,8 +102,8 @@ def run(root: Path, drawn: Sequence[Mutant], tests: Tests, outcomes: Outcomes, j
     _, status = os.waitpid(pid, 0)
     if os.waitstatus_to_exitcode(status):
         sys.exit("running mutants in place failed")
-    known = outcomes.known()
-    _run_anew(root, [mutant for mutant in drawn if (mutant.file, mutant.number) not in known], tests, outcomes, killers, jobs, most)
+    known = outcomes.known(drawn)
+    _run_anew(root, [mutant for mutant in drawn if mutant not in known], tests, outcomes, killers, jobs, most)
 
 
 # ------------------------------------------------------------------ in place
