@@ -139,7 +139,7 @@ class InPlace:
             if isinstance(thing, FunctionType) and thing.__code__.co_filename.startswith(prefixes):
                 live[thing.__code__].append(thing)
         tasks = [
-            (mutant, 10 + 4 * self._most)
+            (mutant, 5 + 2 * self._most)
             for mutant in self._drawn
             if mutant.function is not None and (mutant.file, mutant.function) not in ran
         ]
@@ -228,7 +228,7 @@ def _run_anew(root: Path, drawn: Sequence[Mutant], tests: Tests, outcomes: Outco
                     return code
         return 0
 
-    for mutant, code, seconds in forked([(mutant, 10 + 4 * most) for mutant in drawn], attempt, jobs):
+    for mutant, code, seconds in forked([(mutant, 10 + 2 * most) for mutant in drawn], attempt, jobs):
         if code == pytest.ExitCode.NO_TESTS_COLLECTED:
             sys.exit(f"the tests for it are gone, make the file of --tests anew: {mutant}")
         outcomes.put(mutant, code, seconds, killers.seen(mutant))

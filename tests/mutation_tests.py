@@ -108,24 +108,26 @@ def tests_by_function(root: Path, jobs: int, kept: Path | None) -> Tests:
 def relevant(mutant: Mutant, tests: Tests, killers: Counter[str], most: float) -> list[list[str]]:
     """The tests to run one part after the other until one fails: those that killed others of the file, then quick ones, then slow ones.
 
-    They run the changed function, and behind them come others of the same test files: tests share what is computed once. What runs when its
-    module is imported is run by no test: then it is those that name what is declared there, and then any.
+    They run the changed function, and behind them come others of the same test files: tests share what is computed once. What no test runs
+    runs when modules are imported: then it is those that name what is declared there, those that run anything of the file, and any.
     """
-    if mutant.function is None:
-        signs = [sign for word in mutant.words for sign in (f"[{word}(", f"[{word}:", f"{word}]", f"-{word}-")]
-        named = {test for test in tests.functions if any(sign in test for sign in signs)}
-        order = sorted(tests.functions, key=lambda test: (test not in named, tests.seconds[test]))
-    else:
-        run_file = [test for test, run in tests.functions.items() if mutant.file in run]
-        running = [test for test in run_file if mutant.function in tests.functions[test][mutant.file]] or run_file
+    run_file = [test for test, run in tests.functions.items() if mutant.file in run]
+    running = [test for test in run_file if mutant.function in tests.functions[test][mutant.file]]
+    if running:
         by_file: dict[str, list[str]] = defaultdict(list)
         for test in sorted(running, key=tests.seconds.__getitem__):
             by_file[file_of(test)].append(test)
         # One of each file before a second of any: they look at it in different ways.
         order = in_turn(list(by_file.values()))
         chosen = set(order)
-        order += sorted(
-            (test for test in tests.functions if test not in chosen and file_of(test) in by_file), key=tests.seconds.__getitem__
+        others = (test for test in tests.functions if test not in chosen and file_of(test) in by_file)
+        order += sorted(others, key=tests.seconds.__getitem__)
+    else:
+        signs = [sign for word in mutant.words for sign in (f"[{word}(", f"[{word}:", f"{word}]", f"-{word}-")]
+        named = {test for test in tests.functions if any(sign in test for sign in signs)}
+        near = set(run_file) if mutant.function is not None else set()
+        order = sorted(
+            tests.functions, key=lambda test: (test not in named, tests.seconds[test] > 0.01, test not in near, tests.seconds[test])
         )
     known = set(order)
     likely = [test for test, _ in killers.most_common(KILLERS) if test in known]
