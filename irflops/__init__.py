@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from irflops.differ.edit import Edit
     from irflops.differ.result import Diff
     from irflops.explaining.explanation import Explanation
+    from irflops.memory.memory import Memory
     from irflops.whatif import Inputs
 
 __version__ = "0.1.0"
@@ -183,6 +184,25 @@ def scale(graph: object, inputs: Template | None = None, *, symbol: str = "N") -
     return scaling(found, inputs, symbol, book)
 
 
+def plan_memory(graph: object, *, on: str | None = None, compute_stream: bool | None = None, workspace: int = 0) -> Memory:
+    """What each device of a graph holds over a step: the memory plan of OneFlow 0.9.0, in bytes, and how sure it is.
+
+    `graph` is an `Analysis` of a whole graph, or what `analyze` takes. `on` is `cpu` or `cuda`, else what the graph was captured for;
+    `compute_stream` says whether collectives run on the stream of the other operators, which no job tells; `workspace` what cuDNN takes
+    for each convolution. Errors: IrflopsError.
+    """
+    from irflops.memory.memory import Asked, memory_of  # here for start-up time: numpy, which only a plan needs
+    from irflops.ops.temporary import DeviceKind  # the same
+
+    analysis = _whole(graph)
+    kinds = {kind.value: kind for kind in DeviceKind}
+    if on is not None and on not in kinds:
+        raise IrflopsError(f"there is no kind of device {on!r}", hint=f"kinds: {', '.join(kinds)}")
+    expect(workspace, int, "workspace", "a number of bytes")
+    asked = Asked(kinds[on] if on is not None else None, compute_stream, workspace)
+    return memory_of(analysis.graph, analysis.inference.types, analysis.devices, analysis.book, asked)
+
+
 def capture(graph: object, path: str | PathLike[str], *, inputs: Sequence[object] | None = None) -> None:
     """Writes a live `oneflow.nn.Graph` into one file that `load` reads, with all that its printed graph and its job tell and no weights.
 
@@ -209,6 +229,7 @@ __all__ = [
     "GraphError",
     "GraphSyntaxError",
     "IrflopsError",
+    "Memory",
     "NotAGraphError",
     "Phase",
     "Scaling",
@@ -222,6 +243,7 @@ __all__ = [
     "explain",
     "load",
     "loads",
+    "plan_memory",
     "scale",
     "select",
 ]
@@ -254,6 +276,10 @@ def _imported_when_asked(name: str) -> object:
             from irflops.explaining.explanation import Explanation
 
             return Explanation
+        case "Memory":
+            from irflops.memory.memory import Memory
+
+            return Memory
         case "Scaling":
             from irflops.analysis.scale import Scaling
 

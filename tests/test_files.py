@@ -56,6 +56,7 @@ WITH_OUTPUT: dict[str, tuple[str, ...]] = {
     "diff": (SMALL, "fixtures/mlp_train.repr.txt.gz"),
     "explain": (SMALL, "model-add_n-4"),
     "formats": (),
+    "memory": (SMALL,),
     "ops": (),
     "rules": (),
     "scale": (SMALL, "--batch"),

@@ -25,6 +25,7 @@ COMMANDS = (
     "explain",
     "formats",
     "lines",
+    "memory",
     "ops",
     "rules",
     "scale",
@@ -93,6 +94,10 @@ def _command(name: str) -> click.Command | None:
             from irflops.cli.lines import lines
 
             return lines
+        case "memory":
+            from irflops.cli.memory import memory
+
+            return memory
         case "ops":
             from irflops.cli.ops import ops
 

@@ -12,6 +12,11 @@ import click
 from irflops.readers.intake import MAX_SIZE
 
 
+def bytes_of(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """Bytes as `size_of` reads them, of which there may be none."""
+    return None if value is None else 0 if value.strip() == "0" else size_of(ctx, param, value)
+
+
 def size_of(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
     """Bytes of `500M`, `2G`, `2GiB`; the letters go by 1024."""
     match = re.fullmatch(r"(\d{1,18})\s*([kKmMgGtT]?)(?:i?[bB])?", value.strip())

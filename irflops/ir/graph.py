@@ -259,6 +259,8 @@ class Op:
     """Its name without module, counters and the graph's own name: its op type, where nobody called it otherwise."""
     readings: tuple[tuple[Operand, ...], ...] = ()
     """Every set of operands that it may have, where the form does not tell which; `inputs` is the first of them."""
+    after: tuple[str, ...] = ()
+    """Operators that it waits for without reading from them: OneFlow's control edges, where the form tells them."""
 
 
 @dataclass(frozen=True, slots=True)

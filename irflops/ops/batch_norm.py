@@ -7,6 +7,7 @@ from irflops.ops.normalizing import statistics_type
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, normal_axis, present
+from irflops.ops.temporary import batch_norm_buffer
 from irflops.ops.traffic import moves, touch_all
 from irflops.ops.work import Work
 
@@ -123,6 +124,7 @@ _MOVING = "moving_mean: f32[3], moving_variance: f32[3], gamma: f32[3], beta: f3
 RULES: tuple[OpRule, ...] = (
     OpRule(
         op_types=("normalization", "normalization_infer"),
+        temporary=batch_norm_buffer,
         updates=("moving_mean", "moving_variance"),
         updates_with="mean",
         overwrites={"y": "_add_to_output"},
@@ -171,6 +173,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("normalization_add_relu", "cudnn_fused_normalization_add_relu"),
+        temporary=batch_norm_buffer,
         updates=("moving_mean", "moving_variance"),
         updates_with="mean",
         summary="Batch normalization, the addition of a shortcut and relu.",
@@ -198,6 +201,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("normalization_grad",),
+        temporary=batch_norm_buffer,
         summary="Gradients of batch normalization in training.",
         formula=_GRAD,
         shape=batch_norm_grad_shape,
@@ -219,6 +223,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("normalization_add_relu_grad", "cudnn_fused_normalization_add_relu_grad"),
+        temporary=batch_norm_buffer,
         summary="Gradients of batch normalization, addition and relu.",
         formula=f"n to select dy by relu's sign (which is addend_diff); {_GRAD}",
         shape=batch_norm_grad_shape,

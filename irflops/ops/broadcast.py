@@ -10,6 +10,7 @@ from irflops.ops.op_view import OpView
 from irflops.ops.per_element import SOURCE, Definition, broadcast_type, common_dtype, common_shape, elementwise, per_element, same_type
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, results_like
+from irflops.ops.temporary import buffer_like
 from irflops.ops.traffic import moves, touch_all
 from irflops.ops.work import Work
 
@@ -248,6 +249,7 @@ _SUMS_AND_COPIES = (
 _GRADS = (
     OpRule(
         op_types=("broadcast_div_grad",),
+        temporary=buffer_like("z"),
         summary="Gradient of a broadcast division by its divisor: dy = -sum(dz * z / y) over the axes along which y was repeated.",
         formula="flops = 3 * numel(z): dz * z / y takes 2 * numel(z), the sums numel(z) - numel(y), the negation numel(y)",
         shape=results_like("y", "dy"),

@@ -8,6 +8,7 @@ from irflops.ir.graph import TensorType
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, results_like
+from irflops.ops.temporary import column_buffer
 from irflops.ops.traffic import moves, touch_all
 from irflops.ops.window import channel_axis, spatial_axes, window_count, with_extents
 from irflops.ops.window_readings import convolutions, filter_gradients, transposed_convolutions
@@ -96,6 +97,7 @@ _GRAD_2D = f"{_ATTRS_2D}, num_spatial_dims=2"
 RULES: tuple[OpRule, ...] = (
     OpRule(
         op_types=("conv1d", "conv2d", "conv3d"),
+        temporary=column_buffer("weight", "out"),
         overwrites={"out": "_add_to_output"},
         contraction=True,
         summary="Direct convolution; padded positions count as work.",
@@ -144,6 +146,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("deconv1d", "deconv2d", "deconv3d"),
+        temporary=column_buffer("weight", "in"),
         contraction=True,
         summary="Transposed convolution: the data gradient of a convolution, used forward.",
         formula="macs = numel(in) * out_channels/groups * prod(kernel); flops = 2 * macs; products that padding cuts off count",
@@ -179,6 +182,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("conv_data_grad",),
+        temporary=column_buffer("filter", "dy"),
         overwrites={"dx": "_add_to_output"},
         contraction=True,
         summary="Gradient of a convolution for its data; also a transposed convolution.",
@@ -208,6 +212,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("conv_filter_grad",),
+        temporary=column_buffer("filter_diff", "dy"),
         contraction=True,
         summary="Gradient of a convolution for its filter; of a transposed one with dy and x exchanged.",
         formula="macs = numel(dy) * x_channels/groups * prod(kernel), the forward op's; flops = 2 * macs",
@@ -243,6 +248,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("conv_bias_grad",),
+        temporary=column_buffer("", "dy"),
         summary="Gradient of a convolution's bias: dy summed per channel.",
         formula="flops = numel(dy) - channels",
         shape=conv_bias_grad_shape,

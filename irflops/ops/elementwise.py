@@ -223,11 +223,13 @@ def _moved(
     *examples: Example,
     shares: Mapping[str, str] | None = None,
     hands_on: bool = False,
+    unreused: bool = False,
 ) -> OpRule:
     """A rule of ops that move data and compute nothing."""
     return OpRule(
         op_types=op_types,
         shares=shares or {},
+        unreused=unreused,
         hands_on=hands_on,
         summary=summary,
         formula="flops = 0",
@@ -276,6 +278,7 @@ _MOVES = (
             because="5 elements: 4 bytes each in, 2 bytes each out, as a run takes that converts them",
         ),
         hands_on=True,
+        unreused=True,
     ),
     _moved(
         ("cast_like",),
@@ -315,6 +318,7 @@ _MOVES = (
             bytes_written=4,
             because="like gives a shape alone; one float is written",
         ),
+        unreused=True,
     ),
     _moved(
         ("fill_", "fill_tensor_"),

@@ -11,6 +11,7 @@ from irflops.ops.readings import axis_of, segments
 from irflops.ops.resize import baked
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, normal_axis, shaped_like
+from irflops.ops.temporary import segment_buffer
 from irflops.ops.traffic import Traffic, moves
 from irflops.ops.work import Work
 
@@ -198,6 +199,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("unsorted_segment_sum_like",),
+        temporary=segment_buffer,
         summary="Rows summed by segment: the gradient of gather.",
         formula="flops = numel(data), one addition per element; reads data and segment_ids, writes out whole; like gives the shape alone",
         ignores="that the first row of a segment adds to zero",
@@ -224,6 +226,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("unsorted_segment_sum",),
+        temporary=segment_buffer,
         summary="Rows summed by segment.",
         formula="flops = numel(data), one addition per element; reads data and segment_ids, writes out whole",
         shape=segment_sum_shape,

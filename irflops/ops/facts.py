@@ -32,6 +32,9 @@ class OpFacts:
     read-only in-place proposals. A transpose only where no axis of more than one element moves."""
     overwrites: Mapping[str, str] = field(default_factory=dict, hash=False)
     """By result the operand whose memory OneFlow lets it overwrite where nothing else still needs that: its mutable in-place proposals."""
+    unreused: bool = False
+    """Whether its results keep memory of their own for the whole run: those that OneFlow gives a number of registers
+    (`same_output_regst_num`), and shares with nothing else."""
     updates: tuple[str, ...] = ()
     """Operands that it writes to, in place."""
     updates_with: str = ""

@@ -6,6 +6,7 @@ from irflops.ir.graph import DType, TensorType
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, no_result_shape, results_like
+from irflops.ops.temporary import many_tensors_buffer
 from irflops.ops.traffic import touch_all
 from irflops.ops.work import MissingAttribute, Work
 
@@ -73,6 +74,7 @@ _MULTI_TRAFFIC = "reads every x, writes y"
 RULES: tuple[OpRule, ...] = (
     OpRule(
         op_types=("multi_reduce_sum_pow_abs",),
+        temporary=many_tensors_buffer,
         summary="The sum of |x|^p over all elements of several tensors: a global norm before its root.",
         formula=f"n = numel of all x: flops = n (|x|) + n - 1 (sum), transcendentals = n (pow, whatever p is); {_MULTI_TRAFFIC}",
         shape=scalar_like_shape,
@@ -92,6 +94,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("multi_reduce_max_abs", "multi_reduce_min_abs"),
+        temporary=many_tensors_buffer,
         summary="The largest or smallest |x| over all elements of several tensors.",
         formula=f"n = numel of all x: flops = n (|x|) + n - 1 (comparisons); {_MULTI_TRAFFIC}",
         shape=scalar_like_shape,
@@ -110,6 +113,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("local_multi_reduce_max_abs", "local_multi_reduce_min_abs"),
+        temporary=many_tensors_buffer,
         summary="The largest or smallest |x| of each device's part of several tensors.",
         formula=f"n = numel of all x: flops = n (|x|) + n - 1 (comparisons); {_MULTI_TRAFFIC}",
         shape=per_device_shape,

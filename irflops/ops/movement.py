@@ -242,6 +242,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("identity_buffer",),
+        unreused=True,
         shares={"out": "in"},
         hands_on=True,
         summary="The operand copied into a queue.",

@@ -17,6 +17,7 @@ from irflops.ops.op_view import OpView
 from irflops.ops.readings import axis_of
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, normal_axis, present, results_like
+from irflops.ops.temporary import group_norm_buffer, layer_norm_buffer
 from irflops.ops.traffic import touch_all
 from irflops.ops.work import Work
 
@@ -182,6 +183,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("layer_norm_param_grad",),
+        temporary=layer_norm_buffer,
         summary="Gradients of layer normalization for gamma and beta.",
         formula=_PARAMS,
         shape=layer_norm_param_grad_shape,
@@ -254,6 +256,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("group_norm_param_grad",),
+        temporary=group_norm_buffer,
         summary="Gradients of group normalization for gamma and beta.",
         formula=_PARAMS,
         shape=group_norm_param_grad_shape,

@@ -6,6 +6,7 @@ from irflops.ir.graph import DType, TensorType
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, no_result_shape
+from irflops.ops.temporary import TemporaryRule, no_buffer, update_buffer
 from irflops.ops.traffic import moves, touch_all
 from irflops.ops.updates import (
     ADADELTA,
@@ -43,10 +44,19 @@ def factor_cost(op: OpView) -> Work:
     return Work(arithmetic=2 * op.numel("train_step"), transcendentals=op.numel("train_step"))
 
 
-def dense(op_types: tuple[str, ...], summary: str, formula: str, update: Update, paper: str, *examples: Example) -> OpRule:
+def dense(
+    op_types: tuple[str, ...],
+    summary: str,
+    formula: str,
+    update: Update,
+    paper: str,
+    *examples: Example,
+    temporary: TemporaryRule = no_buffer,
+) -> OpRule:
     """The rule of an optimizer whose gradient is as large as its model."""
     return OpRule(
         op_types=op_types,
+        temporary=temporary,
         summary=summary,
         formula=f"per element: {formula}; 1 more for scale_by_tensor; {_IN_PLACE}",
         shape=no_result_shape,
@@ -187,6 +197,7 @@ RULES: tuple[OpRule, ...] = (
             bytes_read=6932,
             bytes_written=5184,
         ),
+        temporary=update_buffer,
     ),
     dense(
         ("lars_update",),
@@ -203,6 +214,7 @@ RULES: tuple[OpRule, ...] = (
             bytes_read=124,
             bytes_written=80,
         ),
+        temporary=update_buffer,
     ),
     dense(
         ("adadelta_update",),

@@ -11,6 +11,7 @@ from irflops.ops.op_view import OpView, known
 from irflops.ops.readings import reduced
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, ShapeRule, normal_axis, results_like
+from irflops.ops.temporary import cub_buffer, reduction_buffer, sum_like_buffer
 from irflops.ops.traffic import moves, touch_all
 from irflops.ops.work import Work
 
@@ -96,6 +97,7 @@ def _first_as(shape: tuple[int, ...]) -> ShapeRule:
 def _reduction(op_types: tuple[str, ...], summary: str, *examples: Example, dtype: DType | None = None) -> OpRule:
     return OpRule(
         op_types=op_types,
+        temporary=reduction_buffer,
         summary=summary,
         formula="flops = numel(input_tensor) - numel(output_tensor): n - 1 for n to 1",
         shape=_reduction_shape("axis", "keepdims", dtype),
@@ -159,6 +161,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("reduce_nansum",),
+        temporary=reduction_buffer,
         summary="Sum over axes that takes NaN for 0.",
         formula="flops = 2 * numel(input_tensor) + numel(input_tensor) - numel(output_tensor): select(isnan(x), 0, x), then the sum",
         shape=_reduction_shape("axis", "keepdims"),
@@ -176,6 +179,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("reduce_sum_like",),
+        temporary=sum_like_buffer,
         summary="Sum down to the shape of another tensor, the reverse of a broadcast.",
         formula="flops = numel(x) - numel(y): n - 1 for n to 1",
         shape=sum_like_shape,
@@ -222,6 +226,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("argmax",),
+        temporary=cub_buffer,
         summary="Position of the greatest element along the last axis.",
         formula="flops = numel(in) - numel(out): n - 1 comparisons for n to 1",
         shape=argmax_shape,
@@ -241,6 +246,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("cumsum", "cumprod"),
+        temporary=cub_buffer,
         summary="Running sum or product along an axis.",
         formula="flops = numel(x) - numel(x) / n for the axis `dim` of n elements: n - 1 operations a line",
         shape=results_like("x", "y"),

@@ -13,6 +13,7 @@ from irflops.ops.costs import WorkRule
 from irflops.ops.facts import OpFacts
 from irflops.ops.op_view import OpView
 from irflops.ops.shapes import ShapeRule
+from irflops.ops.temporary import TemporaryRule, no_buffer
 from irflops.ops.traffic import Traffic, TrafficRule
 
 
@@ -89,6 +90,8 @@ class OpRule(OpFacts):
     """Where the formula comes from: a paper, a file of OneFlow, a peer."""
     upper_bound: bool = False
     """Whether the work depends on the data and the counts are the most it can be."""
+    temporary: TemporaryRule = no_buffer
+    """The buffer that its kernel works in while it runs."""
     repeated: str = ""
     """The op type that OneFlow takes in this one's place where the first operand is of the second one's shape, repeated."""
     unequal: str = ""

@@ -7,6 +7,7 @@ from irflops.ops.op_view import OpView
 from irflops.ops.per_element import SOURCE, broadcast_type, per_element
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, ShapeRule
+from irflops.ops.temporary import TemporaryRule, no_buffer, where_buffer
 from irflops.ops.traffic import touch_all
 
 _SCALAR_DTYPES = {"has_x_bool_operand": DType.BOOL, "has_x_int_operand": DType.INT64, "has_x_float_operand": DType.FLOAT32}
@@ -18,9 +19,17 @@ def where_scalars_shape(op: OpView) -> Inferred:
     return {"out": TensorType(op.input("condition").shape, dtype)}
 
 
-def _selection(op_type: str, definition: str, summary: str, shape: ShapeRule, *examples: Example) -> OpRule:
+def _selection(
+    op_type: str,
+    definition: str,
+    summary: str,
+    shape: ShapeRule,
+    *examples: Example,
+    temporary: TemporaryRule = where_buffer,
+) -> OpRule:
     return OpRule(
         op_types=(op_type,),
+        temporary=temporary,
         summary=summary,
         formula=f"flops = numel(out): {definition}",
         shape=shape,
@@ -106,5 +115,6 @@ RULES: tuple[OpRule, ...] = (
             bytes_written=128,
             because="32 selections; 32 floats and 32 bools are read",
         ),
+        temporary=no_buffer,
     ),
 )

@@ -8,6 +8,7 @@ from irflops.ops.op_view import OpView
 from irflops.ops.readings import result_extent
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, present
+from irflops.ops.temporary import cub_buffer
 from irflops.ops.traffic import touch_all
 from irflops.ops.work import Work
 
@@ -85,6 +86,7 @@ def in_top_k_cost(op: OpView) -> Work:
 RULES: tuple[OpRule, ...] = (
     OpRule(
         op_types=("sort",),
+        temporary=cub_buffer,
         summary="The entries of the last axis in order.",
         formula=f"flops = {_MERGE_SORT}; reads in, writes out",
         shape=sort_shape,
@@ -105,6 +107,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("arg_sort",),
+        temporary=cub_buffer,
         summary="The positions that put the last axis in order.",
         formula=f"flops = {_MERGE_SORT}; reads in, writes out",
         shape=arg_sort_shape,
@@ -123,6 +126,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("top_k",),
+        temporary=cub_buffer,
         summary="The positions of the k largest entries of the last axis.",
         formula=f"flops = {_MERGE_SORT}, whatever k is; reads in, writes out",
         shape=top_k_shape,
@@ -150,6 +154,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("argwhere",),
+        temporary=cub_buffer,
         summary="The positions of the elements that are not zero.",
         formula="flops = numel(input), one test per element; reads input, writes room for every position",
         shape=argwhere_shape,
@@ -168,6 +173,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("unique", "unique_with_counts"),
+        temporary=cub_buffer,
         summary="The different values of a vector, and which of them stands where.",
         formula="flops = n * ceil(log2 n) comparisons of a merge sort, + n for counts; reads x, writes room for every element",
         shape=unique_shape,

@@ -12,6 +12,7 @@ from irflops.ops.readings import ranges, result_extent, result_shape, rows_and_c
 from irflops.ops.resize import baked
 from irflops.ops.rule import Example, OpRule
 from irflops.ops.shapes import Inferred, ShapeRule
+from irflops.ops.temporary import cub_buffer
 from irflops.ops.traffic import moves, touch_all, touch_nothing
 
 _WRITES = "no arithmetic; writes out"
@@ -85,6 +86,7 @@ def constant_like_shape(op: OpView) -> Inferred:
 RULES: tuple[OpRule, ...] = (
     OpRule(
         op_types=("constant", "tensor_constant"),
+        unreused=True,
         summary="A tensor filled with one number.",
         formula=_WRITES,
         shape=declared(),
@@ -123,6 +125,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("empty",),
+        unreused=True,
         summary="A tensor that is not filled.",
         formula="no arithmetic; no bytes: nothing is written",
         shape=declared(),
@@ -177,6 +180,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("normal", "uniform", "uniform_int"),
+        unreused=True,
         effects=frozenset({Effect.RANDOM}),
         summary="Random numbers of a distribution.",
         formula=_RANDOM,
@@ -192,6 +196,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("exponential",),
+        unreused=True,
         effects=frozenset({Effect.RANDOM}),
         summary="Random numbers of the exponential distribution.",
         formula=_RANDOM,
@@ -206,6 +211,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("randperm",),
+        temporary=cub_buffer,
         effects=frozenset({Effect.RANDOM}),
         summary="A random permutation of n positions.",
         formula=_RANDOM,

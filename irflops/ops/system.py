@@ -113,6 +113,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("unpack",),
+        unreused=True,
         effects=frozenset({Effect.STATEFUL}),
         summary="Gradient accumulation: the next of N micro-batches of the operand.",
         formula="no arithmetic; reads and writes numel(out) elements; it runs N times",
@@ -140,6 +141,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("pack",),
+        unreused=True,
         effects=frozenset({Effect.STATEFUL}),
         summary="Gradient accumulation: the results of N micro-batches put together.",
         formula="no arithmetic; reads and writes numel(out) elements, once per step",
@@ -160,6 +162,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("acc",),
+        unreused=True,
         effects=frozenset({Effect.STATEFUL}),
         summary="Gradient accumulation: the sum over N micro-batches.",
         formula="flops = numel(in), one addition per element and run; reads in, writes out; it runs N times",

@@ -265,6 +265,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("repeat",),
+        unreused=True,
         aliases={"out": "in"},
         hands_on=True,
         summary="Gradient accumulation: one tensor, such as a weight, handed to each of N micro-batches.",

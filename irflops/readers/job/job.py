@@ -209,6 +209,7 @@ class _Job:
         draft.recompute, draft.gradient = resolved.recompute, resolved.gradient
         draft.candidates = resolved.types if op_type is None else ()
         draft.elided = kind is None
+        draft.after = tuple(conf.get("ctrl_in_op_name", ()))
         draft.module = named_module(name, op_type, resolved)
         draft.attrs = self._shared(Attrs({pair.get("key", ""): _attr(pair.get("value", {})) for pair in body.get("attr", ())}))
         if op_type == "variable":

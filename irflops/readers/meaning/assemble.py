@@ -198,4 +198,5 @@ def freeze(draft: Draft) -> Op:
         draft.role,
         stem_of(draft.name, draft.type, draft.module, draft.number),
         draft.readings,
+        draft.after,
     )

@@ -41,6 +41,7 @@ class Draft:
     hidden: bool = False
     readings: tuple[tuple[Operand, ...], ...] = ()
     """Every set of operands that it may have, `inputs` first, where the form does not tell which; none where it does."""
+    after: tuple[str, ...] = ()
 
     def may_have(self, operand: Operand) -> bool:
         """Adds to each set of operands the same with one more; says whether that is new: an argument can be open once alone."""

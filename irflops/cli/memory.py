@@ -1,0 +1,115 @@
+"""`irflops memory`: what a device holds over a step, as OneFlow plans it."""
+
+from __future__ import annotations
+
+import click
+
+from irflops.analysis.analysis import analyze_graph
+from irflops.cli.exit_codes import FINE, FOUND
+from irflops.cli.inputs import BATCH_OPTION, DTYPE_OPTION, shapes_of
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, bytes_of
+from irflops.cli.tables import write_table
+from irflops.memory.memory import Asked, memory_of
+from irflops.ops.temporary import DeviceKind
+from irflops.readers import load
+from irflops.report.json_writer import encoded
+from irflops.report.memory import class_table, kind_table, memory_facts, plot, tensor_table
+from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
+from irflops.report.summary import short_path
+from irflops.report.table import arranged
+
+EPILOG = """\b
+Examples:
+  irflops memory job.pb
+  irflops memory graph.txt --on cuda --memory 24GiB
+  irflops memory graph.txt --batch 64
+  irflops memory job.pb --format json --timeline
+"""
+
+
+class _Memory(Grouped):
+    groups = (("top", "What to show"), ("on", "Where it runs"), ("graph", "What to read"), ("batch", "What if"), ("quiet", "Other options"))
+
+
+@click.command(cls=_Memory, epilog=EPILOG)
+@click.argument("path")
+@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, metavar="N", help="Tensors to show of those at the peak.")
+@click.option("--timeline", is_flag=True, help="The bytes that are alive at each step: in the JSON.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(("table", "json", "csv", "markdown")),
+    default="table",
+    show_default=True,
+    help="How to write it.",
+)
+@OUTPUT_OPTION
+@click.option("--on", type=click.Choice([kind.value for kind in DeviceKind]), help="The kind of device.  [default: as captured]")
+@click.option("--compute-stream", is_flag=True, help="As if collectives ran on the stream of the other operators, which no job tells.")
+@click.option("--workspace", callback=bytes_of, default="0", metavar="SIZE", help="What cuDNN takes for each convolution: 64M.")
+@click.option("--memory", "limit", callback=bytes_of, metavar="SIZE", help="Exit with 1 where a device holds more than SIZE.")
+@click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
+@MAX_SIZE_OPTION
+@BATCH_OPTION
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    callback=shapes_of,
+    metavar="[NAME=]SHAPE",
+    help="As if captured with this input: 2x3x384x384. NAME where there are several.",
+)
+@DTYPE_OPTION
+@click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
+def memory(
+    path: str,
+    top: int,
+    timeline: bool,
+    format_: str,
+    output: str | None,
+    on: str | None,
+    compute_stream: bool,
+    workspace: int | None,
+    limit: int | None,
+    graph: str | None,
+    max_size: int,
+    batch: int | None,
+    inputs: dict[str | None, tuple[int, ...]],
+    dtype: str | None,
+    quiet: bool,
+) -> int:
+    """Tell what a device holds over a step of PATH.
+
+    How much at most, when, and what that is made of. The figures are those of the memory plan that OneFlow 0.9.0 makes when it compiles
+    the graph.
+    """
+    if timeline and format_ != "json":
+        raise click.UsageError("--timeline is for --format json; the table has a plot.")
+    refuse_to_overwrite(output, [path])
+    with sign_of_life(f"planning {short_path(path)}", quiet):
+        found = load(path, graph, max_size=max_size)
+        if batch is not None or inputs or dtype is not None:
+            from irflops.whatif import changed  # here for start-up time: most runs look at what was captured
+
+            found = changed(found, batch=batch, inputs=inputs or None, dtype=dtype)
+        analysis = analyze_graph(found)
+        asked = Asked(DeviceKind(on) if on else None, compute_stream or None, workspace or 0)
+        planned = memory_of(analysis.graph, analysis.inference.types, analysis.devices, analysis.book, asked)
+    exceeded = limit is not None and any(one.plan.total > limit for one in planned.classes)
+    with results_to(output) as stream:
+        if format_ == "json":
+            stream.write(encoded(planned.to_dict(timeline=timeline)) + "\n")
+        elif format_ == "csv":
+            write_table(class_table(planned), format_, stream)
+        else:
+            largest = planned.largest
+            for label, fact in memory_facts(planned, limit):
+                stream.write(f" {label:<12}{fact}\n" if format_ == "table" else f"- {label or 'also'}: {fact}\n")
+            if format_ == "table" and largest.plan.peak is not None:
+                stream.write("\n" + plot(largest) + "\n")
+            tables = [class_table(planned)] if len(planned.classes) > 1 else []
+            tables += [kind_table(largest), arranged(tensor_table(largest), top=top)] if largest.plan.at_peak else []
+            for table in tables:
+                stream.write("\n")
+                write_table(table, format_, stream)
+    return FOUND if exceeded else FINE
