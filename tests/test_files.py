@@ -51,6 +51,7 @@ def left(path: Path) -> tuple[str, list[str]]:
 WITH_OUTPUT: dict[str, tuple[str, ...]] = {
     "analyze": (SMALL,),
     "audit": (SMALL,),
+    "comm": (SMALL,),
     "compare": (SMALL,),
     "conventions": (),
     "diff": (SMALL, "fixtures/mlp_train.repr.txt.gz"),

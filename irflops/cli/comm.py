@@ -66,9 +66,9 @@ def comm(
     dtype: str | None,
     quiet: bool,
 ) -> None:
-    """Tell what the devices of the graph in PATH send one another in a step, and why.
+    """Tell what the devices of PATH send one another, and why.
 
-    Bytes are those over all devices: what each lacks of what it wants, from how tensors are made to how they are wanted.
+    Bytes of a step are those over all devices: what each lacks of what it wants, from how tensors are made to how they are wanted.
     """
     refuse_to_overwrite(output, [path])
     with sign_of_life(f"analyzing {short_path(path)}", quiet):
