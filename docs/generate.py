@@ -1,5 +1,5 @@
-"""Writes what the documents quote: `docs/costs.md`, `docs/rules.md`, `docs/rules/` and `docs/conventions.md` from the rules, the table of
-what each form tells in `docs/formats.md`, and the output below each `$ irflops ...` of a ```console block.
+"""Writes what the documents quote: `docs/costs.md`, `docs/operators.md`, `docs/rules.md`, `docs/rules/` and `docs/conventions.md` from the
+rules, the table of what each form tells in `docs/formats.md`, and the output below each `$ irflops ...` of a ```console block.
 
 `python docs/generate.py` rewrites them, `python docs/generate.py --check` names those that are out of date and exits with 1.
 """
@@ -11,6 +11,7 @@ import importlib
 import os
 import pkgutil
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -34,6 +35,7 @@ COSTS = ROOT / "docs" / "costs.md"
 AUDIT = ROOT / "docs" / "rules.md"
 AUDIT_PAGES = ROOT / "docs" / "rules"
 CONVENTIONS_PAGE = ROOT / "docs" / "conventions.md"
+OPERATORS = ROOT / "docs" / "operators.md"
 
 
 def documents() -> list[Path]:
@@ -129,6 +131,11 @@ def _prose(text: str) -> str:
 def anchor(heading: str) -> str:
     """The fragment by which GitHub links to a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def operators_page() -> str:
+    """The whole of docs/operators.md, which a script beside this one writes."""
+    return str(runpy.run_path(str(ROOT / "docs" / "operators_page.py"))["operators_page"]())
 
 
 # ------------------------------------------------------------------ audit rules
@@ -393,7 +400,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--check", action="store_true", help="write nothing, exit with 1 if something is out of date")
     check = parser.parse_args().check
-    wanted = {COSTS: costs_page(), AUDIT: audit_page(), **rule_pages(), CONVENTIONS_PAGE: refreshed(conventions_page())}
+    wanted = {
+        COSTS: costs_page(),
+        OPERATORS: operators_page(),
+        AUDIT: audit_page(),
+        **rule_pages(),
+        CONVENTIONS_PAGE: refreshed(conventions_page()),
+    }
     wanted |= {path: refreshed(path.read_text(encoding="utf-8")) for path in documents() if path not in wanted}
     stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     for path in stale:

@@ -344,6 +344,10 @@ def test_ops_lists_every_op_type_and_says_which_have_a_rule() -> None:
     assert unruled.keys() == rows.keys() - ruled
     assert all(unruled.values())
     assert "compiled" in unruled["mlir_jit"]
+    assert (rows["nms"]["since"], rows["nms"]["until"], rows["dropout"]["differs"]) == ("0.7.0", None, {"seed": "attribute from 1.0.0"})
+    shown = run("ops", "eager_nccl_all_reduce").stdout
+    assert "since       0.7.0 or before, until 0.8.0" in shown
+    assert "not always  model_copy (operand from 0.8.0)" in run("ops", "adam_update").stdout
     assert [row["type"] for row in csv.DictReader(io.StringIO(run("ops", "--format", "csv").stdout))] == list(rows)
     *table, last = run("ops").stdout.splitlines()
     assert last.startswith(f"{len(ruled)} of {len(rows)} op types have a rule")

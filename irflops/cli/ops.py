@@ -12,6 +12,7 @@ from irflops.cli.options import OUTPUT_OPTION
 from irflops.cli.tables import write_table
 from irflops.errors import IrflopsError
 from irflops.ir.signatures import op_types
+from irflops.ir.versions import versions
 from irflops.ops import BOOK
 from irflops.report.json_writer import encoded
 from irflops.report.output import results_to
@@ -46,7 +47,12 @@ def ops(op_type: str | None, format_: str, output: str | None) -> None:
 
 def op_row(op_type: str) -> dict[str, Any]:
     """What is known of an op type, as plain data."""
-    rule = BOOK.rule(op_type)
+    rule, found = BOOK.rule(op_type), versions(op_type)
+    since = {
+        "since": None if found is None else found.since,
+        "until": None if found is None else found.until,
+        "differs": {} if found is None else dict(found.differs),
+    }
     if rule is None:
         unknown = dict.fromkeys(("summary", "formula", "ignores", "source"), "")
         return {
@@ -55,6 +61,7 @@ def op_row(op_type: str) -> dict[str, Any]:
             **unknown,
             "reason": BOOK.facts(op_type).reason or "no rule yet",
             "view": False,
+            **since,
             "examples": [],
         }
     return {
@@ -66,5 +73,6 @@ def op_row(op_type: str) -> dict[str, Any]:
         "source": rule.source,
         "reason": "the work depends on the data; counted at its most" if rule.upper_bound else None,
         "view": rule.is_view,
+        **since,
         "examples": [asdict(example) for example in rule.examples],
     }

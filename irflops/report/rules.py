@@ -44,6 +44,11 @@ def rule_text(row: Mapping[str, Any]) -> str:
     """All that is known of one op type, for people."""
     paragraphs = [("status", row["status"] if row["reason"] is None else f"{row['status']}: {row['reason']}")]
     paragraphs += [(label, row[key]) for label, key in (("counts", "formula"), ("leaves out", "ignores"), ("source", "source")) if row[key]]
+    if row["since"] is not None:
+        since = "0.7.0 or before" if row["since"] == "0.7.0" else row["since"]
+        paragraphs.append(("since", since if row["until"] is None else f"{since}, until {row['until']}"))
+    if row["differs"]:
+        paragraphs.append(("not always", ", ".join(f"{name} ({what})" for name, what in row["differs"].items())))
     if row["view"]:
         paragraphs.append(("moves", "nothing: the result shares the operand's storage"))
     lines = [row["type"], "", *_wrapped(row["summary"], 1), ""] if row["summary"] else [row["type"], ""]

@@ -28,6 +28,7 @@ _ELEMENTS = {
 } | {
     f"{sign}i{bits}": dtype
     for bits, signed, unsigned in (
+        (4, DType.INT4, DType.UINT4),
         (8, DType.INT8, DType.UINT8),
         (16, DType.INT16, DType.UINT16),
         (32, DType.INT32, DType.UINT32),
