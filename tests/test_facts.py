@@ -42,6 +42,11 @@ MUTABLE: Kernels = {
     "conv_cudnn_kernels.cpp": {("conv1d", "conv2d", "conv3d"): ("out", "_add_to_output"), ("conv_data_grad",): ("dx", "_add_to_output")},
     "dropout_kernel.cu": {("dropout_grad",): ("dx", "dy")},
     "erfinv_kernel.cu": {("erfinv",): ("y", "x")},
+    "image_object_preprocess_kernels.cpp": {
+        ("image_flip", "image_normalize"): ("out", "in"),
+        ("object_bbox_flip", "object_bbox_scale"): ("out", "bbox"),
+        ("object_segmentation_polygon_flip", "object_segmentation_polygon_scale"): ("out", "poly"),
+    },
     "l1_l2_regularize_gradient_kernel.cpp": {("l1_l2_regularize_gradient",): ("out", "model_diff")},
     "layer_norm_gpu_kernel.cu": {("layer_norm_grad",): ("dx", "_add_to_output")},
     "matmul_kernels.cpp": {("matmul", "batch_matmul", "broadcast_matmul", "broadcast_matmul_grad_b"): ("out", "_add_to_output")},
@@ -58,6 +63,7 @@ MUTABLE: Kernels = {
         ("sparse_softmax_cross_entropy_grad", "sparse_softmax_cross_entropy_ms_grad"): ("prediction_diff", "prob")
     },
     "ssp_variable_proxy_kernel.cpp": {("ssp_variable_proxy",): ("ref", "var")},
+    "test_kernels.cpp": {("ccrelu",): ("y", "x")},  # of 0.7.0
     "tril_kernel.cu": {("tril", "fused_scale_tril"): ("out", "in")},
     "triu_kernel.cu": {("triu",): ("out", "in")},
 }

@@ -286,6 +286,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("image_flip",),
+        overwrites={"out": "in"},
         summary="Images, mirrored where a flag says so.",
         formula=f"no arithmetic: pixels are copied; {_UNKNOWN}",
         shape=still_buffers_shape,
@@ -316,6 +317,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("image_normalize",),
+        overwrites={"out": "in"},
         summary="Images less a mean and over a deviation.",
         formula=_BY_SIZE,
         shape=still_buffers_shape,
@@ -324,28 +326,40 @@ RULES: tuple[OpRule, ...] = (
         source="OneFlow's image_object_preprocess_ops.cpp",
         examples=(Example(call="image_normalize(in: ?[2]) -> out: ?[2]", because="2 operations a number", macs=0, flops="unknown"),),
     ),
+    *(
+        OpRule(
+            op_types=op_types,
+            overwrites={"out": operand},
+            summary=f"{things} that follow an image that was mirrored or scaled.",
+            formula=f"flops unknown: as much as there are {things.lower()} in an image, which is in no dump; {_UNKNOWN}",
+            shape=like_first_shape,
+            cost=work_of_unknown_sizes,
+            traffic=touch_all,
+            source="OneFlow's image_object_preprocess_ops.cpp",
+            examples=(
+                Example(
+                    call=f"{op_types[1]}({operand}: ?[2], scale: f32[2,2]) -> out: ?[2]",
+                    because="a product for each coordinate, of so many as an image has",
+                    macs=0,
+                    flops="unknown",
+                    bytes_read="unknown",
+                ),
+            ),
+        )
+        for op_types, operand, things in (
+            (("object_bbox_flip", "object_bbox_scale"), "bbox", "Boxes"),
+            (("object_segmentation_polygon_flip", "object_segmentation_polygon_scale"), "poly", "Outlines"),
+        )
+    ),
     OpRule(
-        op_types=(
-            "object_bbox_flip",
-            "object_bbox_scale",
-            "object_segmentation_polygon_flip",
-            "object_segmentation_polygon_scale",
-            "object_segmentation_polygon_to_mask",
-        ),
-        summary="Boxes or outlines that follow an image that was mirrored or scaled, or outlines as masks.",
-        formula=f"flops unknown: as much as there are boxes and corners, which are in no dump; {_UNKNOWN}",
+        op_types=("object_segmentation_polygon_to_mask",),
+        summary="Outlines of objects as masks of their pixels.",
+        formula=f"flops unknown: as much as outlines and images are large, which is in no dump; {_UNKNOWN}",
         shape=like_first_shape,
         cost=work_of_unknown_sizes,
         traffic=touch_all,
         source="OneFlow's image_object_preprocess_ops.cpp",
         examples=(
-            Example(
-                call="object_bbox_scale(bbox: ?[2], scale: f32[2,2]) -> out: ?[2]",
-                because="4 products a box, of so many boxes as an image has",
-                macs=0,
-                flops="unknown",
-                bytes_read="unknown",
-            ),
             Example(
                 call="object_segmentation_polygon_to_mask(poly: ?[2], poly_index: ?[2], image_size: i32[2,2]) -> out: ?[2]",
                 because="a mask for each outline",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from irflops.ir.graph import DType, TensorType
 from irflops.ops.costs import WorkRule, no_work, one_per_element
 from irflops.ops.facts import Effect
@@ -68,10 +70,12 @@ def _rule(
     traffic: TrafficRule = touch_all,
     readings: Readings | None = None,
     random: bool = False,
+    overwrites: Mapping[str, str] | None = None,
 ) -> OpRule:
     return OpRule(
         op_types=op_types,
         effects=frozenset({Effect.RANDOM}) if random else frozenset(),
+        overwrites=overwrites or {},
         summary=f"{summary} In OneFlow's own tests alone.",
         formula=formula,
         shape=shape,
@@ -91,6 +95,7 @@ RULES: tuple[OpRule, ...] = (
         Example(call="ccrelu(x: f32[2,3]) -> y: f32[2,3]", because="6 maxima", flops=6, bytes_read=24, bytes_written=24),
         formula="flops = numel(x), a maximum each",
         cost=one_per_element("x"),
+        overwrites={"y": "x"},
     ),
     _rule(
         ("cpu_only_relu_test",),
