@@ -11,6 +11,7 @@ from typing import Any
 
 from irflops.differ.edit import Consequence, Edit
 from irflops.differ.follow import inferred
+from irflops.differ.forms import aspects_of
 from irflops.differ.result import Diff
 from irflops.differ.side import INTERFACE, boxed_in, is_boxing
 from irflops.ir import plain
@@ -38,12 +39,13 @@ def applied(diff: Diff) -> Graph:
     wires: dict[str, dict[tuple[str, int], str | None]] = {}
     for (reader, arg, index), lbn in _wires(diff):
         wires.setdefault(reader, {})[arg, index] = lbn
-    boxed = boxed_in(graph.ops)
+    casts = not aspects_of(graph, diff.new.graph).stage
+    boxed = boxed_in(graph.ops, casts=casts)
     lbns = {lbn: other for op in graph.ops if op.name in diff.pairs for lbn, other in _results(op, diff, own)}
     types = dict(diff.old.inference.types)
     made = []
     for op in graph.ops:
-        if is_boxing(op) or op.name not in diff.pairs:
+        if is_boxing(op, casts=casts) or op.name not in diff.pairs:
             continue
         name = diff.pairs[op.name]
         kept = replace(

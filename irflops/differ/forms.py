@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from irflops.counting.hidden import is_forward_alone
 from irflops.ir.graph import Graph
 
 
@@ -37,8 +36,7 @@ class Aspects:
 def aspects_of(old: Graph, new: Graph) -> Aspects:
     """What both graphs hold."""
     one, other = old.holds, new.holds
-    forward_alone = is_forward_alone(old), is_forward_alone(new)
-    stage, saved = one.passes == other.passes and forward_alone[0] == forward_alone[1], one.dead_ops == other.dead_ops
+    stage, saved = one.passes == other.passes, one.dead_ops == other.dead_ops
     return Aspects(
         attrs=one.attrs and other.attrs,
         result_sbp=one.passes and other.passes,
@@ -65,8 +63,7 @@ def _lacks(old: Graph, new: Graph, aspects: Aspects) -> Iterator[str]:
         yield "sbp: a forward job has none yet"
     if not aspects.stage:
         what = "what OneFlow's passes add or change (backward, optimizer, recompute, merged additions)"
-        before = "a saved step of OneFlow 0.8.0 holds the forward pass alone" if old.holds.passes == new.holds.passes else ""
-        yield f"{what}: {before or 'a forward job was dumped before them'}"
+        yield f"{what}: a forward job, and what oneflow.save writes, were made before them"
     if not aspects.dead_ops:
         yield "operators without effect (nothing reads them, a relu of a relu): a saved graph drops them, a forward job has all"
     if old.holds.declarations != new.holds.declarations:

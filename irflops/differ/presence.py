@@ -84,6 +84,7 @@ class Presence:
         for node in reversed(side.order):
             op = side.ops[node]
             alive[node] = op.type == "output" or not op.outputs or any(alive[reader] for reader, _ in side.consumers[node])
+            alive[node] &= self.aspects.stage or not is_of_passes(op)  # a saved step holds what its outputs need, no gradients
         return frozenset(node for node in range(len(side.ops)) if not alive[node])
 
     def _tied_to(self, node: int) -> str | None:

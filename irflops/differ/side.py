@@ -16,6 +16,7 @@ MOST = 64
 """Neighbours of a node that are looked at on either side where all would be too many: a tensor may be read by thousands."""
 
 INTERFACE = ("input", "output")
+_CASTS = ("hierarchical_parallel_cast", "parallel_cast")
 SUM = "add_n"
 
 
@@ -67,8 +68,8 @@ class Side:
 def side_of(analysis: Analysis, aspects: Aspects) -> Side:
     """The nodes of an analysis, with what both forms hold."""
     graph = analysis.graph
-    kept = [index for index, op in enumerate(graph.ops) if not is_boxing(op)]
-    ops, slots = [graph.ops[index] for index in kept], _slots(graph, kept, fused_terms=aspects.fused_terms)
+    kept = [index for index, op in enumerate(graph.ops) if not is_boxing(op, casts=not aspects.stage)]
+    ops, slots = [graph.ops[index] for index in kept], _slots(graph, kept, aspects)
     if not aspects.stage:
         ops, slots = _with_merged_sums(ops, slots)
     consumers: list[list[tuple[int, int]]] = [[] for _ in ops]
@@ -109,14 +110,17 @@ def readers(side: Side, node: int) -> list[int]:
     return [reader for reader, _ in side.consumers[node][:MOST]]
 
 
-def is_boxing(op: Op) -> bool:
-    """Whether an operator only hands a tensor on in another sbp or placement; printed graphs alone show these."""
-    return op.role is Role.BOXING and len(op.inputs) == 1 and len(op.outputs) == 1
+def is_boxing(op: Op, *, casts: bool = False) -> bool:
+    """Whether an operator only hands a tensor on in another sbp or placement: the boxing that printed graphs alone show.
+
+    With `casts` parallel casts too, which a pass of OneFlow's takes away where nothing changes.
+    """
+    return (op.role is Role.BOXING or (casts and op.type in _CASTS)) and len(op.inputs) == 1 and len(op.outputs) == 1
 
 
-def boxed_in(ops: Sequence[Op]) -> dict[str, str]:
+def boxed_in(ops: Sequence[Op], *, casts: bool = False) -> dict[str, str]:
     """By the lbn that a boxing identity makes, the one that it hands on; of several in a row the first."""
-    boxed = {op.outputs[0].lbn: op.inputs[0].lbn for op in ops if is_boxing(op)}
+    boxed = {op.outputs[0].lbn: op.inputs[0].lbn for op in ops if is_boxing(op, casts=casts)}
     for lbn, source in boxed.items():
         seen = {lbn}
         while source in boxed and source not in seen:
@@ -126,16 +130,16 @@ def boxed_in(ops: Sequence[Op]) -> dict[str, str]:
     return boxed
 
 
-def _slots(graph: Graph, kept: Sequence[int], *, fused_terms: bool) -> list[tuple[Slot, ...]]:
+def _slots(graph: Graph, kept: Sequence[int], aspects: Aspects) -> list[tuple[Slot, ...]]:
     """The slots of the operators that are nodes, by node."""
-    boxed, edges = boxed_in(graph.ops), graph.edges
+    boxed, edges = boxed_in(graph.ops, casts=not aspects.stage), graph.edges
     nodes = {index: node for node, index in enumerate(kept)}
     blobs = [f"{result.arg}:{result.index}" for op in graph.ops for result in op.outputs]
     slots = []
     for index in kept:
         found = []
         for operand in graph.ops[index].inputs:
-            if operand.arg == FUSED_TERM and not fused_terms:
+            if operand.arg == FUSED_TERM and not aspects.fused_terms:
                 continue
             lbn = boxed.get(operand.lbn, operand.lbn)
             tensor = edges.tensors[lbn]

@@ -72,7 +72,9 @@ FORWARD_JOB = Form(
     holds=Holds(result_types=False, result_sbp=False, operand_sbp=False, passes=False, recompute=False, optimizer=False),
 )
 
-_SAVED = Holds(result_sbp=False, operand_sbp=False, dead_ops=False, backward=False, recompute=False, optimizer=False)
+_SAVED = Holds(
+    result_sbp=False, operand_sbp=False, dead_ops=False, passes=False, backward=False, recompute=False, optimizer=False
+)  # oneflow.save writes the forward job
 
 SAVED_FOLDER = Form(
     name="saved_graph",

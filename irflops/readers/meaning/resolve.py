@@ -19,6 +19,8 @@ _TRAIN = "System-Train-"
 
 RECOMPUTE_PREFIXES = ("Sys-Checkpointing-Fake-Fw-Op_", "OneFlow-System-Checkpointing-Fake-Fw-Op_", "OneFlow-System-Checkpointing-")
 
+_TICKS = ("Sys-GradAcc-RepeatTick-DeviceTick-", "System-GradientAccumulation-RepeatTick-DeviceTick-")
+
 _PREFIXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("System-Train-LearningRate-Scheduler", ("learning_rate_schedule",)),
     ("System-ClipGradient-GlobalNorm-MultiReduceSumPowAbs-", ("multi_reduce_sum_pow_abs",)),
@@ -53,11 +55,10 @@ _PREFIXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("System-DynamicLossScale-CountNotFinite-", ("count_not_finite",)),
     ("System-DynamicLossScale-ParallelCast-", ("hierarchical_parallel_cast",)),
     ("System-CastToTick-", ("cast_to_tick",)),
-    ("Sys-GradAcc-RepeatTick-DeviceTick-", ("device_tick",)),
     ("System-GradientAccumulation-InputUnpack-", ("unpack",)),
     ("System-GradientAccumulation-VariableRepeat-", ("repeat",)),
     ("System-GradientAccumulation-OutputPack-", ("pack",)),
-    ("System-GradientAccumulation-RepeatTick-DeviceTick-", ("device_tick",)),
+    *((prefix, ("device_tick",)) for prefix in _TICKS),
     ("System-GradientAccumulation-RepeatTick-Repeat-", ("repeat",)),
     ("System-Pipeline-Buffer-Op_", ("identity_buffer",)),
     ("Sys-DiffScale-ScalarDiv-", ("scalar_div_by_tensor",)),
@@ -80,6 +81,17 @@ _PREFIXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Sys-Boxing-", ("identity",)),
     ("System-Boxing-", ("identity",)),
 )
+
+
+def repeated_name(name: str) -> str:
+    """The name of the operator that one repeats under checkpointing; its own where it repeats none."""
+    return next((name[len(prefix) :] for prefix in RECOMPUTE_PREFIXES if name.startswith(prefix)), name)
+
+
+def ticked_name(name: str) -> str | None:
+    """The name of the operator for which a tick was made under gradient accumulation; None where the name tells none."""
+    return next((name[len(prefix) :] for prefix in _TICKS if name.startswith(prefix)), None)
+
 
 _SPLIT_LOSS = {
     "split_softmax_reduce_max_device_stage": "reduce_max_device_stage",

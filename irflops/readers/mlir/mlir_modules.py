@@ -8,7 +8,7 @@ from irflops.errors import GraphSyntaxError
 from irflops.ir.graph import AttrValue, Module
 from irflops.ir.tree import nearest, with_parents
 from irflops.readers.meaning.draft import Draft
-from irflops.readers.meaning.resolve import free_tensor_module
+from irflops.readers.meaning.resolve import free_tensor_module, ticked_name
 from irflops.readers.meaning.updates import is_update_name
 from irflops.readers.printed.operators import UNPLACED
 
@@ -45,6 +45,7 @@ def assign_modules(drafts: Sequence[Draft], scopes: Sequence[Scope], path: str) 
             named.setdefault(draft.module)
     homes = {scope: home for scope, home in (lesser | homes).items() if scope is not None}
     _place_unnamed(drafts, scopes, homes, variables)
+    _place_ticks(drafts)
     if sum(len(each) * min(each.count("."), _LEVELS) for each in {*named, *variables.values()}) > _MAX_PATHS:
         raise GraphSyntaxError("module paths longer and deeper than those of any model", path=path)
     known = dict.fromkeys(with_parents(named))
@@ -62,6 +63,13 @@ def _place_variables(drafts: Iterable[Draft]) -> dict[str, str]:
                 draft.module = draft.name.rpartition(".")[0]
             variables[draft.name] = draft.module
     return variables
+
+
+def _place_ticks(drafts: Sequence[Draft]) -> None:
+    """Sets the modules of ticks to those of the operators that they are named after."""
+    modules = {draft.name: draft.module for draft in drafts}
+    for draft in drafts:
+        draft.module = modules.get(ticked_name(draft.name) or "", draft.module)
 
 
 def _place_unnamed(drafts: Sequence[Draft], scopes: Sequence[Scope], homes: dict[Scope, str], variables: dict[str, str]) -> None:

@@ -61,7 +61,7 @@ def read_folder(path: str | PathLike[str], max_size: int = MAX_SIZE, choice: str
         raise IrflopsError(f"its {MODEL} {problem}", path=name) from None
     graph = read_mlir(source_of(read_bytes(str(model), max_size), str(Path(name) / MODEL)), choice)
     variables = [op for op in graph.ops if op.type == "variable"]
-    return replace(graph, format=SAVED_FOLDER.name, holds=SAVED_FOLDER.holds, notes=(*graph.notes, *_notes(root, variables)))
+    return replace(graph, format=SAVED_FOLDER.name, notes=(*graph.notes, *_notes(root, variables)))
 
 
 def _refuse_what_is_no_graph(root: Path, name: str) -> None:

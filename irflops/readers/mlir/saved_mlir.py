@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from irflops.errors import NotAGraphError, Source
 from irflops.ir.graph import Graph, Note, Phase
+from irflops.ir.holds import Holds
 from irflops.readers.choice import Choosable, choose
 from irflops.readers.forms import SAVED_MLIR
 from irflops.readers.meaning.assemble import complete, freeze
+from irflops.readers.meaning.draft import Draft
 from irflops.readers.mlir.mlir_calls import Calls
 from irflops.readers.mlir.mlir_functions import Function, Functions, functions_of
 from irflops.readers.mlir.mlir_graph import GraphBuilder
@@ -66,8 +68,15 @@ def _graph(builder: GraphBuilder, name: str) -> Graph:
         format=SAVED_MLIR.name,
         source=builder.source,
         notes=tuple(notes),
-        holds=SAVED_MLIR.holds,
+        holds=_holds(builder.drafts),
     )
+
+
+def _holds(drafts: Sequence[Draft]) -> Holds:
+    """What the file tells: `oneflow.save` writes the forward job; one with an optimizer was made from the full job, after the passes."""
+    if any(draft.phase is Phase.OPTIMIZER for draft in drafts):
+        return replace(SAVED_MLIR.holds, passes=True, backward=True, recompute=True, optimizer=True)
+    return SAVED_MLIR.holds
 
 
 def _notes(builder: GraphBuilder, left_out: list[str]) -> Iterator[Note]:

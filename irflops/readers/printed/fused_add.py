@@ -10,12 +10,15 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from irflops.ir.graph import Note, Operand, Role, TensorType
+from irflops.ir.graph import Note, Operand, Phase, TensorType
 from irflops.ir.signatures import FUSED_TERM
 from irflops.readers.meaning.draft import Draft
+from irflops.readers.meaning.phase import LOOKED_THROUGH, is_update
+from irflops.readers.meaning.resolve import repeated_name
+from irflops.readers.printed.missing_numbers import is_counted, unexplained_numbers
 
 _SUMS = {
     "normalization": "y",
@@ -30,17 +33,18 @@ _SUMS = {
 }
 """The types that can add a term, and the result that is then the sum."""
 
-_ZEROS = {"normalization_grad": 2, "layer_norm_param_grad": 2, "group_norm_param_grad": 2, "normalization_add_relu_grad": 2}
-"""Numbers that are gone before a gradient: OneFlow's autograd makes zeros for the mean and the deviation, which a later pass removes."""
+_HANDS_GRADIENT_ON = LOOKED_THROUGH | {"acc"}
+_MOST_HOPS = 64
+"""Operators between a weight and its use, or its gradient and its update, that are looked through."""
 
 
-def find_fused_terms(drafts: Sequence[Draft], notes: list[Note]) -> None:
-    """Gives operators the term that they add where it can be told, and both readings where they may add one. Adds a note to `notes`.
+def find_fused_terms(drafts: Sequence[Draft]) -> None:
+    """Gives operators the term that they add where it can be told, and both readings where they may add one.
 
     The term is told where one tensor of the type of the sum has no reader, and one operator can have taken it: the addition was all
-    that read it.
+    that read it. What is computed again adds what the operator adds that it repeats.
     """
-    gone = _unexplained(drafts)
+    gone = unexplained_numbers(drafts)
     if not gone:
         return
     readers = _first_readers(drafts)
@@ -48,13 +52,24 @@ def find_fused_terms(drafts: Sequence[Draft], notes: list[Note]) -> None:
     makers_by_type = Counter(total.type for _, total in makers)
     unread = _unread(drafts, readers) if len(makers) == len(gone) else {}
     types = Counter(type_ for draft in drafts for type_ in {result.type for result in draft.outputs})
-    doubtful = 0
     for draft, total in makers:
         terms = unread.get(total.type, ())
         if len(terms) == 1 and makers_by_type[total.type] == 1:
             draft.inputs += (replace(terms[0], arg=FUSED_TERM, index=0),)
         elif types[total.type] > 1:
-            doubtful += draft.may_have(Operand(FUSED_TERM, 0, "", total.type))
+            draft.may_have(Operand(FUSED_TERM, 0, "", total.type))
+    _repeat_terms(drafts)
+
+
+def settle_fused_terms(drafts: Sequence[Draft], notes: list[Note]) -> None:
+    """Takes back what phases rule out, and tells in `notes` how many operators are left that may add a term.
+
+    The gradient of a weight is a sum only where several operators of the forward pass use the weight.
+    """
+    for draft in _weight_gradients(drafts):
+        without = tuple(reading for reading in draft.readings if not _adds(reading))
+        draft.readings = without if len(without) > 1 else ()
+    doubtful = sum(any(map(_adds, draft.readings)) for draft in drafts)
     if doubtful:
         text = (
             f"{doubtful} operators may add a term that no print shows (allow_fuse_add_to_output): numbers of OneFlow's counter are missing"
@@ -62,30 +77,70 @@ def find_fused_terms(drafts: Sequence[Draft], notes: list[Note]) -> None:
         notes.append(Note("fused-add", f"{text}; the job or a capture of the graph tells"))
 
 
-def _is_counted(draft: Draft) -> bool:
-    """Whether its number is of the graph's counter: what passes make has counters of its own, or the number of another operator."""
-    return draft.number is not None and draft.type != "variable" and draft.role is Role.USER
+def _adds(operands: Sequence[Operand]) -> bool:
+    return any(operand.arg == FUSED_TERM for operand in operands)
+
+
+def _repeat_terms(drafts: Sequence[Draft]) -> None:
+    """Gives operators that compute again under checkpointing the terms of those that they repeat."""
+    copies = {repeated_name(draft.name): draft for draft in drafts if draft.recompute}
+    for draft in drafts:
+        copy = copies.get(draft.name)
+        if copy is None or _adds(copy.inputs):
+            continue
+        for operand in draft.inputs:
+            if operand.arg == FUSED_TERM:
+                maker = copies.get(operand.lbn.partition("/")[0])
+                lbn = f"{maker.name}/{operand.lbn.partition('/')[2]}" if maker is not None else operand.lbn
+                copy.inputs += (replace(operand, lbn=lbn),)
+        if any(map(_adds, draft.readings)):
+            copy.may_have(Operand(FUSED_TERM, 0, "", next(operand.type for operand in draft.readings[-1] if operand.arg == FUSED_TERM)))
+
+
+def _weight_gradients(drafts: Sequence[Draft]) -> Iterator[Draft]:
+    """The operators that make the gradient of a variable that one operator of the forward pass uses, as far as updates tell."""
+    makers = {result.lbn: draft for draft in drafts for result in draft.outputs}
+    uses = _forward_uses(drafts)
+    for draft in drafts:
+        operands = {operand.arg: operand.lbn for operand in draft.inputs}
+        if not is_update(draft.type) or uses.get(operands.get("model", ""), 2) > 1:
+            continue
+        maker = makers.get(operands.get("model_diff", ""))
+        for _ in range(_MOST_HOPS):
+            if maker is None or not maker.inputs or (maker.phase is Phase.BACKWARD and maker.type not in _HANDS_GRADIENT_ON):
+                break
+            maker = makers.get(maker.inputs[0].lbn)  # past what scales, clips or casts it
+        if maker is not None and maker.phase is Phase.BACKWARD:
+            yield maker
+
+
+def _forward_uses(drafts: Sequence[Draft]) -> dict[str, int]:
+    """By lbn of a variable, how many operands of the forward pass it is, casts and repeats looked through."""
+    readers: dict[str, list[Draft]] = {}
+    for draft in drafts:
+        if draft.phase in (Phase.FORWARD, Phase.SYSTEM):
+            for operand in draft.inputs:
+                readers.setdefault(operand.lbn, []).append(draft)
+    found = {}
+    for variable in drafts:
+        if variable.type == "variable" and variable.outputs:
+            count, waiting = 0, [variable.outputs[0].lbn]
+            while waiting and count < 2 and len(waiting) < _MOST_HOPS:
+                for reader in readers.get(waiting.pop(), ()):
+                    if reader.type in LOOKED_THROUGH:
+                        waiting += [result.lbn for result in reader.outputs]
+                    else:
+                        count += 1
+            found[variable.outputs[0].lbn] = count + len(waiting)
+    return found
 
 
 def _sum(draft: Draft) -> Operand | None:
     """The result to which an operator can add a term, None where it can't or is known to."""
     arg = _SUMS.get(draft.type or "")
-    if arg is None or not _is_counted(draft) or any(operand.arg == FUSED_TERM for operand in draft.inputs):
+    if arg is None or not is_counted(draft) or any(operand.arg == FUSED_TERM for operand in draft.inputs):
         return None
     return next((result for result in draft.outputs if result.arg == arg), None)
-
-
-def _unexplained(drafts: Sequence[Draft]) -> list[int]:
-    """Numbers that are missing and that no other habit of OneFlow's explains, in order; none if the others may explain all."""
-    numbered = {draft.number: draft for draft in drafts if draft.number is not None and _is_counted(draft)}
-    most = max(numbered, default=-1)
-    if most > 16 * len(drafts) + 1024:
-        return []  # no counter: a name that a user gave ends in a number
-    gone = set(range(most)).difference(numbered)
-    for number, draft in numbered.items():
-        gone.difference_update(range(number - _ZEROS.get(draft.type or "", 0), number))
-    merged = sum(max(len(draft.inputs) - 2, 0) for draft in drafts if draft.type == "add_n")
-    return sorted(gone) if len(gone) > merged else []
 
 
 def _first_readers(drafts: Sequence[Draft]) -> dict[str, float]:
