@@ -49,7 +49,7 @@ def kinds_of(graph: Graph, on: DeviceKind | None = None) -> tuple[DeviceKind, li
         return kind, [kind] * len(stated)
     counts_steps = [op.phase is Phase.SYSTEM and op.role is not Role.BOXING for op in graph.ops]
     if captured is DeviceKind.CPU:
-        return kind, [DeviceKind.CPU if counting and _is_small(op) else kind for op, counting in zip(graph.ops, counts_steps, strict=True)]
+        return kind, [DeviceKind.CPU if hosted else kind for hosted in _on_host(graph, counts_steps)]
     found = [place or (DeviceKind.CPU if counting else kind) for place, counting in zip(stated, counts_steps, strict=True)]
     for at, op in enumerate(graph.ops):
         if op.type == "variable" and op.kind is not VariableKind.OPTIMIZER_STATE and found[at] is DeviceKind.CPU:
@@ -60,6 +60,15 @@ def kinds_of(graph: Graph, on: DeviceKind | None = None) -> tuple[DeviceKind, li
 
 def _is_kind(placement: Placement) -> bool:
     return placement.device in {kind.value for kind in DeviceKind}
+
+
+def _on_host(graph: Graph, counts_steps: Sequence[bool]) -> list[bool]:
+    """By operator whether a graph for CUDA would have it on the host: what counts steps, and what is worked out of that alone."""
+    hosted = [counting and _is_small(op) for op, counting in zip(graph.ops, counts_steps, strict=True)]
+    for at in graph.edges.order:
+        fed = graph.edges.fed_by[at]
+        hosted[at] |= bool(fed) and all(hosted[maker] for maker in fed) and _is_small(graph.ops[at])
+    return hosted
 
 
 def _is_small(op: Op) -> bool:
@@ -96,21 +105,26 @@ def share_of(rank: int, layout: Layout, types: Mapping[str, TensorType], kinds: 
         if rank not in placement.ranks:
             continue
         own = _on_rank(op, placement, rank, types, made)
-        inputs = tuple(_brought(operand, own, placement, rank, made, placed, added) for operand in own.inputs)
-        added.ops.append(replace(own, inputs=inputs))
+        inputs = tuple([_brought(operand, own, placement, rank, made, placed, added) for operand in own.inputs])
+        added.ops.append(own if inputs == own.inputs else replace(own, inputs=inputs))
     return Share(tuple(added.ops), added.kinds, frozenset(added.kept), added.moved)
 
 
 def _on_rank(op: Op, placement: Placement, rank: int, types: Mapping[str, TensorType], made: Mapping[str, tuple[Operand, Placement]]) -> Op:
     """An operator with the parts of its tensors that a rank holds."""
     tensors = [operand_type(operand, types) for operand in op.inputs] + [types.get(result.lbn, result.type) for result in op.outputs]
-    lies: Sequence[NdSbp | None] = [None] * len(tensors)
+    lies: Sequence[NdSbp | None] = [operand.nd_sbp for operand in op.inputs]
     if len(placement.ranks) > 1:
         lies = [*wanted(op, placement, made), *(result.nd_sbp for result in op.outputs)]
         tensors = list(_held([Laid(type_, nd_sbp) for type_, nd_sbp in zip(tensors, lies, strict=True)], placement, rank))
-    inputs = tuple(replace(operand, type=type_, nd_sbp=nd_sbp) for operand, type_, nd_sbp in zip(op.inputs, tensors, lies, strict=False))
-    outputs = tuple(replace(result, type=type_) for result, type_ in zip(op.outputs, tensors[len(op.inputs) :], strict=True))
-    return replace(op, inputs=inputs, outputs=outputs)
+    inputs = tuple([_laid(operand, type_, nd_sbp) for operand, type_, nd_sbp in zip(op.inputs, tensors, lies, strict=False)])
+    outputs = tuple([_laid(result, type_, result.nd_sbp) for result, type_ in zip(op.outputs, tensors[len(op.inputs) :], strict=True)])
+    return op if inputs == op.inputs and outputs == op.outputs else replace(op, inputs=inputs, outputs=outputs)
+
+
+def _laid(operand: Operand, type_: TensorType, nd_sbp: NdSbp | None) -> Operand:
+    same = operand.type is type_ and operand.nd_sbp is nd_sbp
+    return operand if same else replace(operand, type=type_, nd_sbp=nd_sbp)
 
 
 def _held(tensors: Sequence[Laid], placement: Placement, rank: int) -> tuple[TensorType, ...]:
