@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from irflops.analysis.analysis import Analysis, analyze_graph
-from irflops.counting.cost import COST_NAMES, FIGURES, ZERO, Cost, CostTable, OpCost
+from irflops.counting.cost import COST_NAMES, FIGURES, OF_A_RUN, ZERO, Cost, CostTable, OpCost
 from irflops.counting.fold import UnsureBits, bounded, grouped
 from irflops.counting.infer import infer
 from irflops.ir.certainty import Certainty
@@ -37,8 +37,8 @@ def cost_of(op: Op, text: str = NET) -> OpCost:
 
 
 def known(cost: Cost) -> dict[str, int]:
-    """The figures that are known."""
-    return {name: cost.get(name) for name in FIGURES if cost.is_known(name)}
+    """The figures that an op tells by itself and that are known."""
+    return {name: cost.get(name) for name in OF_A_RUN if cost.is_known(name)}
 
 
 def changed(change: dict[str, object], name: str, text: str = NET) -> Analysis:
@@ -84,7 +84,7 @@ def test_of_an_op_without_its_operands_its_results_tell_what_it_holds() -> None:
 def test_a_view_without_its_operands_costs_what_a_view_does() -> None:
     text = NET.replace("relu(x: x) -> y", "identity(in: x) -> out")
     found = cost_of(replace(op_of("identity", text), elided=True, inputs=()), text)
-    assert known(found.cost) == dict.fromkeys(FIGURES, 0)
+    assert known(found.cost) == dict.fromkeys(OF_A_RUN, 0)
 
 
 @pytest.mark.parametrize(
@@ -148,21 +148,22 @@ def test_what_runs_several_times_a_step_counts_as_often() -> None:
 
 
 def test_costs_multiply_and_add_part_by_part() -> None:
-    one = Cost((1, 2, 3, 4, 5, 6, 7), (1, 0, 2, 0), (4, 0, 8, 0), missing=1, at_most=2)
+    """What backward keeps of one run, the last figure, is there once, as parameters are."""
+    one = Cost((1, 2, 3, 4, 5, 6, 7, 8), (1, 0, 2, 0), (4, 0, 8, 0), missing=1, at_most=2)
     assert one * 1 is one
-    assert one * 3 == Cost((3, 6, 9, 12, 15, 18, 21), (1, 0, 2, 0), (4, 0, 8, 0), missing=1, at_most=2)
-    assert one + Cost((1,) * 7, (1,) * 4, (1,) * 4, missing=4, at_most=8) == Cost(
-        (2, 3, 4, 5, 6, 7, 8), (2, 1, 3, 1), (5, 1, 9, 1), missing=5, at_most=10
+    assert one * 3 == Cost((3, 6, 9, 12, 15, 18, 21, 8), (1, 0, 2, 0), (4, 0, 8, 0), missing=1, at_most=2)
+    assert one + Cost((1,) * 8, (1,) * 4, (1,) * 4, missing=4, at_most=8) == Cost(
+        (2, 3, 4, 5, 6, 7, 8, 9), (2, 1, 3, 1), (5, 1, 9, 1), missing=5, at_most=10
     )
 
 
 def test_groups_sum_what_they_hold() -> None:
     ops = [op_of("relu"), replace(op_of("relu"), runs=2), op_of("matmul")]
-    first, other = OpCost(Cost((1,) * 7, missing=1)), OpCost(Cost((0, 5, 0, 0, 0, 0, 0), (7, 0, 0, 0), (28, 0, 0, 0), at_most=2))
+    first, other = OpCost(Cost((1,) * 8, missing=1)), OpCost(Cost((0, 5, 0, 0, 0, 0, 0, 0), (7, 0, 0, 0), (28, 0, 0, 0), at_most=2))
     found = grouped(["a", "b", "a"], ops, [first, first, other], UnsureBits())
     assert [(key, group.count) for key, group in found.items()] == [("a", 2), ("b", 1)]
-    assert found["a"].cost == Cost((1, 6, 1, 1, 1, 1, 1), (7, 0, 0, 0), (28, 0, 0, 0), missing=1, at_most=2)
-    assert found["b"].cost == Cost((2,) * 7, missing=1)
+    assert found["a"].cost == Cost((1, 6, 1, 1, 1, 1, 1, 1), (7, 0, 0, 0), (28, 0, 0, 0), missing=1, at_most=2)
+    assert found["b"].cost == Cost((2,) * 7 + (1,), missing=1)
 
 
 def test_sums_are_no_surer_than_what_was_read() -> None:

@@ -271,10 +271,10 @@ def test_a_module_that_went_is_listed_with_what_it_cost() -> None:
 
 def test_a_difference_of_costs_is_more_where_the_new_lacks_something_and_less_where_the_old_does() -> None:
     one, other = (
-        Cost((5, 4, 3, 2, 1, 0, 9), (1, 2, 3, 4), (4, 3, 2, 1), missing=1, at_most=2),
-        Cost((1,) * 7, (1,) * 4, (1,) * 4, missing=4, at_most=8),
+        Cost((5, 4, 3, 2, 1, 0, 9, 3), (1, 2, 3, 4), (4, 3, 2, 1), missing=1, at_most=2),
+        Cost((1,) * 8, (1,) * 4, (1,) * 4, missing=4, at_most=8),
     )
-    assert difference(one, other) == Cost((4, 3, 2, 1, 0, -1, 8), (0, 1, 2, 3), (3, 2, 1, 0), missing=1 | 8, at_most=2 | 4)
+    assert difference(one, other) == Cost((4, 3, 2, 1, 0, -1, 8, 2), (0, 1, 2, 3), (3, 2, 1, 0), missing=1 | 8, at_most=2 | 4)
 
 
 # Conditions

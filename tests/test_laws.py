@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import irflops
 from irflops import Analysis, Graph
-from irflops.counting.cost import COST_NAMES, FIGURES, KINDS, ZERO, Cost
+from irflops.counting.cost import COST_NAMES, FIGURES, KINDS, OF_A_RUN, ZERO, Cost
 from irflops.ops import BOOK
 from irflops.ops.work import Work
 from irflops.readers.forms import FORMS
@@ -192,11 +192,14 @@ def test_an_operator_more_costs_what_it_costs() -> None:
 
 
 def test_unknown_is_not_zero() -> None:
-    """An operator that no rule knows has null costs, and every total that it belongs to is a lower bound."""
+    """An operator that no rule knows has null costs, and every total that it belongs to is a lower bound. Without a backward pass nothing
+    is kept for it.
+    """
     analysis = of_one_op("m-no_such_op-0", ["x/out 8,16"], "out_0 8,16")
     row = next(row for row in analysis.to_dict()["ops"] if row["type"] == "no_such_op")
-    assert [row[figure] for figure in FIGURES] == [None] * len(FIGURES)
-    assert {analysis.total.certainty(figure) for figure in FIGURES} == {"lower_bound"}
+    assert [row[figure] for figure in FIGURES] == [None] * len(OF_A_RUN) + [0]
+    assert {analysis.total.certainty(figure) for figure in OF_A_RUN} == {"lower_bound"}
+    assert analysis.total.certainty("saved_bytes") == "exact"
     assert [(u.type, u.reason, u.ops) for u in analysis.unknown] == [("no_such_op", "no_rule", ("m-no_such_op-0",))]
     assert "no_such_op" in analysis.types
 

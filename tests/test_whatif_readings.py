@@ -24,7 +24,7 @@ def test_readings_by_likelihood_are_noted_and_no_total_is_exact() -> None:
     assert "'mean'" in note.text
     assert analysis.total.get("flops") == 4 * (6 * 7 + 48)
     certain = [analysis.total.certainty(name) for name in (*FIGURES, "params")]
-    assert certain == ["exact", "unbounded", "exact", "unbounded", "unbounded", "unbounded", "unbounded", "exact"]
+    assert certain == ["exact", "unbounded", "exact", "unbounded", "unbounded", "unbounded", "unbounded", "exact", "exact"]
     assert analysis.modules[""].certainty("flops") == analysis.phases["forward"].certainty("flops") == "unbounded"
     assert irflops.analyze(changed(graph, batch=4), batch=5).total.certainty("flops") == "unbounded"
     assert [note.code for note in scaling(graph).notes] == ["what-if-reading"]

@@ -12,6 +12,7 @@ from irflops.analysis.rows import Row
 from irflops.counting.cost import ZERO, Cost, CostTable, OpCost
 from irflops.counting.fold import Group, Unknown, fold, grouped, unsure_bits
 from irflops.counting.infer import Disagreement, Inference, infer
+from irflops.counting.saved import with_saved
 from irflops.errors import IrflopsError, quoted
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Graph, Location, Module, Note, Op, Phase, VariableKind
@@ -259,7 +260,7 @@ def analyze_graph(graph: Graph, book: RuleBook = BOOK) -> Analysis:
     """Infers every shape of a graph and folds the cost rules over it."""
     inference = infer(graph, book)
     table = CostTable(inference.types, book)
-    costs = tuple(map(table.cost, graph.ops))
+    costs = with_saved(graph, inference.types, list(map(table.cost, graph.ops)), book)
     inference = _with_misfits(inference, graph.ops, costs)
     sums = fold(graph.ops, costs, tree_of(module.path for module in graph.modules), unsure_bits(graph))
     return Analysis(graph, inference, costs, sums.total, sums.phases, sums.types, sums.modules, sums.unknown, graph.notes, book=book)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from irflops.analysis.analysis import Analysis
 from irflops.auditing.identity import Ordinals, made_as
-from irflops.counting.cost import COST_NAMES, FIGURES, Cost, CostTable
+from irflops.counting.cost import COST_NAMES, OF_A_RUN, Cost, CostTable
 from irflops.counting.infer import operand_type, view
 from irflops.errors import Span
 from irflops.ir.graph import Graph, Op, Operand, Phase, TensorType, VariableKind
@@ -255,11 +255,11 @@ class Facts:
     def gain(self, removed: Iterable[Op], added: Iterable[Cost] = ()) -> dict[str, int] | None:
         """What the totals lose, by cost, without some ops and with other costs instead. None where that is nothing.
 
-        A cost that something in it leaves unknown is left out.
+        A cost that something in it leaves unknown is left out, and so is what backward keeps of forward: it will read something else.
         """
         less = sum((self.cost(op) for op in removed), Cost())
         more = sum(added, Cost())
-        values = {name: less.get(name) - more.get(name) for name in FIGURES}
+        values = dict.fromkeys(COST_NAMES, 0) | {name: less.get(name) - more.get(name) for name in OF_A_RUN}
         values["params"] = sum(less.params) - sum(more.params)
         values["param_bytes"] = sum(less.param_bytes) - sum(more.param_bytes)
         return {name: values[name] for name in COST_NAMES if values[name] and less.is_known(name) and more.is_known(name)} or None

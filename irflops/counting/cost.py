@@ -22,8 +22,11 @@ from irflops.ops.work import UNKNOWN_WORK, Unknowable, Work
 
 T = TypeVar("T")
 
-FIGURES = ("macs", "flops", "transcendentals", "bytes_read", "bytes_written", "activation_elements", "activation_bytes")
-"""The scalar figures, in the order in which a `Cost` holds them."""
+OF_A_RUN = ("macs", "flops", "transcendentals", "bytes_read", "bytes_written", "activation_elements", "activation_bytes")
+"""The scalar figures that each run of an operator adds to, and that it tells by itself."""
+
+FIGURES = (*OF_A_RUN, "saved_bytes")
+"""The scalar figures, in the order in which a `Cost` holds them. Of what backward keeps of forward, its readers decide (`saved`)."""
 
 KINDS = tuple(kind.value for kind in VariableKind)
 """Kinds of variable, in the order in which a `Cost` holds params."""
@@ -51,6 +54,8 @@ _PLACE = {name: (field, place) for field, names in enumerate(_HELD_BY_FIELD) for
 _BITS = {name: reduce(or_, (_BIT[part.partition(".")[0]] for part in parts)) for name, parts in COSTS.items()}
 ALL_MISSING = (1 << len(COST_NAMES)) - 1
 ALL_FIGURES = (1 << len(FIGURES)) - 1
+SAVED_BIT = _BIT["saved_bytes"]
+_OWN_FIGURES = (1 << len(OF_A_RUN)) - 1
 _NO_FIGURES = (0,) * len(FIGURES)
 _NO_PARAMS = (0,) * len(KINDS)
 _COUNTED = _BIT["macs"] | _BIT["flops"] | _BIT["transcendentals"]
@@ -84,10 +89,11 @@ class Cost:
         )
 
     def __mul__(self, times: int) -> Cost:
-        """The cost of that many runs. Params are storage, not work: they do not multiply."""
+        """The cost of that many runs. Params and what backward keeps are storage, not work: they do not multiply."""
         if times == 1:
             return self
-        return Cost(tuple(f * times for f in self.figures), self.params, self.param_bytes, self.missing, self.at_most)
+        figures = multiplied(self.figures, times)
+        return Cost(figures, self.params, self.param_bytes, self.missing, self.at_most)
 
     def get(self, name: str) -> int:
         """A cost by any name of COSTS: the sum of what is known. Errors: IrflopsError where there is none of that name."""
@@ -134,6 +140,11 @@ class Cost:
 ZERO = Cost()
 
 
+def multiplied(figures: tuple[int, ...], times: int) -> tuple[int, ...]:
+    """The figures of that many runs of what has these."""
+    return (*[figure * times for figure in figures[: len(OF_A_RUN)]], *figures[len(OF_A_RUN) :])
+
+
 def _named(table: Mapping[str, T], name: str) -> T:
     try:
         return table[name]
@@ -142,14 +153,28 @@ def _named(table: Mapping[str, T], name: str) -> T:
 
 
 @dataclass(frozen=True, slots=True)
+class Saved:
+    """What backward keeps of an operator's results."""
+
+    results: tuple[int, ...]
+    """The places of those that it keeps."""
+    reason: str | None = None
+    """Why that is not known, if it is not."""
+    at_most: bool = False
+    """Whether the data decide how large the results are."""
+
+
+@dataclass(frozen=True, slots=True)
 class OpCost:
     """The cost of one run of an op, and why a figure is unknown, if one is."""
 
     cost: Cost
     reason: str | None = None
-    """`no_rule`, `missing_shape` or `missing_attribute`."""
+    """`no_rule`, `missing_shape`, `missing_attribute`, `unknown_phase` or `unknown_reader`."""
     misfit: str | None = None
     """Why it cannot be counted: its tensors cannot go together, or a count would be negative. No shape rule needs to have seen it."""
+    saved: Saved | None = None
+    """What backward keeps of its results, None where that is nothing."""
 
 
 class CostTable:
@@ -163,13 +188,14 @@ class CostTable:
     def cost(self, op: Op) -> OpCost:
         """The cost of one run of an op."""
         types = self._types
-        holds = op.phase is Phase.FORWARD or op.phase is Phase.RECOMPUTE
+        holds = op.phase is Phase.FORWARD or op.phase is Phase.RECOMPUTE or op.phase is None
         key = (
             op.type or op.type_candidates,
             op.attrs,
             tuple([(operand.arg, operand_type(operand, types)) for operand in op.inputs]),
             tuple([(result.arg, types.get(result.lbn, result.type)) for result in op.outputs]),
             holds,
+            op.phase is None,
             op.kind,
             op.kind_open,
             op.elided,
@@ -177,8 +203,20 @@ class CostTable:
         )
         found = self._known.get(key)
         if found is None:
-            found = self._known[key] = _op_cost(op, types, holds, self._book)
+            found = _op_cost(op, types, holds, self._book)
+            found = self._known[key] = found if op.phase is not None else _unphased(found)
         return found
+
+
+def _unphased(found: OpCost) -> OpCost:
+    """The cost of an op of which nothing tells whether it is of the forward pass: results of the backward pass are no activations."""
+    cost = found.cost
+    held = sum(_BIT[name] for name in ("activation_elements", "activation_bytes") if cost.get(name))
+    if not held:
+        return found
+    figures = tuple(0 if held >> i & 1 else figure for i, figure in enumerate(cost.figures))
+    cost = replace(cost, figures=figures, missing=cost.missing | held, at_most=cost.at_most & ~held)
+    return replace(found, cost=cost, reason=found.reason or "unknown_phase")
 
 
 def _op_cost(op: Op, types: Mapping[str, TensorType], holds: bool, book: RuleBook) -> OpCost:
@@ -214,13 +252,13 @@ def _typed_cost(op: Op, op_type: str, types: Mapping[str, TensorType], holds: bo
     seen = view(op, op_type, types)
     impossible = _misfit_of_shapes(rule, seen) if rule.is_view else None
     if impossible is not None:
-        return OpCost(Cost(missing=ALL_FIGURES & ~_BIT["macs"]), "missing_shape", impossible)
+        return OpCost(Cost(missing=_OWN_FIGURES & ~_BIT["macs"]), "missing_shape", impossible)
     work, why, misfit = _work(rule, seen)
     traffic, why_bytes, misfit_bytes = _traffic(rule, seen)
     elements, held = _activation(rule, op, types) if holds and op_type not in ("input", "output") else (0, 0)
     values: list[int | None] = [work.macs, work.flops, work.transcendentals]
     values += [None, None] if traffic is None else [sum(traffic.reads.values()), sum(traffic.writes.values())]
-    values += [elements, held]
+    values += [elements, held, 0]
     missing = sum(1 << i for i, value in enumerate(values) if value is None)
     why_held = "missing_shape" if elements is None or held is None else None
     figures = tuple(0 if value is None else value for value in values)
@@ -234,7 +272,7 @@ def _typed_cost(op: Op, op_type: str, types: Mapping[str, TensorType], holds: bo
 def _elided_cost(op: Op, rule: OpRule, op_type: str, types: Mapping[str, TensorType], holds: bool) -> OpCost:
     """Of an op whose operands the dump leaves out, only what its results alone tell: the macs of no contraction, and what they hold."""
     elements, held = _activation(rule, op, types) if holds and op.outputs else (None, None) if holds else (0, 0)
-    known = {"activation_elements": elements, "activation_bytes": held} | ({} if rule.contraction else {"macs": 0})
+    known = {"activation_elements": elements, "activation_bytes": held, "saved_bytes": 0} | ({} if rule.contraction else {"macs": 0})
     figures = tuple(known.get(name) or 0 for name in FIGURES)
     missing = sum(1 << i for i, name in enumerate(FIGURES) if known.get(name) is None)
     return OpCost(Cost(figures, missing=missing), "missing_shape")

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from irflops.counting.cost import ALL_FIGURES, ALL_MISSING, COST_NAMES, FIGURES, KINDS, SCALING_BITS, ZERO, Cost, OpCost
+from irflops.counting.cost import ALL_FIGURES, ALL_MISSING, COST_NAMES, FIGURES, KINDS, SCALING_BITS, ZERO, Cost, OpCost, multiplied
 from irflops.counting.hidden import at_best, is_forward_alone
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Graph, Op, Phase
@@ -102,7 +102,7 @@ def grouped(keys: Iterable[K], ops: Sequence[Op], costs: Sequence[OpCost], unsur
     """Costs summed by key, keys in order of first appearance.
 
     Equal costs are summed by multiplication: a graph of 100,000 ops has some hundred distinct ones. They are told apart by identity, which
-    is safe since a `CostTable` gives equal operators the very same cost.
+    is safe since a `CostTable` gives equal operators the very same cost, and `with_saved` does so too.
     """
     by_id = {id(found): found.cost for found in costs}
     parts: dict[K, list[tuple[Cost, int, int]]] = {}
@@ -116,8 +116,8 @@ def _sum(parts: Iterable[tuple[Cost, int, int]]) -> Cost:
     figures, params, nbytes = [0] * len(FIGURES), [0] * len(KINDS), [0] * len(KINDS)
     missing = at_most = 0
     for cost, runs, count in parts:
-        for i, figure in enumerate(cost.figures):
-            figures[i] += figure * runs * count
+        for i, figure in enumerate(multiplied(cost.figures, runs)):
+            figures[i] += figure * count
         for i, elements in enumerate(cost.params if any(cost.params) else ()):
             params[i] += elements * count
             nbytes[i] += cost.param_bytes[i] * count

@@ -20,11 +20,12 @@ HIDDEN: Mapping[str, Mapping[str, Certainty]] = {
     "backward": dict.fromkeys(FIGURES, Certainty.LOWER_BOUND),
     "optimizer": dict.fromkeys((*_WORK, "params", "param_bytes"), Certainty.LOWER_BOUND)
     | dict.fromkeys(("bytes_read", "bytes_written"), Certainty.LOWER_BOUND),
-    "recompute": dict.fromkeys(FIGURES, Certainty.LOWER_BOUND),
+    "recompute": dict.fromkeys(FIGURES, Certainty.LOWER_BOUND) | {"saved_bytes": Certainty.UNBOUNDED},
     "passes": dict.fromkeys(_MOVED_AND_HELD, Certainty.UNBOUNDED),
 }
 """By the fact of `Holds` that is missing, how the true costs of a training step relate to those that are counted. Passes merge chains of
-additions and drop results that nothing reads: bytes and activations can be fewer than counted, and with what else is missing more."""
+additions and drop results that nothing reads: bytes and activations can be fewer than counted, and with what else is missing more. What is
+computed again is not kept from forward, but for that from which it is computed."""
 
 
 def at_best(holds: Holds, *, training: bool) -> dict[str, Certainty]:
@@ -38,6 +39,8 @@ def at_best(holds: Holds, *, training: bool) -> dict[str, Certainty]:
         if not getattr(holds, fact):
             for name, certainty in costs.items():
                 found[name] |= certainty
+    if training and not holds.backward:
+        found["saved_bytes"] = Certainty.LOWER_BOUND  # none is counted
     return found
 
 

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from irflops.counting.cost import ALL_MISSING, ZERO, Cost, CostTable, OpCost
+from irflops.counting.cost import ALL_MISSING, ZERO, Cost, CostTable, OpCost, Saved
 from irflops.counting.fold import UNPHASED, bounded, unsure_bits
 from irflops.counting.infer import operand_type
 from irflops.counting.ratio import Ratio
+from irflops.counting.saved import saving
 from irflops.devices.classes import Interval, classes, grid_of, is_inside, ranks_in
 from irflops.devices.layout import Layout, layout_of, makers, wanted
 from irflops.devices.physical import Box, Laid, parts, whole
@@ -182,11 +183,11 @@ def _sums(layout: Layout, types: Mapping[str, TensorType], costs: Sequence[OpCos
 
 
 def _times(cost: Cost, count: int) -> Cost:
-    """The cost of so many operators: of params too, which `Cost * runs` does not multiply."""
+    """The cost of so many operators: of what is stored too, which `Cost * runs` does not multiply."""
     if count == 1:
         return cost
-    times = cost * count
-    return replace(times, params=tuple(n * count for n in cost.params), param_bytes=tuple(n * count for n in cost.param_bytes))
+    figures, params, nbytes = (tuple(n * count for n in numbers) for numbers in (cost.figures, cost.params, cost.param_bytes))
+    return replace(cost, figures=figures, params=params, param_bytes=nbytes)
 
 
 class PhysicalCosts:
@@ -196,6 +197,7 @@ class PhysicalCosts:
         self._types = types
         self._table = CostTable({}, book)
         self._largest = largest
+        self._saving: dict[tuple[int, Saved, tuple[int | None, ...]], OpCost] = {}
 
     def parts(self, op: Op, placement: Placement, lies: Sequence[NdSbp | None], cost: OpCost) -> Iterator[tuple[Box, OpCost]]:
         """One run of an operator on each device of its placement, box by box; neighbours that cost the same are one box.
@@ -206,7 +208,7 @@ class PhysicalCosts:
         if len(placement.ranks) == 1:
             yield whole(mesh), cost
             return
-        found = [(part.box, self._of(op, part.types)) for part in parts(self.laid(op, lies), mesh, largest=self._largest)]
+        found = [(part.box, self._of(op, part.types, cost.saved)) for part in parts(self.laid(op, lies), mesh, largest=self._largest)]
         if len(found) > 1 and all(one is found[0][1] for _, one in found):
             found = [(whole(mesh), found[0][1])]
         yield from found
@@ -217,8 +219,14 @@ class PhysicalCosts:
         tensors += [self._types.get(result.lbn, result.type) for result in op.outputs]
         return [Laid(type_, nd_sbp) for type_, nd_sbp in zip(tensors, lies, strict=True)]
 
-    def _of(self, op: Op, types: Sequence[TensorType]) -> OpCost:
+    def _of(self, op: Op, types: Sequence[TensorType], saved: Saved | None) -> OpCost:
         found = self._table.cost(on_device(op, types))
+        if saved is not None:
+            results = types[len(op.inputs) :]
+            key = id(found), saved, tuple([results[place].nbytes for place in saved.results])
+            if key not in self._saving:
+                self._saving[key] = saving(found, saved, results)
+            found = self._saving[key]
         return found if not self._largest else replace(found, cost=replace(found.cost, at_most=ALL_MISSING))
 
 

@@ -132,7 +132,7 @@ def _side(diff: Diff, at: int, name: str) -> _Side:
             continue
         cost *= op.runs
         known -= cost.get(name)
-        is_shared = op.name in names
+        is_shared = op.name in names and not (name == "saved_bytes" and op.name in diff.shared.readers)
         own, common = (own, common + _possible(cost, name)) if is_shared else (own + _possible(cost, name), common)
         open_types[is_shared][op.type or "|".join(op.type_candidates) or UNTYPED] += 1
     own += exactly(known)

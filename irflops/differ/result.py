@@ -51,8 +51,8 @@ class Diff:
     def sides(self) -> Sides:
         """The two graphs, to be set side by side."""
         same = self.shared
-        old = open_sums(self.old, same.old, same.moved, hidden=same.hidden)
-        return Sides(self.old, self.new, self.modules, (old, open_sums(self.new, same.new, same.moved, hidden=same.hidden)))
+        old = open_sums(self.old, same.old, same)
+        return Sides(self.old, self.new, self.modules, (old, open_sums(self.new, same.new, same)))
 
     @cached_property
     def change(self) -> Cost:

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from irflops.analysis.analysis import Analysis
-from irflops.counting.cost import Cost, OpCost
+from irflops.counting.cost import OF_A_RUN, SAVED_BIT, Cost, OpCost
 from irflops.counting.fold import SURE, Fold, UnsureBits, fold, unsure_bits
 from irflops.counting.infer import operand_type
+from irflops.counting.saved import READERS_OPEN
 from irflops.differ.edit import Edit
 from irflops.ir.graph import Graph, Op, TensorType, exact
 from irflops.ir.tree import tree_of
@@ -27,8 +28,14 @@ class Shared:
     new: frozenset[str] = frozenset()
     moved: frozenset[str] = frozenset()
     """Names, on either side, of those that stand in another module or phase now: they cancel in the total alone."""
+    readers: frozenset[str] = frozenset()
+    """Names, on either side, of those of which backward may keep something else: readers decide that, and it does not cancel."""
     hidden: bool = False
     """Whether what the forms hide, or what was not read, is the same in both."""
+
+    def bits(self, name: str) -> int:
+        """What stays unknown of an operator that cancels."""
+        return SAVED_BIT if name in self.readers else 0
 
 
 def shared(old: Analysis, new: Analysis, edits: Sequence[Edit], pairs: Mapping[str, str], modules: Mapping[str, str]) -> Shared:
@@ -39,18 +46,20 @@ def shared(old: Analysis, new: Analysis, edits: Sequence[Edit], pairs: Mapping[s
         return Shared(hidden=hidden)
     changed = [_reached(old.graph, (edit.old for edit in edits)), _reached(new.graph, (edit.new for edit in edits))]
     found: dict[str, str] = {}
-    moved = set()
+    moved, readers = set(), set()
     for name, index in open_old.items():
         other = pairs.get(name)
         at = open_new.get(other) if other is not None else None
-        if other is None or at is None or old.costs[index].cost != new.costs[at].cost:
+        if other is None or at is None or _own(old.costs[index].cost) != _own(new.costs[at].cost):
             continue
         before, after = old.graph.ops[index], new.graph.ops[at]
         if _is_same(before, old, after, new, intact=not (changed[0][index] or changed[1][at])):
             found[name] = other
             if modules.get(before.module, before.module) != after.module or before.phase is not after.phase:
                 moved |= {name, other}
-    return Shared(frozenset(found), frozenset(found.values()), frozenset(moved), hidden)
+            if edits and not _is_kept_alike(old.costs[index], new.costs[at]):
+                readers |= {name, other}
+    return Shared(frozenset(found), frozenset(found.values()), frozenset(moved), frozenset(readers), hidden)
 
 
 def _same_hidden(old: Analysis, new: Analysis, edits: Sequence[Edit]) -> bool:
@@ -70,6 +79,16 @@ def _open(analysis: Analysis) -> dict[str, int]:
 
 def _flags(cost: Cost) -> int:
     return cost.missing | cost.at_most
+
+
+def _own(cost: Cost) -> Cost:
+    """What of a cost an operator tells by itself."""
+    return replace(cost, figures=cost.figures[: len(OF_A_RUN)], missing=cost.missing & ~SAVED_BIT, at_most=cost.at_most & ~SAVED_BIT)
+
+
+def _is_kept_alike(one: OpCost, other: OpCost) -> bool:
+    """Whether backward keeps the same of two operators that are the same: it does where nothing is open but the operators themselves."""
+    return one.saved == other.saved and (one.saved is None or one.saved.reason not in READERS_OPEN)
 
 
 def _reached(graph: Graph, ends: Iterable[object]) -> Sequence[int]:
@@ -120,25 +139,34 @@ class OpenSums:
     """What the form hides beside."""
 
 
-def open_sums(analysis: Analysis, names: frozenset[str], moved: frozenset[str], *, hidden: bool) -> OpenSums:
-    """The sums of a graph in which the operators of these names cancel; `moved` ones in the total alone."""
-    unsure = SURE if hidden else unsure_bits(analysis.graph)
+def open_sums(analysis: Analysis, names: frozenset[str], same: Shared) -> OpenSums:
+    """The sums of a graph in which the operators of these names, of its side of `same`, cancel; moved ones in the total alone."""
+    unsure = SURE if same.hidden else unsure_bits(analysis.graph)
+    moved = same.moved
     tree = tree_of(module.path for module in analysis.graph.modules)
     ops = analysis.graph.ops
 
     def summed(cancelled: frozenset[str]) -> Fold:
-        sure: dict[int, OpCost] = {}
+        sure: dict[tuple[int, int], OpCost] = {}
         costs = analysis.costs
         if cancelled:
-            costs = tuple(_cleared(found, sure) if op.name in cancelled else found for op, found in zip(ops, costs, strict=True))
+            costs = tuple(
+                _cleared(found, same.bits(op.name), sure) if op.name in cancelled else found for op, found in zip(ops, costs, strict=True)
+            )
         return fold(ops, costs, tree, SURE)
 
     by_place = summed(names - moved)
     return OpenSums(by_place, by_place.total if not names & moved else summed(names).total, unsure)
 
 
-def _cleared(found: OpCost, known: dict[int, OpCost]) -> OpCost:
-    """The cost without its marks; equal ones stay one object, by which a fold counts them together."""
-    if id(found) not in known:
-        known[id(found)] = replace(found, cost=replace(found.cost, missing=0, at_most=0))
-    return known[id(found)]
+def unmarked(cost: Cost, but: int = 0) -> Cost:
+    """The cost without its marks but these bits."""
+    return replace(cost, missing=cost.missing & but, at_most=cost.at_most & but)
+
+
+def _cleared(found: OpCost, but: int, known: dict[tuple[int, int], OpCost]) -> OpCost:
+    """The cost without its marks but these bits; equal ones stay one object, by which a fold counts them together."""
+    key = id(found), but
+    if key not in known:
+        known[key] = replace(found, cost=unmarked(found.cost, but))
+    return known[key]

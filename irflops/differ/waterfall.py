@@ -14,7 +14,7 @@ from irflops.analysis.analysis import Analysis
 from irflops.counting.cost import Cost
 from irflops.counting.fold import bounded, unsure_bits
 from irflops.differ.edit import Edit, difference
-from irflops.differ.shared import Shared
+from irflops.differ.shared import Shared, unmarked
 from irflops.differ.side import boxed_in
 from irflops.ir.graph import Module, Op
 
@@ -32,7 +32,7 @@ def with_costs(
     did not, but reads a variable that did, counts with that. All other differences follow from an edit upstream. Costs that the graphs
     share cancel; what is unknown of an operator is unknown of its edit, and what no edit counts or the form hides of what follows.
     """
-    before, after = _costs(old, same.old), _costs(new, same.new)
+    before, after = _costs(old, same.old, same), _costs(new, same.new, same)
     left = (
         {name: cost for name, cost in before.items() if cost.missing | cost.at_most},
         {name: cost for name, cost in after.items() if cost.missing | cost.at_most},
@@ -78,10 +78,10 @@ def _readers(new: Analysis, counted: Mapping[str, int]) -> Iterator[tuple[str, i
                 yield op.name, number
 
 
-def _costs(analysis: Analysis, cancelled: Collection[str]) -> dict[str, Cost]:
-    """Costs by the operator's name, those that cancel without marks."""
+def _costs(analysis: Analysis, cancelled: Collection[str], same: Shared) -> dict[str, Cost]:
+    """Costs by the operator's name, those that cancel without the marks that do."""
     costs = {op.name: found.cost * op.runs for op, found in zip(analysis.graph.ops, analysis.costs, strict=True)}
-    return costs | {name: replace(costs[name], missing=0, at_most=0) for name in cancelled}
+    return costs | {name: unmarked(costs[name], same.bits(name)) for name in cancelled}
 
 
 def _marks(analysis: Analysis, costs: Iterable[Cost], same: Shared) -> Cost:

@@ -19,7 +19,7 @@ from irflops.report.table import Column, Table, printable
 ROWS = 20
 """Rows of a table of edits or of parts unless the user wants all."""
 
-_UNITS = {"macs": "MACs", "flops": "FLOPs", "bytes_read": "bytes", "bytes_written": "bytes", "activation_bytes": "bytes"}
+_UNITS = {"macs": "MACs", "flops": "FLOPs"} | dict.fromkeys(("bytes_read", "bytes_written", "activation_bytes", "saved_bytes"), "bytes")
 _COLUMNS = (("macs", "MACs"), ("flops", "FLOPs"), ("params", ""), ("bytes", "bytes"))
 """What edits, modules and types show the change of."""
 

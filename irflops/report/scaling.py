@@ -16,6 +16,7 @@ _TITLES = {
     "bytes_written": "bytes written",
     "activation_elements": "activation elements",
     "activation_bytes": "activation bytes",
+    "saved_bytes": "saved bytes",
     "params": "params",
     "param_bytes": "param bytes",
 }

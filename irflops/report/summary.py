@@ -30,6 +30,8 @@ _REASONS = {
     "no_rule": "irflops has no rule for the type",
     "missing_shape": "a shape is not known",
     "missing_attribute": "the dump does not tell an attribute",
+    "unknown_phase": "nothing tells whether it is of the forward pass",
+    "unknown_reader": "backward may read it, and what reads it is not known in full",
 }
 
 
@@ -132,6 +134,8 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
     elements = cost.get("activation_elements")
     held = [format_exact(elements, cost.certainty("activation_elements")), _count(cost, "activation_bytes", "bytes")]
     found.append(("activations", _known(held, f"{{}} element{'s' if elements != 1 else ''}, {{}}, a sum and no peak")))
+    if graph.training:
+        found.append(("saved", _known([_count(cost, "saved_bytes", "bytes")], "{} of the forward pass, kept for the backward pass")))
     found.append(("certainty", how_sure(analysis)))
     return found
 

@@ -26,6 +26,7 @@ _UNITS = {
     "bytes_written": ("written", "bytes"),
     "activation_elements": ("activations", ""),
     "activation_bytes": ("activations", "bytes"),
+    "saved_bytes": ("saved", "bytes"),
 }
 """Heading and unit of each figure."""
 
