@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from irflops import ops
@@ -24,7 +25,8 @@ at its most; {unruled} have none, with the reason below the table. {jobs} more a
 
 - *Since*: the first version of OneFlow that has it, of 0.7.0 and before, 0.8.0, 0.9.0, 1.0.0; names that only some versions have.
 - *Proven*: examples worked out by hand; `loops`, held against loops that do the work, one scalar operation at a time; `definition`, its
-  numbers are those of the operators in its formula, counted by a parser.
+  numbers are those of the operators in its formula, counted by a parser; `OneFlow`, its shapes, and those of its gradients, are those that
+  live OneFlow 0.9.0 states for graphs of one operator with drawn sizes.
 
 [costs.md](costs.md) has the examples and the sources.
 
@@ -82,6 +84,19 @@ def _proofs(rule: OpRule, looped: list[re.Pattern[str]]) -> Iterator[str]:
         yield "loops"
     if rule.summary.startswith("Elementwise: "):
         yield "definition"
+    trained, alone = live_types("TRAINED"), live_types("ALONE")
+    gradients_of = tuple(f"{name}_" for name in trained)
+    if any(op_type in trained | alone or (op_type.endswith("_grad") and op_type.startswith(gradients_of)) for op_type in rule.op_types):
+        yield "OneFlow"
+
+
+@cache
+def live_types(constant: str) -> frozenset[str]:
+    """Op types of which the live tests make a graph each, as a constant of their script names them."""
+    tree = ast.parse((TESTS / "live_rules.py").read_text(encoding="utf-8"))
+    names = next(node for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == constant)
+    texts = (node.value for node in ast.walk(names) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return frozenset(text.partition(" ")[0] for text in texts)
 
 
 def loop_patterns() -> Iterator[re.Pattern[str]]:
