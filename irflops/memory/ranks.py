@@ -47,7 +47,7 @@ def kinds_of(graph: Graph, on: DeviceKind | None = None) -> tuple[DeviceKind, li
     kind = on or captured
     if kind is DeviceKind.CPU:
         return kind, [kind] * len(stated)
-    counts_steps = [op.phase is Phase.SYSTEM and op.role is not Role.BOXING for op in graph.ops]
+    counts_steps = [op.phase is Phase.SYSTEM and op.role is Role.SYSTEM for op in graph.ops]
     if captured is DeviceKind.CPU:
         return kind, [DeviceKind.CPU if hosted else kind for hosted in _on_host(graph, counts_steps)]
     found = [place or (DeviceKind.CPU if counting else kind) for place, counting in zip(stated, counts_steps, strict=True)]
