@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 FOLDERS = ("ops", "counting", "differ")
 TEST_FILES = """
-api book certainty cost_names counting definitions diff* edges explain facts forms hidden infer laws misfits module_attributes
+api audit_effects book certainty cost_names counting definitions diff* edges explain facts forms hidden infer laws misfits module_attributes
 op_view operators ops oracles* random_graphs readers readings reports resize rules_by_hand scale selection steps training unknown*
 whatif*
 """

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import irflops
 from irflops.counting.cost import COST_NAMES, FIGURES
+from irflops.counting.hidden import is_forward_alone
+from irflops.ir.graph import Op, Phase
+from irflops.ir.holds import Holds
+from irflops.readers.notation.sketch import sketch
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 WORK = ("macs", "flops", "transcendentals")
@@ -24,6 +29,24 @@ def test_a_forward_job_of_a_training_step_is_a_bound() -> None:
     totals = forward.to_dict()["totals"]
     assert (totals["params"]["optimizer_state"], totals["param_bytes"]["optimizer_state"]) == (None, None)
     assert "forward-job" in {note.code for note in forward.notes}
+
+
+@pytest.mark.parametrize(
+    ("training", "holds", "phases", "alone"),
+    [
+        (True, False, (Phase.FORWARD, Phase.SYSTEM, None), True),
+        (True, False, (Phase.FORWARD, Phase.BACKWARD), False),
+        (True, False, (Phase.OPTIMIZER,), False),
+        (True, True, (Phase.FORWARD,), False),
+        (False, False, (Phase.FORWARD,), False),
+    ],
+)
+def test_a_training_step_may_be_told_without_what_follows_the_loss(
+    training: bool, holds: bool, phases: tuple[Phase | None, ...], alone: bool
+) -> None:
+    ops = tuple(Op(f"op-{number}", "relu", (), (), phase=phase) for number, phase in enumerate(phases))
+    graph = sketch("x = input() -> out: f32[2]").graph
+    assert is_forward_alone(replace(graph, ops=ops, training=training, holds=Holds(backward=holds))) is alone
 
 
 @pytest.mark.parametrize("form", ["fwd.prototxt", "mlir"])

@@ -235,6 +235,18 @@ def test_slices_of_too_many_kinds_are_not_listed() -> None:
     assert len(given_out(asked("slice", {"x": (10,)}, {"x": (2**60,)}, {"y": (2,)}))) < 30
 
 
+def test_sums_over_axes_of_one_are_told_apart_up_to_a_limit() -> None:
+    """Of seven that grow each may have been summed over or not; eight leave too much open."""
+    for ones in (7, 8):
+        before, after = ({"input_tensor": (extent,) * ones} for extent in (1, 2))
+        answer = asked("reduce_sum", before, after, {"output_tensor": (1,) * ones})
+        assert (answer.missing, len(answer.alternatives)) == ((None, 128) if ones == 7 else ("axis", 1))
+
+
+def test_what_is_made_of_nothing_keeps_its_size() -> None:
+    assert given_out(asked("eye", {}, {}, {"out": (3, 4)})) == [(3, 4)]
+
+
 # Windows
 
 
@@ -313,6 +325,28 @@ def test_channels_may_be_last() -> None:
     assert given_out(asked("conv2d", before, after, {"out": (1, 32, 32, 8)}))[0] == (1, 48, 48, 8)
     before, after = ({"x": (1, size, size, 4), "dy": (1, size, size, 8)} for size in (32, 48))
     assert given_out(asked("conv_filter_grad", before, after, {"filter_diff": (8, 3, 3, 4)})) == [(8, 3, 3, 4)]
+
+
+def test_a_transposed_convolution_may_have_its_channels_last() -> None:
+    """9 channels do not fall into groups of 2, so that 3 groups of 3 are the last axis: 9 positions of 4 by strides of 2."""
+    before, after = ({"in": (batch, 4, 4, 6), "weight": (6, 2, 2, 3)} for batch in (1, 5))
+    assert given_out(asked("deconv2d", before, after, {"out": (1, 9, 9, 9)})) == [(5, 9, 9, 9)]
+
+
+@pytest.mark.parametrize(
+    ("op_type", "attrs"),
+    [
+        ("max_pool_2d", {"kernel_size": (3, 3), "stride": (2, 2), "padding": (1, 1), "dilation": (1, 1)}),
+        (
+            "tf_max_pool_2d",
+            {"pool_size": (3, 3), "strides": (2, 2), "padding": "customized", "padding_before": (1, 1), "padding_after": (1, 1)},
+        ),
+    ],
+)
+def test_the_line_of_a_pooling_tells_its_windows(op_type: str, attrs: dict[str, AttrValue]) -> None:
+    """Windows of 3, 2 apart, over 112 and its margins fall 56 times, over 113 57 times; windows of 2 side by side fall 56 times on either."""
+    shapes = {"x": (1, 2, 112, 112)}, {"x": (1, 2, 113, 113)}, {"y": (1, 2, 56, 56)}
+    assert [found.shapes for found in asked(op_type, *shapes, **attrs).alternatives] == [((1, 2, 57, 57),)]
 
 
 @pytest.mark.parametrize("op_type", ["max_pool_1d", "avg_pool_1d", "tf_max_pool_1d"])
