@@ -115,7 +115,8 @@ def relevant(mutant: Mutant, tests: Tests, killers: Counter[str], most: float) -
     running = [test for test in run_file if mutant.function in tests.functions[test][mutant.file]]
     if running:
         by_file: dict[str, list[str]] = defaultdict(list)
-        for test in sorted(running, key=tests.seconds.__getitem__):
+        # Tests that run little else look at it most closely.
+        for test in sorted(running, key=lambda test: tests.seconds[test] * sum(map(len, tests.functions[test].values()))):
             by_file[file_of(test)].append(test)
         # One of each file before a second of any: they look at it in different ways.
         order = in_turn(list(by_file.values()))
