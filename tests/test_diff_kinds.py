@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 import pytest
 from diff_laws import assert_laws
 
 from irflops.analysis.analysis import Analysis, analyze_graph
-from irflops.differ import Edit
+from irflops.differ import Edit, diff_analyses
 from irflops.differ.apply import applied
 from irflops.ir.graph import Graph, Module, Op
 from irflops.readers.notation.sketch import sketch
@@ -258,6 +259,27 @@ CASES: dict[str, Case] = {
         [("op_retyped", "m-momentum_update-6", "m-sgd_update-5"), ("param_removed", "m.s", None)],
     ),
 }
+
+
+OPEN: dict[str, dict[str, set[str]]] = {
+    "an attribute, and the shapes behind it": {},
+    "operands change places": {},
+    "all is of another dtype": {},
+    "a size follows the input": {"reshape-1": {"attrs"}},
+    "a sum of one shape must broadcast": {"broadcast_add-2": {"op_type"}},
+    "results lie otherwise, and what follows": {"relu-1": {"sbp"}, "tanh-2": {"sbp"}},
+    "a weight has another size, and its state with it": {"m.s": {"types"}},
+    "a weight is on other devices, and its state with it": {"m.s": {"placement"}},
+    "a parameter stands elsewhere": {"n.w": {"module"}},
+}
+"""Of some changes what follows for which operators and no rule tells."""
+
+
+@pytest.mark.parametrize("case", OPEN)
+def test_what_follows_is_told_where_inference_cannot(case: str) -> None:
+    found = diff_analyses(analyzed(CASES[case].text), analyzed(changed(CASES[case])))
+    told = {name: {field.name for field in fields(one) if getattr(one, field.name) is not None} for name, one in found.consequences.items()}
+    assert told == OPEN[case]
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))

@@ -128,6 +128,17 @@ def test_edits_stand_by_kind_and_then_as_their_operators_run() -> None:
     ]
 
 
+def test_what_comes_and_goes_stands_as_it_runs_whatever_the_order_of_lines() -> None:
+    """Three operators in a row, written down from the last to the first."""
+    old = sketch("x = input() -> out: f32[2,8]\noutput(in: x)").graph
+    new = sketch(CHAIN).graph
+    backwards = analyze_graph(replace(new, ops=new.ops[::-1]))
+    names = ["m.a-relu-1", "m.b-tanh-2", "m.c-gelu-3"]
+    come = [(kind, one) for kind, _, one in named(diff_analyses(analyze_graph(old), backwards).edits) if kind == "op_added"]
+    gone = [(kind, one) for kind, one, _ in named(diff_analyses(backwards, analyze_graph(old)).edits) if kind == "op_removed"]
+    assert (come, gone) == ([("op_added", name) for name in names], [("op_removed", name) for name in names])
+
+
 def test_equal_changes_share_a_group_and_different_ones_do_not() -> None:
     """In four modules of one pattern, relu becomes tanh twice, exp once, and stays once."""
 

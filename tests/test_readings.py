@@ -345,8 +345,8 @@ def test_a_transposed_convolution_may_have_its_channels_last() -> None:
 )
 def test_the_line_of_a_pooling_tells_its_windows(op_type: str, attrs: dict[str, AttrValue]) -> None:
     """Windows of 3, 2 apart, over 112 and its margins fall 56 times, over 113 57 times; of 2 side by side 56 times on either."""
-    shapes = {"x": (1, 2, 112, 112)}, {"x": (1, 2, 113, 113)}, {"y": (1, 2, 56, 56)}
-    assert [found.shapes for found in asked(op_type, *shapes, **attrs).alternatives] == [((1, 2, 57, 57),)]
+    answer = asked(op_type, {"x": (1, 2, 112, 112)}, {"x": (1, 2, 113, 113)}, {"y": (1, 2, 56, 56)}, **attrs)
+    assert [found.shapes for found in answer.alternatives] == [((1, 2, 57, 57),)]
 
 
 @pytest.mark.parametrize("op_type", ["max_pool_1d", "avg_pool_1d", "tf_max_pool_1d"])

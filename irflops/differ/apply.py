@@ -86,7 +86,8 @@ def _results(op: Op, diff: Diff, own: Mapping[str, Sequence[Edit]]) -> Iterator[
     name = diff.pairs[op.name]
     now: list[str] = []
     for edit in own.get(name, ()):
-        if edit.kind == "op_retyped" and isinstance(edit.new, Op):
+        if edit.kind == "op_retyped":
+            assert isinstance(edit.new, Op)
             now = [result.lbn for result in edit.new.outputs]
     follows = diff.consequences.get(name)
     if follows is not None and follows.op_type is not None:

@@ -141,7 +141,7 @@ def by_neighbours(alignment: Alignment) -> None:
         if a in alignment.to_new or alignment.old.ops[a].type == "variable":
             continue
         b = _stand_in(alignment, a)
-        if b is not None and alignment.is_free(a, b):
+        if b is not None:
             alignment.pair(a, b)
 
 

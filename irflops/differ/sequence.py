@@ -76,8 +76,7 @@ def rising(values: Sequence[int]) -> list[int]:
 
 def _myers(old: Sequence[int], new: Sequence[int]) -> list[tuple[int, int]]:
     """Greedy from the front: for each number of edits the farthest point on each diagonal, kept to walk back."""
-    known = set(old) & set(new)
-    if not known:
+    if set(old).isdisjoint(new):
         return []
     farthest = {1: 0}
     trace: list[dict[int, int]] = []

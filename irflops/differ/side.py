@@ -163,11 +163,10 @@ def _with_merged_sums(ops: list[Op], slots: list[tuple[Slot, ...]]) -> tuple[lis
     number = {node: n for n, node in enumerate(kept)}
 
     def terms(node: int) -> list[Slot]:
-        found, waiting, seen = [], list(slots[node]), set()
+        found, waiting = [], list(slots[node])
         while waiting:
             slot = waiting.pop()
-            if slot.producer in merged and slot.producer not in seen:
-                seen.add(slot.producer)
+            if slot.producer in merged:  # once each: it has one reader
                 waiting += slots[slot.producer]
             else:
                 found.append(replace(slot, index=0))
