@@ -30,6 +30,8 @@ whatif*
 
 KILLERS = 6
 """Tests that killed most others of a file, which are tried first."""
+QUICK = 0.05
+"""Seconds of a test that is tried before longer ones."""
 FIRST_SECONDS = 3.0
 """Of tests for a second try."""
 PYTEST = ["-q", "-x", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts=--import-mode=importlib"]
@@ -113,22 +115,25 @@ def relevant(mutant: Mutant, tests: Tests, killers: Counter[str], most: float) -
     """
     run_file = [test for test, run in tests.functions.items() if mutant.file in run]
     running = [test for test in run_file if mutant.function in tests.functions[test][mutant.file]]
+    signs = [sign for word in mutant.words for sign in (f"[{word}(", f"[{word}:", f"{word}]", f"-{word}-")]
+    named = {test for test in (running or tests.functions) if any(sign in test for sign in signs)}
     if running:
-        by_file: dict[str, list[str]] = defaultdict(list)
-        # Tests that run little else look at it most closely.
-        for test in sorted(running, key=lambda test: tests.seconds[test] * sum(map(len, tests.functions[test].values()))):
-            by_file[file_of(test)].append(test)
-        # One of each file before a second of any: they look at it in different ways.
-        order = in_turn(list(by_file.values()))
-        chosen = set(order)
-        others = (test for test in tests.functions if test not in chosen and file_of(test) in by_file)
+        # Tests that run little else look at it most closely; and one of each file before a second of any, in different ways.
+        closest = sorted(running, key=lambda test: tests.seconds[test] * sum(map(len, tests.functions[test].values())))
+        order = [test for test in closest if test in named]
+        for is_slow in (False, True):
+            by_file: dict[str, list[str]] = defaultdict(list)
+            for test in closest:
+                if test not in named and (tests.seconds[test] > QUICK) is is_slow:
+                    by_file[file_of(test)].append(test)
+            order += in_turn(list(by_file.values()))
+        chosen, files = set(order), set(map(file_of, order))
+        others = (test for test in tests.functions if test not in chosen and file_of(test) in files)
         order += sorted(others, key=tests.seconds.__getitem__)
     else:
-        signs = [sign for word in mutant.words for sign in (f"[{word}(", f"[{word}:", f"{word}]", f"-{word}-")]
-        named = {test for test in tests.functions if any(sign in test for sign in signs)}
         near = set(run_file) if mutant.function is not None else set()
         order = sorted(
-            tests.functions, key=lambda test: (test not in named, tests.seconds[test] > 0.01, test not in near, tests.seconds[test])
+            tests.functions, key=lambda test: (test not in named, tests.seconds[test] > QUICK, test not in near, tests.seconds[test])
         )
     known = set(order)
     likely = [test for test, _ in killers.most_common(KILLERS) if test in known]

@@ -139,6 +139,14 @@ m.a | u = parameter() -> out: f32[8]
 m | y = relu(x: x) -> y: f32[2,8]
 output(in: y)
 """
+SHARED = """
+x = input() -> out: f32[2,8]
+m.a | w = parameter(tied_to="m.b.v") -> out: f32[8]
+m.b | v = parameter() -> out: f32[8]
+m.b | v = variable() -> out: f32[8]
+m.b | y = broadcast_add(x: x, y: v) -> z: f32[2,8]
+output(in: y)
+"""
 TIED = """
 t = input() -> out: i64[2]
 m.a | w = variable() -> out: f32[16,8]
@@ -194,6 +202,9 @@ CASES: dict[str, Case] = {
         {"b = input() -> out: f32[2,8]": "b = input() -> out: f32[1,8]", "add_n(in: [a, b]) -> out": "broadcast_add(x: a, y: b) -> z"},
         [same("input_changed", "_g_input.0.0_1")],
     ),
+    "a sum of one shape is of another type": Case(
+        SUM, {"add_n(in: [a, b]) -> out": "broadcast_add(x: a, y: b) -> z"}, [("op_retyped", "add_n-2", "broadcast_add-2")]
+    ),
     # Sizes in attributes
     "a size follows the input": Case(FLAT, {"[2,8]": "[4,8]", "[16]": "[32]"}, [same("input_changed", "_g_input.0.0_0")]),
     "a size does not follow it": Case(
@@ -230,6 +241,7 @@ CASES: dict[str, Case] = {
         {"m.a |": "k.b | t = parameter() -> out: f32[8]\nm.a |"},
         [("param_added", None, "k.b.t"), ("module_added", None, "k"), ("module_added", None, "k.b")],
     ),
+    "another one's name in their module": Case(SHARED, {"m.b |": "m.c |", "m.b.v": "m.c.v"}, [("module_renamed", "m.b", "m.c")]),
     "their module has another name": Case(UNREAD, {"m |": "n |", "m.a |": "n.a |"}, [("module_renamed", "m", "n")]),
     # Where results lie
     "results lie otherwise, and what follows": Case(
@@ -259,6 +271,57 @@ CASES: dict[str, Case] = {
         [("op_retyped", "m-momentum_update-6", "m-sgd_update-5"), ("param_removed", "m.s", None)],
     ),
 }
+
+
+ON_2, ON_4 = ({"device": "cuda", "ranks": list(range(ranks)), "hierarchy": [ranks]} for ranks in (2, 4))
+DETAILS: dict[str, dict[str, Any]] = {
+    "operands change places": {"arg": "x", "index": 0, "old": "_g_input.0.0_0/out", "new": "_g_input.0.0_1/out"},
+    "an operand is left out": {"arg": "beta", "index": 0, "old": "h/out", "new": None},
+    "an operand is another result": {"arg": "x", "index": 0, "old": "dropout-1/out_0", "new": "dropout-1/mask_0"},
+    "a sum takes a term twice": {"arg": "in", "index": 2, "old": None, "new": "_g_input.0.0_1/out"},
+    "an output is another tensor": {"reads": {"old": "cumsum-1/y_0", "new": "_g_input.0.0_0/out"}},
+    "another type": {
+        "old": "cumsum",
+        "new": "silu",
+        "attrs": {"old": {"dim": 1}, "new": {}},
+        "reads": {
+            "old": [{"arg": "x", "index": 0, "lbn": "_g_input.0.0_0/out"}],
+            "new": [{"arg": "in", "index": 0, "lbn": "_g_input.0.0_0/out"}],
+        },
+    },
+    "an attribute, and the shapes behind it": {"perm": {"old": [0, 1], "new": [1, 0]}},
+    "a shape that no attribute tells": {"result": "z", "index": 0, "old": [2, 8], "new": [4, 8]},
+    "a dtype that no attribute tells": {"result": "z", "index": 0, "old": "float32", "new": "float16"},
+    "a sum of one shape must broadcast": {"shape": {"old": [2, 8], "new": [1, 8]}},
+    "all is of another dtype": {"dtype": {"old": "float32", "new": "float16"}},
+    "an input that nothing reads": {"present": {"old": False, "new": True}, "shape": [3], "reads": [], "feeds": []},
+    "a parameter becomes a buffer": {"old": "trainable", "new": "buffer"},
+    "a parameter of another dtype": {"old": "float32", "new": "float16"},
+    "a parameter by another name": {"old": "m.w", "new": "m.v"},
+    "a parameter stands elsewhere": {"old": "m", "new": "n"},
+    "two matrices become one": {
+        "shape": [16, 8],
+        "with": "m.b.v",
+        "reads": [],
+        "feeds": [{"op": "gather-3", "arg": "in", "index": 0, "lbn": "m.a.w/out", "otherwise": "m.b.v/out"}],
+    },
+    "their sizes, at the top and below": {"old": [8], "new": [9], "unused": True},
+    "one comes": {"shape": [8], "unused": True},
+    "their module has another name": {"old": "m", "new": "n"},
+    "results lie otherwise, and what follows": {"old": [["B"]], "new": [["S(0)"]]},
+    "an operator on other devices": {"old": ON_2, "new": ON_4},
+    "a module comes with its operator": {
+        "type": "tanh",
+        "reads": [{"arg": "x", "index": 0, "lbn": "m-relu-1/y_0"}],
+        "feeds": [{"op": "_g_output.0.0_3", "arg": "in", "index": 0, "lbn": "m.a-tanh-2/y_0", "otherwise": "m-relu-1/y_0"}],
+    },
+}
+"""The details of the first edit of some changes."""
+
+
+@pytest.mark.parametrize("case", DETAILS)
+def test_an_edit_says_what_is_changed(case: str) -> None:
+    assert dict(diff_analyses(analyzed(CASES[case].text), analyzed(changed(CASES[case]))).edits[0].detail) == DETAILS[case]
 
 
 OPEN: dict[str, dict[str, set[str]]] = {

@@ -106,6 +106,7 @@ def test_expand_follows_its_operand_and_keeps_or_scales_what_it_repeats() -> Non
     old = view("expand(in: f32[2,1,5], expand_shape=[2,3,5]) -> out: f32[2,3,5]")
     new = view("expand(in: f32[16,1,5], expand_shape=[2,3,5]) -> out: f32[2,3,5]")
     assert [value["expand_shape"] for value in expanded(old, new, PAIRS)] == [(16, 3, 5)]
+    assert [value["expand_shape"] for value in expanded(old, new, NOTHING)] == [(16, 3, 5)]
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,7 @@ def test_shapes_of_results(call: str, results: str) -> None:
         (f"scaled_dot_product_flash_attention({FLASH.replace('f16[1,3', 'f16[2,3')}) -> out: f16[1,2,4,8]", "do not go together"),
         (f"scaled_dot_product_flash_attention({FLASH.replace('2,8]', '2,9]')}) -> out: f16[1,2,4,8]", "do not go together"),
         (f"scaled_dot_product_flash_attention({FLASH.replace('2,8]', '3,8]')}) -> out: f16[1,2,4,8]", "do not go together"),
+        ("flatten(in: f32[2,3,4], start_dim=2, end_dim=1) -> out: f32[?]", "start_dim 2 lies behind end_dim 1"),
         ("reshape(in: f32[2,3], shape=[4,2]) -> out: f32[?]", "do not fill"),
         ("reshape(in: f32[2,3], shape=[-1,4]) -> out: f32[?]", "do not fill"),
         ("reshape(in: f32[2,3], shape=[0,-1]) -> out: f32[?]", "do not fill"),
