@@ -67,6 +67,14 @@ c = broadcast_sub(x: a, y: b) -> z: f32[2,8]
 output(in: c)
 """
 SUM = SUB.replace("broadcast_sub(x: a, y: b) -> z", "add_n(in: [a, b]) -> out")
+OF_A = "p = relu(x: a) -> y: f32[2,8]\nq = relu(x: a) -> y: f32[2,8]\n"
+OF_B = "r = relu(x: b) -> y: f32[2,8]\ns = relu(x: b) -> y: f32[2,8]\n"
+FOUR = f"""
+a = input() -> out: f32[2,8]
+b = input() -> out: f32[2,8]
+{OF_A}{OF_B}c = add_n(in: [p, q, r, s]) -> out: f32[2,8]
+output(in: c)
+"""
 NORM = """
 a = input() -> out: f32[2,8]
 b = input() -> out: f32[2,8]
@@ -188,6 +196,7 @@ CASES: dict[str, Case] = {
     "an operand is another result": Case(TWICE, {"x: c": "x: d"}, [same("edge_changed", "relu-2")]),
     "a sum takes a term twice": Case(SUM, {"[a, b]": "[a, b, b]"}, [same("edge_changed", "add_n-2")]),
     "an output is another tensor": Case(IN_A_ROW, {"(in: c)": "(in: x)"}, [same("output_changed", "_g_output.0.0_4")]),
+    "equal operators of two inputs in another order": Case(FOUR, {OF_A + OF_B: OF_B + OF_A}, []),
     # What an operator is
     "another type": Case(IN_A_ROW, {"cumsum(x: x, dim=1) -> y": "silu(in: x) -> out"}, [("op_retyped", "cumsum-1", "silu-1")]),
     "an attribute, and the shapes behind it": Case(
@@ -250,6 +259,13 @@ CASES: dict[str, Case] = {
     "an operator on other devices": Case(
         MESH, {"x: x) -> y: f32[8,8] @ 2": "x: x) -> y: f32[8,8] @ 4"}, [same("placement_changed", "relu-1")]
     ),
+    "results lie otherwise behind what comes": Case(
+        MESH,
+        {
+            "z = tanh(x: y) -> y: f32[8,8] @ 2 (B)": "w = sin(x: y) -> y: f32[8,8] @ 2 (S(0))\nz = tanh(x: w) -> y: f32[8,8] @ 2 (S(0))",
+        },
+        [("op_added", None, "sin-2")],
+    ),
     # Modules
     "a module has another name, and those below it": Case(NESTED, {"m.a": "m.d"}, [("module_renamed", "m.a", "m.d")]),
     "a module comes with its operator": Case(
@@ -262,8 +278,24 @@ CASES: dict[str, Case] = {
         STEP, {"[8,8]": "[8,4]", "out: f32[2,8]\nm | g": "out: f32[2,4]\nm | g"}, [same("param_resized", "m.w")]
     ),
     "a weight is on other devices, and its state with it": Case(STEP, {"@ 2": "@ 4"}, [same("placement_changed", "m.w")]),
+    "a weight lies otherwise, and its state with it": Case(STEP, {"@ 2 (B)": "@ 2 (S(0))"}, [same("sbp_changed", "m.w")]),
+    "a state lies otherwise by itself": Case(
+        STEP,
+        {"optimizer_state) -> out: f32[8,8] @ 2 (B)": "optimizer_state) -> out: f32[8,8] @ 2 (S(0))"},
+        [same("sbp_changed", "m.s")],
+    ),
     "a state is on other devices by itself": Case(
         STEP, {"optimizer_state) -> out: f32[8,8] @ 2": "optimizer_state) -> out: f32[8,8] @ 4"}, [same("placement_changed", "m.s")]
+    ),
+    "a gradient is worked out of something else": Case(
+        STEP,
+        {"matmul(a: x, b: y, transpose_a=true, transpose_b=false) -> out": "relu(x: w) -> y"},
+        [("op_added", None, "m-relu-5"), ("op_removed", "m-matmul-5", None)],
+    ),
+    "a weight has another size, and nobody knows what the rate is": Case(
+        STEP.replace("learning_rate: lr", "learning_rate: f32[1]"),
+        {"[8,8]": "[8,4]", "out: f32[2,8]\nm | g": "out: f32[2,4]\nm | g"},
+        [same("param_resized", "m.w")],
     ),
     "another optimizer": Case(
         STEP,
@@ -322,6 +354,16 @@ DETAILS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("case", DETAILS)
 def test_an_edit_says_what_is_changed(case: str) -> None:
     assert dict(diff_analyses(analyzed(CASES[case].text), analyzed(changed(CASES[case]))).edits[0].detail) == DETAILS[case]
+
+
+def test_a_parameter_that_nothing_reads_is_told_as_one_that_is_read() -> None:
+    """The operator of an edit is the variable that it would be."""
+    (edit,) = diff_analyses(analyzed(UNREAD), analyzed(changed(CASES["one comes"]))).edits
+    (read,) = [op for op in sketch("m | t = variable() -> out: f32[8]").graph.ops if op.type == "variable"]
+    assert isinstance(edit.new, Op)
+    assert (edit.new.name, edit.new.type, edit.new.module, edit.new.inputs, edit.new.outputs, edit.new.kind) == (
+        *(read.name, read.type, read.module, read.inputs, read.outputs, read.kind),
+    )
 
 
 OPEN: dict[str, dict[str, set[str]]] = {
