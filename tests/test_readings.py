@@ -243,6 +243,13 @@ def test_sums_over_axes_of_one_are_told_apart_up_to_a_limit() -> None:
         assert (answer.missing, len(answer.alternatives)) == ((None, 128) if ones == 7 else ("axis", 1))
 
 
+def test_margins_stay_as_wide_as_they_are_in_all() -> None:
+    """Five become eight with three around them, and so do seven ten; the gradient is cut by as many."""
+    assert given_out(asked("pad", {"x": (2, 5)}, {"x": (2, 7)}, {"y": (2, 8)})) == [(2, 10)]
+    assert given_out(asked("pad", {"x": (1, 5)}, {"x": (4, 5)}, {"y": (1, 8)})) == [(4, 8)]
+    assert given_out(asked("pad_grad", {"dy": (2, 8)}, {"dy": (2, 10)}, {"dx": (2, 5)})) == [(2, 7)]
+
+
 def test_what_is_made_of_nothing_keeps_its_size() -> None:
     assert given_out(asked("eye", {}, {}, {"out": (3, 4)})) == [(3, 4)]
 

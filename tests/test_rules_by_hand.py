@@ -31,7 +31,9 @@ FILTER_GRAD = (
     'dilation_rate=[1,1], data_format="channels_first", num_spatial_dims=2) -> filter_diff: f32[?]'
 )
 EMBEDDING = "one_embedding_sgd_update(num_unique_ids: i32[1], unique_embeddings: f32[2,4], embedding_grad: f32[2,4], learning_rate: f32[1]"
-FOLD = "output_size=[3,3], kernel_size=[2,2], strides=[1,1], padding=[0,0], dilation_rate=[1,1]"
+WINDOW = "kernel_size=[2,2], strides=[1,1], padding=[0,0], dilation_rate=[1,1]"
+FOLD = f"output_size=[3,3], {WINDOW}"
+DECONV = 'data_format="channels_first", groups=1, strides=[1], output_padding=[0], dilation_rate=[1]'
 HEADS = 'query_head_size=4, query_layout="BM(HK)", key_layout="BM(HK)", value_layout="BM(HK)", output_layout="BM(HK)"'
 
 
@@ -138,6 +140,9 @@ def test_the_activation_of_a_gate_must_be_known() -> None:
         ("l2_normalize(x: f32[2,3,4,5], axis=1) -> y: f32[?], square_x_sum: f32[?]", "f32[2,3,4,5] f32[2,1,4,5]"),
         ("l2_normalize(x: f32[2,3], axis=-1) -> y: f32[?], square_x_sum: f32[?]", "f32[2,3] f32[2,1]"),
         ("reshape(in: f32[2,3], shape=[-1,2]) -> out: f32[?]", "f32[3,2]"),
+        # 4 x 5 places of a window of 2 x 2 on 5 x 6 pixels of 3 channels.
+        (f'unfold(x: f32[1,5,6,3], data_format="channels_last", {WINDOW}) -> y: f32[?]', "f32[1,12,20]"),
+        (f'unfold(x: f32[1,3,5,6], data_format="channels_first", {WINDOW}) -> y: f32[?]', "f32[1,12,20]"),
     ],
 )
 def test_shapes_of_results(call: str, results: str) -> None:
@@ -155,6 +160,9 @@ def test_shapes_of_results(call: str, results: str) -> None:
         (f"scaled_dot_product_flash_attention({FLASH.replace('f16[1,3', 'f16[2,3')}) -> out: f16[1,2,4,8]", "do not go together"),
         (f"scaled_dot_product_flash_attention({FLASH.replace('2,8]', '2,9]')}) -> out: f16[1,2,4,8]", "do not go together"),
         (f"scaled_dot_product_flash_attention({FLASH.replace('2,8]', '3,8]')}) -> out: f16[1,2,4,8]", "do not go together"),
+        (f"deconv1d(in: f32[1,2,1], weight: f32[2,3,1], padding_before=[1], {DECONV}) -> out: f32[?]", "leaves nothing"),
+        ("fused_matmul_bias(x: f32[2,3], weight: f32[4,5], bias: f32[4]) -> out: f32[?]", "does not go with weight"),
+        ("fused_matmul_bias(x: f32[2,3], weight: f32[3], bias: f32[4]) -> out: f32[?]", "does not go with weight"),
         ("flatten(in: f32[2,3,4], start_dim=2, end_dim=1) -> out: f32[?]", "start_dim 2 lies behind end_dim 1"),
         ("reshape(in: f32[2,3], shape=[4,2]) -> out: f32[?]", "do not fill"),
         ("reshape(in: f32[2,3], shape=[-1,4]) -> out: f32[?]", "do not fill"),
