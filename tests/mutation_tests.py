@@ -25,6 +25,7 @@ TEST_FILES = """
 api audit_effects book certainty cost_names counting definitions diff* edges explain facts forms hidden infer laws misfits module_attributes
 op_view operators ops oracles* random_graphs readers readings reports resize rules_by_hand scale selection steps training unknown*
 whatif*
+window_readings
 """
 """Of tests/test_*.py, those that look at rules, costs and edits, and do it in seconds."""
 

@@ -8,20 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from printed_ops import NOTHING, Ints, asked, f32, given_out
 
-from irflops.ir.graph import Attrs, AttrValue, DType, Op, Operand, Shape, TensorType
+from irflops.ir.graph import Attrs, AttrValue, DType, Op, Operand, TensorType
 from irflops.ops import BOOK
 from irflops.ops.op_view import OpView
 from irflops.ops.resize import cuts
-from irflops.ops.rule import Changes
-from irflops.whatif.alternatives import Choice, Operands, alternatives
-
-Ints = tuple[int, ...]
-NOTHING = Changes(frozenset(), frozenset())
-
-
-def f32(shape: Ints) -> TensorType:
-    return TensorType(shape, DType.FLOAT32)
+from irflops.whatif.alternatives import Operands, alternatives
 
 
 def result_of(op_type: str, operands: Mapping[str, Ints], attrs: Mapping[str, AttrValue], result: str) -> Ints | None:
@@ -35,25 +28,6 @@ def result_of(op_type: str, operands: Mapping[str, Ints], attrs: Mapping[str, At
     assert found.shape is not None
     assert None not in found.shape
     return found.shape  # type: ignore[return-value]  # None is excluded above
-
-
-def asked(op_type: str, before: Mapping[str, Ints], after: Mapping[str, Ints], results: Mapping[str, Ints], **attrs: AttrValue) -> Choice:
-    """What the op can give out of changed operands, as a print shows it: with these attributes and no others."""
-    op = Op(
-        "op",
-        op_type,
-        tuple(Operand(arg, 0, arg, f32(shape)) for arg, shape in before.items()),
-        tuple(Operand(arg, 0, arg, f32(shape)) for arg, shape in results.items()),
-        Attrs(attrs),
-    )
-    operands = Operands(tuple(map(f32, before.values())), tuple(map(f32, after.values())))
-    return alternatives(op, operands, tuple(map(f32, results.values())), NOTHING)
-
-
-def given_out(answer: Choice) -> list[Shape | None]:
-    assert answer.missing is None, answer
-    assert not answer.guessed
-    return [alternative.shapes[0] for alternative in answer.alternatives]
 
 
 def tried(
@@ -252,155 +226,6 @@ def test_margins_stay_as_wide_as_they_are_in_all() -> None:
 
 def test_what_is_made_of_nothing_keeps_its_size() -> None:
     assert given_out(asked("eye", {}, {}, {"out": (3, 4)})) == [(3, 4)]
-
-
-# Windows
-
-
-def all_windows(size: int, kernel: int, count: int) -> Iterator[Ints]:
-    """Stride, padding and dilation of all windows that fall so many times; padding holds no whole window, taps lie as far apart as they
-    like.
-    """
-    for dilation in range(1, 2 if kernel == 1 else size + count + 4):
-        for padding in range(dilation * (kernel - 1) + 1):
-            room = size + 2 * padding - dilation * (kernel - 1) - 1
-            if room >= 0:
-                yield from ((stride, padding, dilation) for stride in range(1, 2 * room + 40) if room // stride + 1 == count)
-
-
-@pytest.mark.parametrize("size", range(1, 8))
-def test_windows_of_convolutions(size: int) -> None:
-    """Of one axis: the setting that is taken gives the captured count, is the first that does, and certain if all give the same now."""
-    for kernel, count in itertools.product(range(1, 5), range(1, 8)):
-        every = list(all_windows(size, kernel, count))
-        for now in (size, size + 1, size + 2, 2 * size, 3 * size + 1, max(1, size - 1)):
-            before, after = ({"in": (2, 3, extent), "weight": (11, 3, kernel)} for extent in (size, now))
-            answer = asked("conv1d", before, after, {"out": (2, 11, count)})
-            if not every:
-                assert not answer.alternatives
-                continue
-            counts = {(now + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1 for stride, padding, dilation in every}
-            stride, padding, dilation = min(every, key=lambda setting: (setting[2], setting[1], setting[0]))
-            likely = (now + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-            if now == size:
-                likely, counts = count, {count}
-            shapes = [alternative.shapes[0] for alternative in answer.alternatives]
-            assert shapes == ([(2, 11, likely)] if likely > 0 else []), (size, kernel, count, now)
-            assert answer.guessed or len(counts) == 1, (size, kernel, count, now, counts)
-            if kernel == 1 and count > 1:
-                assert answer.guessed == (len(counts) > 1)
-
-
-@pytest.mark.parametrize("count", [1, 2, 40, 99, 1000, 2**40])
-@pytest.mark.parametrize("kernel", [2, 3, 4, 7, 2**30, 2**30 + 1])
-@pytest.mark.parametrize("size", [1, 2, 5, 32, 33, 2**40])
-def test_some_window_falls_any_number_of_times(size: int, kernel: int, count: int) -> None:
-    """Where the batch alone changes, however odd a convolution may be."""
-    answer = asked(
-        "conv1d", {"in": (2, 3, size), "weight": (11, 3, kernel)}, {"in": (6, 3, size), "weight": (11, 3, kernel)}, {"out": (2, 11, count)}
-    )
-    assert given_out(answer) == [(6, 11, count)]
-
-
-@pytest.mark.parametrize(
-    ("call", "now", "found"),
-    [
-        ((224, 7, 112), 384, 192),
-        ((224, 3, 224), 300, 300),
-        ((224, 3, 222), 300, 298),
-        ((32, 3, 28), 64, 60),
-        ((32768, 3, 16384), 65536, 32768),
-    ],
-    ids=["stride 2", "the same size", "no padding", "taps 2 apart", "a very large image"],
-)
-def test_the_likeliest_windows_of_a_convolution(call: Ints, now: int, found: int) -> None:
-    size, kernel, count = call
-    weight = (8, 3, kernel, kernel)
-    before, after = ({"in": (1, 3, extent, extent), "weight": weight} for extent in (size, now))
-    answer = asked("conv2d", before, after, {"out": (1, 8, count, count)})
-    assert answer.guessed
-    assert [alternative.shapes for alternative in answer.alternatives] == [((1, 8, found, found),)]
-
-
-def test_a_pointwise_convolution_tells_its_stride() -> None:
-    before, after = ({"in": (1, 4, size, size), "weight": (8, 2, 1, 1)} for size in (32, 48))
-    assert given_out(asked("conv2d", before, after, {"out": (1, 8, 16, 16)})) == [(1, 8, 24, 24)]
-
-
-def test_channels_may_be_last() -> None:
-    before, after = ({"in": (1, size, size, 4), "weight": (8, 1, 1, 2)} for size in (32, 48))
-    assert given_out(asked("conv2d", before, after, {"out": (1, 32, 32, 8)}))[0] == (1, 48, 48, 8)
-    before, after = ({"x": (1, size, size, 4), "dy": (1, size, size, 8)} for size in (32, 48))
-    assert given_out(asked("conv_filter_grad", before, after, {"filter_diff": (8, 3, 3, 4)})) == [(8, 3, 3, 4)]
-
-
-def test_a_transposed_convolution_may_have_its_channels_last() -> None:
-    """9 channels do not fall into groups of 2, so that 3 groups of 3 are the last axis: 9 positions of 4 by strides of 2."""
-    before, after = ({"in": (batch, 4, 4, 6), "weight": (6, 2, 2, 3)} for batch in (1, 5))
-    assert given_out(asked("deconv2d", before, after, {"out": (1, 9, 9, 9)})) == [(5, 9, 9, 9)]
-
-
-@pytest.mark.parametrize(
-    ("op_type", "attrs"),
-    [
-        ("max_pool_2d", {"kernel_size": (3, 3), "stride": (2, 2), "padding": (1, 1), "dilation": (1, 1)}),
-        (
-            "tf_max_pool_2d",
-            {"pool_size": (3, 3), "strides": (2, 2), "padding": "customized", "padding_before": (1, 1), "padding_after": (1, 1)},
-        ),
-    ],
-)
-def test_the_line_of_a_pooling_tells_its_windows(op_type: str, attrs: dict[str, AttrValue]) -> None:
-    """Windows of 3, 2 apart, over 112 and its margins fall 56 times, over 113 57 times; of 2 side by side 56 times on either."""
-    answer = asked(op_type, {"x": (1, 2, 112, 112)}, {"x": (1, 2, 113, 113)}, {"y": (1, 2, 56, 56)}, **attrs)
-    assert [found.shapes for found in answer.alternatives] == [((1, 2, 57, 57),)]
-
-
-@pytest.mark.parametrize("op_type", ["max_pool_1d", "avg_pool_1d", "tf_max_pool_1d"])
-@pytest.mark.parametrize("last", [False, True])
-def test_a_pooling_called_as_a_function(op_type: str, last: bool) -> None:
-    """Where the batch changes all is known; where the axis does, windows side by side are taken, if there are such, and it is a guess."""
-    for size, count, now in itertools.product(range(1, 10), range(1, 12), (3, 8, 9, 20)):
-        before, after, captured = ((n, 2, m) for n, m in ((1, size), (4, now), (1, count)))
-        if last:
-            before, after, captured = ((n, m, c) for n, c, m in (before, after, captured))
-        alone = asked(op_type, {"x": before}, {"x": (4, *before[1:])}, {"y": captured})
-        assert (4, *captured[1:]) in given_out(alone)
-        if now == size:
-            continue
-        answer = asked(op_type, {"x": before}, {"x": after}, {"y": captured})
-        assert answer.guessed
-        found = [shape[1 if last else 2] for alternative in answer.alternatives for shape in alternative.shapes if shape is not None]
-        assert len(found) == 1 or now < size
-        full = {now // kernel for kernel in range(1, size + 1) if size // kernel == count}
-        assert not full or full.issuperset(found)
-
-
-@pytest.mark.parametrize(
-    ("size", "count", "now", "found"),
-    [
-        pytest.param(112, 56, 224, 112, id="halved"),
-        pytest.param(111, 55, 223, 111, id="halved, the last one left out"),
-        pytest.param(8, 3, 16, 7, id="windows of 3, 2 apart"),
-        pytest.param(7, 4, 15, 8, id="halved, the last one not full"),
-        pytest.param(7, 7, 9, 9, id="the same size"),
-        pytest.param(7, 9, 8, 10, id="grown by padding"),
-        pytest.param(9, 1, 20, 2, id="all of it"),
-    ],
-)
-def test_the_likeliest_windows_of_a_pooling(size: int, count: int, now: int, found: int) -> None:
-    answer = asked("max_pool_2d", {"x": (1, 2, 5, size)}, {"x": (1, 2, 5, now)}, {"y": (1, 2, 5, count)})
-    assert answer.guessed
-    assert [alternative.shapes for alternative in answer.alternatives] == [((1, 2, 5, found),)]
-
-
-def test_rounding_of_a_pooling_module_is_taken_as_its_default_where_the_captured_size_does_not_tell() -> None:
-    """10 and 5 are told by windows of 2 either way; of 11, a last one that is half full counts or not."""
-    attrs: dict[str, AttrValue] = {"kernel_size": (2,), "stride": (2,), "padding": (0,), "dilation": (1,), "data_format": "channels_first"}
-    answer = asked("max_pool_1d", {"x": (1, 2, 10)}, {"x": (1, 2, 11)}, {"y": (1, 2, 5)}, **attrs)
-    assert (answer.guessed, [alternative.shapes for alternative in answer.alternatives]) == (True, [((1, 2, 5),)])
-    assert given_out(asked("max_pool_1d", {"x": (1, 2, 10)}, {"x": (1, 2, 12)}, {"y": (1, 2, 5)}, **attrs)) == [(1, 2, 6)]
-    assert given_out(asked("max_pool_1d", {"x": (1, 2, 11)}, {"x": (1, 2, 13)}, {"y": (1, 2, 6)}, **attrs)) == [(1, 2, 7)]
 
 
 def test_operands_of_shapes_known_in_part_that_no_longer_agree_leave_the_result_unknown() -> None:
