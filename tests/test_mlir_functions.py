@@ -173,6 +173,25 @@ def test_function_called_twice() -> None:
     )
 
 
+def test_variable_of_a_function_called_twice() -> None:
+    """OneFlow has one variable of a name."""
+    own = f'    %w = "oneflow.variable"() {{op_name = "m.w", output_lbns = ["m.w/out"]}} : () -> {SEVEN}\n'
+    add = f'    %0 = "oneflow.broadcast_add"(%arg0, %w) {{op_name = "add-0"}} : ({SEVEN}, {SEVEN}) -> {SEVEN}\n'
+    graph = load(whole(function("f", own, add), job(launch("%0", "f", "%x"), launch("%1", "f", "%0"), returned="%1")))
+    assert flow(graph) == [("x", []), ("m.w", []), ("add-0", ["x", "m.w"]), ("add-0#2", ["add-0", "m.w"]), ("y", ["add-0#2"])]
+    assert irflops.analyze(graph).total.get("params") == 7
+
+
+@pytest.mark.parametrize("name", ['"a b"', '"a\\0A\\00"', '"' + "a" * 3000 + '"'])
+def test_names_of_functions_that_are_no_words(name: str) -> None:
+    for text in (
+        whole(function(name, relu("%0", "%arg0")), function("g", relu("%0", "%arg0"))),
+        whole(function(name, launch("%0", name, "%arg0"))),
+        whole(function(name, relu("%0", "%arg0")), job(launch("%0", name, "%x, %x"))),
+    ):
+        assert len(str(fault(text))) < 3000
+
+
 def test_function_of_functions() -> None:
     inner = function("inner", relu("%0", "%arg0", "relu-9"))
     outer = function("outer", launch("%0", "inner", "%arg0"), relu("%1", "%0"), launch("%2", "inner", "%1"), returned="%2")

@@ -90,7 +90,7 @@ def test_some_operators_of_oneflow_are_left(body: str, name: str, dialects: str,
 def test_operators_in_a_form_of_their_own(before: str) -> None:
     """As OneFlow's dialect was printed in its first months."""
     error = fault(function(before + '    %res = oneflow.relu %0 {op_name = "relu1"} : tensor<f32>\n'))
-    assert error.message == "'oneflow.relu' stands in a form of its own, and operators are read in the generic one, \"oneflow.relu\"(...)"
+    assert error.message == "'oneflow.relu' stands in a form of its own, and operators are read in the generic one, with the name in quotes"
     assert (error.line, error.column) == (3 + bool(before), 12)
     assert error.hint == "print it so: oneflow-opt --mlir-print-op-generic FILE"
 

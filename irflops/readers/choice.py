@@ -30,7 +30,7 @@ def choose(source: Source, graphs: Sequence[Choosable], choice: str | int | None
         raise ChoiceError(
             f"{len(graphs)} different graphs are in this file:\n{_listing(source, graphs)}",
             path=source.name,
-            hint=f"choose one by name or number: --graph {graphs[0].name} or --graph 1",
+            hint=f"choose one by name or number: --graph {_shown(graphs[0].name)} or --graph 1",
         )
     named = [index for index, graph in enumerate(graphs) if graph.name == str(choice)]
     if len(named) == 1:
@@ -51,7 +51,7 @@ def choose(source: Source, graphs: Sequence[Choosable], choice: str | int | None
 
 def _listing(source: Source, graphs: Sequence[Choosable]) -> str:
     shown = graphs[:LISTED]
-    names = [name if len(name) <= _SHOWN else f"{name[: _SHOWN - 3]}..." for name in (graph.name for graph in shown)]
+    names = [_shown(graph.name) for graph in shown]
     width = max(map(len, names))
     lines = []
     for number, (name, graph) in enumerate(zip(names, shown, strict=True), 1):
@@ -60,3 +60,9 @@ def _listing(source: Source, graphs: Sequence[Choosable]) -> str:
     if len(graphs) > LISTED:
         lines.append(f"  and {len(graphs) - LISTED} more")
     return "\n".join(lines)
+
+
+def _shown(name: str) -> str:
+    """A name on one line, its end left out where it is long."""
+    name = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name[: _SHOWN + 1])
+    return name if len(name) <= _SHOWN else f"{name[: _SHOWN - 3]}..."

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-_RESULTS = r"[ \t]*(?P<results>%[\w$.-]+(?::\d+)?[ \t]*(?:,[ \t]*%[\w$.-]+(?::\d+)?[ \t]*)*=[ \t]*)?"
-_FOREIGN = re.compile(rf"{_RESULTS}(?P<name>[A-Za-z_][\w$]*(?:\.[\w$]+)*)(?![\w$.]|[ \t]*=(?!=))(?P<rest>[^\n]*)")
-_GENERIC = re.compile(rf'{_RESULTS}"')
+_NAME = re.compile(r"[ \t]*(?P<name>[A-Za-z_][\w$]*(?:\.[\w$]+)*)(?![\w$.]|[ \t]*=(?!=))(?P<rest>[^\n]*)")
+_RESULTS = re.compile(r"[ \t]*%[%\w$.:, \t-]*=")
+_QUOTE = re.compile(r'[ \t]*"')
 _KNOWN = re.compile(
     r"(?:builtin\.)?module|oneflow\.(?:job|return|kernel_launch|mlir_jit)|(?:func\.|builtin\.)?func|func\.(?:call|return)|call|return|loc|attributes"
 )
@@ -30,12 +30,19 @@ class Part(NamedTuple):
 
 def foreign_name(text: str, start: int = 0) -> str | None:
     """The name of the operation in a form of its own that begins at an offset; None where no such one does."""
-    found = _FOREIGN.match(text, start)
+    results = _RESULTS.match(text, start)
+    found = _NAME.match(text, results.end() if results is not None else start)
     if found is None or _KNOWN.fullmatch(found["name"]):
         return None
     # Until 2022 the operations of the dialect `std` had names without it: `%0 = constant 1 : i32`.
-    told = "." in found["name"] or found["results"] or re.search(r"\s:\s", found["rest"])
+    told = "." in found["name"] or results is not None or re.search(r"\s:\s", found["rest"])
     return found["name"] if told else None
+
+
+def _is_generic(text: str, start: int) -> bool:
+    """Whether an operation in the generic form begins at an offset."""
+    results = _RESULTS.match(text, start)
+    return _QUOTE.match(text, start if results is None else results.end()) is not None
 
 
 def split_foreign(text: str) -> list[Part]:
@@ -61,5 +68,5 @@ def _starts(text: str) -> Iterator[tuple[int, str | None]]:
             depth = max(0, depth - 1)
         elif sign == "\n" and not depth:
             name = foreign_name(text, mark.end())
-            if name is not None or _GENERIC.match(text, mark.end()):
+            if name is not None or _is_generic(text, mark.end()):
                 yield mark.end(), name

@@ -83,24 +83,34 @@ class Functions:
 
     def graphs(self) -> list[Function]:
         """The jobs that hold operators; where there are none, the functions that do and that no other of these calls."""
-        holding = [function for function in self.every if self.holds_operators(function)]
-        jobs = [function for function in holding if function.is_job]
+        jobs = [function for function in self.holding if function.is_job]
         if jobs:
             return jobs
-        called = {id(self.by_name.get(name)) for function in holding for name in function.content.callees if name != function.name}
-        return [function for function in holding if id(function) not in called] or holding
+        called = {id(self.by_name.get(name)) for function in self.holding for name in function.content.callees if name != function.name}
+        return [function for function in self.holding if id(function) not in called] or self.holding
 
-    def holds_operators(self, function: Function) -> bool:
-        """Whether a function has operators, or nothing but calls of functions that have some."""
-        return any(each.content.operators for each in self.reached(function, through_foreign=False))
+    @cached_property
+    def holding(self) -> list[Function]:
+        """Functions that have operators of OneFlow's, or that do nothing but call such, in the order of the file."""
+        callers: dict[int, list[Function]] = {}
+        for function in self.every:
+            for name in function.content.callees if not function.content.foreign else ():
+                callers.setdefault(id(self.by_name.get(name)), []).append(function)
+        queue = [function for function in self.every if function.content.operators]
+        found = set(map(id, queue))
+        while queue:
+            for caller in callers.get(id(queue.pop()), ()):
+                if id(caller) not in found:
+                    found.add(id(caller))
+                    queue.append(caller)
+        return [function for function in self.every if id(function) in found]
 
-    def reached(self, function: Function, *, through_foreign: bool = True) -> list[Function]:
-        """A function and those that it calls, these call, and so on; `through_foreign` includes calls beside foreign operations."""
+    def reached(self, function: Function) -> list[Function]:
+        """A function and those that it calls, that these call, and so on."""
         found = {id(function): function}
         queue = [function]
         while queue:
-            caller = queue.pop()
-            for name in caller.content.callees if through_foreign or not caller.content.foreign else ():
+            for name in queue.pop().content.callees:
                 callee = self.by_name.get(name)
                 if callee is not None and id(callee) not in found:
                     found[id(callee)] = callee

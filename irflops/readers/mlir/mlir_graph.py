@@ -14,7 +14,7 @@ from irflops.readers.job.job_schema import dtype_word
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.placement import MAX_DEVICES, placement_of_devices
 from irflops.readers.meaning.resolve import resolve
-from irflops.readers.mlir.mlir_calls import BadCall, Calls
+from irflops.readers.mlir.mlir_calls import BadCall, Calls, at
 from irflops.readers.mlir.mlir_functions import CALLS, LOSSES, RETURNS, Function, Statement, callee_of, is_foreign
 from irflops.readers.mlir.mlir_lowered import lowered
 from irflops.readers.mlir.mlir_modules import Scope
@@ -66,6 +66,8 @@ class GraphBuilder:
         self.bodiless: dict[str, None] = {}
         """Functions that are called and have no body here."""
         self._regions: list[dict[str, _Value]] = []
+        self._variables: dict[tuple[str, ...], _Value] = {}
+        """By their names and types."""
         self._types: dict[str, TensorType] = {}
         """By the text that spells them."""
         self._bools: set[str] = set()
@@ -146,12 +148,12 @@ class GraphBuilder:
         for (_, takes), given in zip(function.arguments, raw.operand_types, strict=True):
             stated, stands = self._type(takes, function.span), self._type(given, span)
             if not fit(stated.shape, stands.shape) or (None not in (stated.dtype, stands.dtype) and stated.dtype is not stands.dtype):
-                raise BadCall(f"@{function.name} takes {takes}, and {given} stands here")
+                raise BadCall(f"{at(function.name)} takes {takes}, and {given} stands here")
 
     def _unknown_body(self, raw: MlirOp, span: Span, name: str) -> None:
         """A call of a function without a body: of OneFlow's, an operator of which nothing is known."""
         if raw.name == "func.call":
-            raise BadCall(f"@{name} is called here, and it has no body in this file")
+            raise BadCall(f"{at(name)} is called here, and it has no body in this file")
         self.bodiless.setdefault(name)
         self._operation(raw, span)
 
@@ -187,6 +189,8 @@ class GraphBuilder:
         results = _result_names(raw)
         resolved = resolve(stated, len(raw.operands))
         op_type = op_type_of(raw, mnemonic, resolved.types)
+        if op_type == "variable" and self._is_known(stated, raw, span):
+            return
         name = self.names.own(stated, op_type or mnemonic, copied=len(self.calls.at_work) > 1)
         try:
             slots = slots_of(raw, mnemonic, op_type)
@@ -209,7 +213,19 @@ class GraphBuilder:
         self.scopes.append(raw.attrs.get("scope_symbol_id"))
         lbns = iter(outputs)
         for given, slot in zip(results, slots.results, strict=bool(results)):  # results that nobody reads need no names
-            self._define(given, _Value(next(lbns).lbn if slot is not None else None, span.start), span)
+            value = _Value(next(lbns).lbn if slot is not None else None, span.start)
+            self._define(given, value, span)
+            if op_type == "variable" and stated and len(results) == 1:
+                self._variables[(stated, *raw.result_types)] = value
+
+    def _is_known(self, name: str, raw: MlirOp, span: Span) -> bool:
+        """Whether a variable is one that was read already: it is had once, however often a function with it is called."""
+        value = self._variables.get((name, *raw.result_types))
+        if value is None:
+            return False
+        for given in _result_names(raw):
+            self._define(given, value, span)
+        return True
 
     def _hands_on(self, raw: MlirOp, span: Span) -> bool:
         """Whether an `input` in a function that is called reads a tensor of the caller's, which is then its result."""

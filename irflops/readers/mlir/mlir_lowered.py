@@ -39,7 +39,7 @@ def nothing_left(source: Source, foreign: Sequence[Statement]) -> IrflopsError:
 
 
 def _own_form(source: Source, raw: MlirOp, span: Span) -> IrflopsError:
-    message = f'{quoted(raw.name)} stands in a form of its own, and operators are read in the generic one, "{raw.name}"(...)'
+    message = f"{quoted(raw.name)} stands in a form of its own, and operators are read in the generic one, with the name in quotes"
     return _at(source, span, raw.name, message, "print it so: oneflow-opt --mlir-print-op-generic FILE")
 
 
@@ -51,7 +51,7 @@ def _dialects(foreign: Iterable[Statement]) -> str:
 
 def _dialect(name: str) -> str:
     dialect, dot, _ = name.partition(".")
-    return dialect if dot and dialect else _STD
+    return quoted(dialect)[1:-1] if dot and dialect else _STD
 
 
 def _at(source: Source, span: Span, word: str, message: str, hint: str) -> IrflopsError:

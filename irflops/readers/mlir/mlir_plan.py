@@ -119,12 +119,12 @@ class _Planner:
         )
         operands = tuple(self.number_of(token) for token in _tokens(parts.get("operands")))
         symbol = next((token for token in _tokens(tree) if token.type == "SYMBOL"), None)
-        name = "" if symbol is None else _symbol(str(symbol))
+        name: Make = (lambda _values: "") if symbol is None else self.symbol(symbol)
         if kind in ("operation", "call"):
             *arguments, made = _trees(parts["function_type"])
             called = str(_tokens(tree)[0])
             if kind == "call":
-                attrs += (("callee", lambda _values: name),)
+                attrs += (("callee", name),)
             return OperationPlan(
                 "operation",
                 self.text(_tokens(tree)[0]) if kind == "operation" else lambda _values: CALLS.get(called, called),
@@ -142,7 +142,7 @@ class _Planner:
         types += [_types(argument)[0] for argument in given]
         return OperationPlan(
             kind,
-            lambda _values: name,
+            name,
             tuple((self.number_of(_tokens(argument)[0]) if _tokens(argument) else None, None) for argument in given),
             operands,
             attrs,
@@ -196,8 +196,8 @@ class _Planner:
             parts = [self.plain_number(token) for token in _tokens(tree)]
             return lambda values: tuple(make(values) for make in parts)
         if kind == "symbol":
-            name = "::".join(_symbol(str(token)) for token in _tokens(tree) if token.type == "SYMBOL")
-            return lambda _values: name
+            names = [self.symbol(token) for token in _tokens(tree) if token.type == "SYMBOL"]
+            return lambda values: "::".join([make(values) for make in names])
         if kind == "split":
             axis = self.integer(_tokens(tree)[-1])
             return lambda values: SbpAttr("S", axis(values))
@@ -248,6 +248,10 @@ class _Planner:
     def text(self, token: lark.Token) -> Make:
         number = self.number_of(token)
         return lambda values: intern(_unescaped(values[number][1:-1]))
+
+    def symbol(self, token: lark.Token) -> Make:
+        number = self.number_of(token)
+        return lambda values: _symbol(values[number])
 
     def integer(self, token: lark.Token) -> Make:
         number = self.number_of(token)

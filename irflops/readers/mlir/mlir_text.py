@@ -9,7 +9,7 @@ from functools import cache
 from typing import NamedTuple
 
 from irflops.errors import GraphSyntaxError, IrflopsError, Source, Span, error_at
-from irflops.readers.mlir.mlir_foreign import foreign_name, split_foreign
+from irflops.readers.mlir.mlir_foreign import Part, foreign_name, split_foreign
 from irflops.readers.mlir.mlir_plan import MlirOp, OperationPlan, plan_of
 from irflops.readers.text.skeleton import Allowance, BadValue, Skeletons, terminal
 from irflops.readers.text.syntax import SyntaxProblem
@@ -23,8 +23,9 @@ _WORD = (
 )
 _LABEL = r"(?P<label>\^[\w$.-]+\s*(?:\([^()\n]*\)\s*)?:)"
 _ALIAS = r"^[ \t]*(?P<alias>[#!][A-Za-z_][\w$]*\s*=(?!=))"
-_VALUES = ("STRING", "COMMENT", "SHAPED", "VALUE", "NUMBER", "ALIAS", "CARET")
-_REST = re.compile(r"(?:\s+|//[^\n]*)*")
+_VALUES = ("STRING", "COMMENT", "SHAPED", "VALUE", "SYMBOL", "NUMBER", "ALIAS", "CARET")
+_REST = re.compile(r"(?:\s|//[^\n]*(?:\n|\Z))*")
+"""White space and comments. Each comment is matched to its very end, or one of many `//` would be tried as many comments in all ways."""
 _NO_NAME = re.compile(r"(?:[(\[,@]|\bat)\s*\Z")
 """What stands before a string that names a place or a symbol, not an operation."""
 
@@ -207,26 +208,24 @@ class _Cutter:
         start = first.end() if first is not None else pieces[0].start
         pieces[0] = _Piece(start, pieces[0].end)
         own = "".join([text[a:b] for a, b in pieces]).rstrip()
-        if foreign_name(own) is not None:
-            yield from self._read_parts(pieces, own)
+        parts = split_foreign(own) if "\n" in own or foreign_name(own) is not None else []
+        if parts:
+            yield from self._read_parts(pieces, own, parts)
             return
         try:
             plan, values = self.read.read(own)
             if plan.kind != "nothing":
                 yield Operation(plan.fill(values), Span(start, _place(pieces, len(own))))
         except SyntaxProblem as problem:
-            if split_foreign(own):
-                yield from self._read_parts(pieces, own)
-                return
             at = _place(pieces, problem.start)
             raise self._error(Span(at, max(_place(pieces, problem.end), at + 1)), problem.message, problem.hint) from None
         except BadValue as bad:
             first_, last = self.read.offset(own, bad.number)
             raise self._error(Span(_place(pieces, first_), _place(pieces, last)), str(bad)) from None
 
-    def _read_parts(self, pieces: list[_Piece], own: str) -> Iterator[Operation]:
+    def _read_parts(self, pieces: list[_Piece], own: str, parts: list[Part]) -> Iterator[Operation]:
         """Reads statements that foreign operations are among, by their pieces and the text of these."""
-        for start, end, name in split_foreign(own):
+        for start, end, name in parts:
             if name is None:
                 yield from self._read(_cut(pieces, start, end))
             else:

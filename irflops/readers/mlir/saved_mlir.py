@@ -12,7 +12,7 @@ from irflops.readers.choice import Choosable, choose
 from irflops.readers.forms import SAVED_MLIR
 from irflops.readers.meaning.assemble import complete, freeze
 from irflops.readers.meaning.draft import Draft
-from irflops.readers.mlir.mlir_calls import Calls
+from irflops.readers.mlir.mlir_calls import Calls, at
 from irflops.readers.mlir.mlir_functions import Function, Functions, functions_of
 from irflops.readers.mlir.mlir_graph import GraphBuilder
 from irflops.readers.mlir.mlir_lowered import nothing_left
@@ -41,14 +41,19 @@ def read_mlir(source: Source, choice: str | int | None = None) -> Graph:
     if not builder.drafts:
         raise NotAGraphError(f"{chosen.name} has no operators", path=source.name, hint="save a graph that was called once")
     graph = _graph(builder, chosen.name)
-    left_out = [function.name for function in functions.every if chosen.is_job and not function.is_job and function not in reached]
+    ids = set(map(id, reached))
+    left_out = [function.name for function in functions.holding if chosen.is_job and not function.is_job and id(function) not in ids]
     return replace(graph, notes=(*graph.notes, *names.notes(), *_notes(builder, left_out)))
 
 
 def _choose(source: Source, functions: Functions, graphs: list[Function], choice: str | int | None) -> Function:
     """The chosen one of several graphs; a function beside jobs can be chosen by its name. Errors: ChoiceError."""
     beside = functions.by_name.get(str(choice))
-    if beside is not None and beside not in graphs and functions.holds_operators(beside):
+    if (
+        beside is not None
+        and any(beside is function for function in functions.holding)
+        and all(beside.name != each.name for each in graphs)
+    ):
         return beside
     listed = [Choosable(each.name, each.span.start, each.span.end, len(each.content.operators)) for each in graphs]
     return graphs[choose(source, listed, choice)]
@@ -93,4 +98,4 @@ def _notes(builder: GraphBuilder, left_out: list[str]) -> Iterator[Note]:
 
 def _named(names: list[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(f"@{name}" for name in names[:_NAMED]) + more
+    return ", ".join(map(at, names[:_NAMED])) + more
