@@ -54,11 +54,11 @@ def test_one_transfer_serves_all_that_want_a_tensor_alike() -> None:
         z = negative(x: x{B}) -> y: f32[4,4] @ 2 (B)
         v = exp(x: x{S(1)}) -> y: f32[4,4] @ 2 (S(1))
     """).communication
-    assert [(one.collective, one.bytes, len(one.consumers), one.group) for one in found.transfers] == [
+    assert [(one.move.collective, one.move.bytes, len(one.consumers), one.move.group) for one in found.transfers] == [
         ("all-gather", 64, 2, 2),
         ("all-to-all", 32, 1, 2),
     ]
-    assert [one.bytes_per_device for one in found.transfers] == [32, 16]
+    assert [one.move.bytes_per_device for one in found.transfers] == [32, 16]
 
 
 CAUSES = """
@@ -88,8 +88,8 @@ def test_causes() -> None:
     """
     found = analysis(CAUSES).communication
     ops = found.graph.ops
-    ends = [(ops[one.producer.index].type, ops[one.consumer.index].type) for one in found.transfers]
-    assert list(zip(ends, [one.collective for one in found.transfers], [cause.value for cause in found.causes], strict=True)) == [
+    ends = [(ops[one.producer].type, ops[one.consumer].type) for one in found.transfers]
+    assert list(zip(ends, [one.move.collective for one in found.transfers], [cause.value for cause in found.causes], strict=True)) == [
         (("variable", "matmul"), "all-gather", "sharded optimizer"),
         (("matmul", "gelu"), "all-reduce", "tensor parallel"),
         (("gelu", "softmax"), "slice", "tensor parallel"),
@@ -117,7 +117,7 @@ def test_runs_of_a_transfer_are_those_of_the_end_that_runs_less_often() -> None:
         p = pack(in: a{B}, pack_num=4) -> out: f32[8,16] @ 2 (B)
         output(in: p{B}) @ 2
     """).communication
-    assert [(one.runs, one.bytes) for one in found.transfers] == [(4, 4 * 2 * 16 * 4)]
+    assert [(one.move.runs, one.move.bytes) for one in found.transfers] == [(4, 4 * 2 * 16 * 4)]
 
 
 def replaced(text: str, places: dict[str, Placement], roles: dict[str, Role]) -> irflops.Analysis:
@@ -141,12 +141,18 @@ def test_other_devices_get_all_that_they_want() -> None:
     """64 bytes to each of two devices; a receiver gets 64."""
     found = replaced(STAGES, {"negative": Placement("cuda", (2, 3), (2,))}, {}).communication
     (one,) = found.transfers
-    assert (one.collective, one.bytes, one.bytes_per_device, one.group, found.causes[0].value) == ("send/recv", 128, 64, 4, "pipeline")
+    assert (one.move.collective, one.move.bytes, one.move.bytes_per_device, one.move.group, found.causes[0].value) == (
+        "send/recv",
+        128,
+        64,
+        4,
+        "pipeline",
+    )
 
 
 def test_host_and_device_of_one_rank_copy() -> None:
     found = replaced(STAGES.replace("{B}", "{S(0)}"), {"negative": Placement("cpu", (0, 1), (2,))}, {}).communication
-    assert [(one.collective, one.bytes) for one in found.transfers] == [("copy", 0)]
+    assert [(one.move.collective, one.move.bytes) for one in found.transfers] == [("copy", 0)]
 
 
 @pytest.mark.parametrize("mesh", [((2, 1)), ((1, 2))])
@@ -160,7 +166,7 @@ def test_boxing_identities_are_looked_through() -> None:
     text = STAGES.replace("y{B}", "y{S(1)}").replace("@ 2 (B)", "@ 2 (S(1))") + "v = exp(x: z{B}) -> y: f32[4,4] @ 2 (B)\n"
     found = replaced(text, {}, {"negative": Role.BOXING}).communication
     ops = found.graph.ops
-    assert [(ops[one.producer.index].type, ops[one.consumer.index].type, one.collective) for one in found.transfers] == [
+    assert [(ops[one.producer].type, ops[one.consumer].type, one.move.collective) for one in found.transfers] == [
         ("relu", "exp", "all-gather")
     ]
 
@@ -171,7 +177,7 @@ def test_collective_in_the_graph_is_the_transfer() -> None:
     explicit = replaced(text, {}, {"negative": Role.COLLECTIVE}).communication
     implicit = analysis(STAGES.replace("negative", "exp")).communication
     rows = [
-        [(c.graph.ops[t.producer.index].type, c.graph.ops[t.consumer.index].type, t.collective, t.bytes) for t in c.transfers]
+        [(c.graph.ops[t.producer].type, c.graph.ops[t.consumer].type, t.move.collective, t.move.bytes) for t in c.transfers]
         for c in (explicit, implicit)
     ]
     assert rows[0] == rows[1] == [("relu", "exp", "all-gather", 64)]
@@ -207,17 +213,17 @@ def test_two_levels_of_a_collective(devices: int, nodes: int) -> None:
     text = STAGES.replace("@ 2", f"@ {devices}").replace("f32[4,4]", "f32[24,24]").replace("(S(0))\nz", "(P)\nz")
     (one,) = analysis(text).communication.transfers
     g, size = devices // nodes, 24 * 24 * 4
-    reach = Nodes(g).reach(one)
+    reach = Nodes(g).reach(one.move)
     assert reach.inside == devices * 2 * (g - 1) * size // g
     assert reach.across == devices * 2 * (nodes - 1) * size // (nodes * g)
-    assert reach.inside + reach.across == one.bytes == 2 * (devices - 1) * size
+    assert reach.inside + reach.across == one.move.bytes == 2 * (devices - 1) * size
 
 
 def test_two_levels_of_an_all_to_all() -> None:
     """(g-1) S/n^2 inside and (n-g) S/n^2 across, per device."""
     text = STAGES.replace("@ 2", "@ 8").replace("f32[4,4]", "f32[16,16]").replace("{B}", "{S(1)}").replace("@ 8 (B)", "@ 8 (S(1))")
     (one,) = analysis(text).communication.transfers
-    assert (Nodes(4).reach(one).inside, Nodes(4).reach(one).across) == (8 * 3 * 1024 // 64, 8 * 4 * 1024 // 64)
+    assert (Nodes(4).reach(one.move).inside, Nodes(4).reach(one.move).across) == (8 * 3 * 1024 // 64, 8 * 4 * 1024 // 64)
 
 
 # ------------------------------------------------------------------ the command

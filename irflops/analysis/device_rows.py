@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from irflops.analysis.rows import Row, cost_row, sure_row
 from irflops.counting.cost import COST_NAMES
 from irflops.counting.ratio import Ratio
 from irflops.devices.classes import intervals
 from irflops.devices.communication import Communication, Sent
+from irflops.devices.nodes import Reach
 from irflops.devices.shares import DeviceClass, Devices
-from irflops.devices.transfers import NotCounted, Transfer
+from irflops.devices.transfers import Move, NotCounted
 from irflops.ir.graph import Op, Placement
 from irflops.ir.sbp import NdSbp
 
@@ -66,7 +69,7 @@ def communication_row(communication: Communication) -> Row:
         "by_phase": [{"phase": phase} | _sent_row(sent, total) for phase, sent in communication.by_phase.items()],
         "by_module": [{"module": path} | _sent_row(sent, total) for path, sent in communication.by_module.items()],
         "by_cause": [{"cause": cause} | _sent_row(sent, total) for cause, sent in communication.by_cause.items()],
-        "transfers": [_transfer_row(communication, at) for at in range(len(communication.transfers))],
+        "transfers": list(_transfer_rows(communication)),
         "not_counted": [_not_counted_row(communication, one) for one in communication.not_counted],
         "notes": [{"code": note.code, "text": note.text} for note in communication.notes],
     }
@@ -82,32 +85,43 @@ def _sent_row(sent: Sent, total: int | None) -> Row:
     }
 
 
-def _transfer_row(communication: Communication, at: int) -> Row:
-    one: Transfer = communication.transfers[at]
+def _transfer_rows(communication: Communication) -> Iterator[Row]:
+    """A row per transfer; what all of one move share is worked out once."""
     ops = communication.graph.ops
-    owner, reach = communication.owner(one), communication.reach(one)
+    moves: dict[int, Row] = {}
+    for one, cause in zip(communication.transfers, communication.causes, strict=True):
+        owner = communication.owner(one)
+        moved = moves.get(id(one.move))
+        if moved is None:
+            moved = moves[id(one.move)] = _move_row(one.move, communication.reach(one))
+        yield {
+            "lbn": one.lbn,
+            "producer": ops[one.producer].name,
+            "consumer": ops[one.consumer].name,
+            **moved,
+            "phase": owner.phase.value if owner.phase else None,
+            "module": owner.module,
+            "cause": cause.value,
+            "lines": [_line(communication, ops[end]) for end in (one.producer, one.consumer)],
+        }
+
+
+def _move_row(move: Move, reach: Reach) -> Row:
     return {
-        "lbn": one.lbn,
-        "producer": ops[one.producer.index].name,
-        "consumer": ops[one.consumer.index].name,
-        "from": _sbp(one.producer.nd_sbp),
-        "to": _sbp(one.consumer.nd_sbp),
-        "collective": one.collective,
-        "bytes": one.bytes,
-        "bytes_per_device": one.bytes_per_device,
+        "from": _sbp(move.made),
+        "to": _sbp(move.wanted),
+        "collective": move.collective,
+        "bytes": move.bytes,
+        "bytes_per_device": move.bytes_per_device,
         "bytes_inside_nodes": reach.inside,
         "bytes_across_nodes": reach.across,
-        "group": one.group,
-        "tensor_bytes": one.type.nbytes,
-        "part_bytes": one.part_bytes,
-        "runs": one.runs,
-        "phase": owner.phase.value if owner.phase else None,
-        "module": owner.module,
-        "cause": communication.causes[at].value,
-        "lines": [_line(communication, ops[end.index]) for end in (one.producer, one.consumer)],
+        "group": move.group,
+        "tensor_bytes": move.type.nbytes,
+        "part_bytes": move.part_bytes,
+        "runs": move.runs,
         "steps": [
-            {"dimension": step.dimension, "collective": step.collective, "bytes": one.bytes_of(step), "group": step.group}
-            for step in one.steps
+            {"dimension": step.dimension, "collective": step.collective, "bytes": move.bytes_of(step), "group": step.group}
+            for step in move.steps
         ],
     }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 
-from irflops.devices.layout import Layout
 from irflops.devices.transfers import RealEdges, Transfer
 from irflops.ir.graph import Op, Operand, Phase
 from irflops.ops.book import RuleBook
@@ -44,38 +43,38 @@ _SCALES = frozenset(
 class Causes:
     """What decides the causes of a graph's transfers, worked out for all of them at once."""
 
-    def __init__(self, layout: Layout, book: RuleBook) -> None:
-        self._layout = layout
+    def __init__(self, edges: RealEdges, book: RuleBook) -> None:
+        self._layout = edges.layout
         self._book = book
-        self._ops = layout.graph.ops
-        self._edges = RealEdges(layout)
+        self._ops = edges.layout.graph.ops
+        self._edges = edges
         self._to_optimizer = self._ways_to_optimizer()
         self._before, self._after = self._contractions()
 
     def cause(self, transfer: Transfer) -> Cause:
         """Why a tensor moves."""
-        if transfer.crosses:
+        move = transfer.move
+        if move.crosses:
             return Cause.PIPELINE
-        if not transfer.steps:
+        if not move.steps:
             return Cause.COPY
-        made = transfer.producer.nd_sbp
-        producer = self._ops[transfer.producer.index]
-        consumers = transfer.consumers
-        if producer.type == "variable" and any(made[at].kind == "S" for at in transfer.dimensions):
+        producer = self._ops[transfer.producer]
+        split = [at for at in move.dimensions if move.made[at].kind == "S"]
+        if producer.type == "variable" and split:
             return Cause.SHARDED_OPTIMIZER
-        for index in consumers:
+        for index in transfer.consumers:
             model = _model(self._ops[index])
             own = None if model is None else self._edges.origin(model.lbn)
             nd_sbp = None if own is None else own.operand.nd_sbp
-            if nd_sbp is not None and len(nd_sbp) == len(made) and any(nd_sbp[at].kind == "S" for at in transfer.dimensions):
+            if nd_sbp is not None and len(nd_sbp) == len(move.made) and any(nd_sbp[at].kind == "S" for at in move.dimensions):
                 return Cause.SHARDED_OPTIMIZER
-        sums = any(made[at].kind == "P" for at in transfer.dimensions)
-        if sums and producer.phase is Phase.BACKWARD and any(self._to_optimizer[index] for index in consumers):
+        sums = any(move.made[at].kind == "P" for at in move.dimensions)
+        if sums and producer.phase is Phase.BACKWARD and any(self._to_optimizer[index] for index in transfer.consumers):
             return Cause.GRADIENTS
-        near = self._before[transfer.producer.index]
-        for index in consumers:
+        near = self._before[transfer.producer]
+        for index in transfer.consumers:
             near |= self._after[index]
-        return Cause.TENSOR_PARALLEL if any(near >> at & 1 for at in transfer.dimensions) else Cause.RESHARDING
+        return Cause.TENSOR_PARALLEL if any(near >> at & 1 for at in move.dimensions) else Cause.RESHARDING
 
     def _ways_to_optimizer(self) -> Sequence[int]:
         """By operator, whether it is the optimizer's, or hands a gradient on to it."""

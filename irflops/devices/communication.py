@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ from irflops.devices.boxing import SLICE
 from irflops.devices.causes import Cause, Causes
 from irflops.devices.layout import Layout, layout_of
 from irflops.devices.nodes import NOWHERE, RANKS_PER_NODE, Nodes, Reach
-from irflops.devices.transfers import NotCounted, Transfer, transfers_of
+from irflops.devices.transfers import Move, NotCounted, RealEdges, Transfer, transfers_of
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Graph, Note, Op, TensorType
 from irflops.ops.book import RuleBook
@@ -31,6 +32,9 @@ class Sent:
     def __add__(self, other: Sent) -> Sent:
         return Sent(self.count + other.count, self.bytes + other.bytes, self.reach + other.reach)
 
+    def __mul__(self, times: int) -> Sent:
+        return Sent(self.count * times, self.bytes * times, Reach(self.reach.inside * times, self.reach.across * times))
+
 
 @dataclass(frozen=True)
 class Communication:
@@ -48,10 +52,10 @@ class Communication:
     """Whether the form does not say how operators want their operands: nothing is known then."""
     ranks_per_node: int = RANKS_PER_NODE
 
-    @property
+    @cached_property
     def total_bytes(self) -> int | None:
         """Bytes over all devices in a step; None where the form does not tell."""
-        return None if self.untold else sum(one.bytes for one in self.transfers)
+        return None if self.untold else sum(one.move.bytes for one in self.transfers)
 
     @property
     def certainty(self) -> Certainty:
@@ -70,8 +74,8 @@ class Communication:
 
     def owner(self, transfer: Transfer) -> Op:
         """The operator whose phase and module a transfer has: its producer or, of a variable, its consumer."""
-        producer = self.graph.ops[transfer.producer.index]
-        return producer if producer.type != "variable" else self.graph.ops[transfer.consumer.index]
+        producer = self.graph.ops[transfer.producer]
+        return producer if producer.type != "variable" else self.graph.ops[transfer.consumer]
 
     @cached_property
     def _nodes(self) -> Nodes:
@@ -79,24 +83,31 @@ class Communication:
 
     def reach(self, transfer: Transfer) -> Reach:
         """What of it stays inside nodes, and what crosses."""
-        return self._nodes.reach(transfer)
+        return self._sent(transfer.move).reach
 
     @cached_property
     def by_collective(self) -> Mapping[str, Sent]:
         """By collective, the one that moves most first; a transfer of several steps counts in each with what that moves."""
         found: dict[str, Sent] = {}
-        for one in self.transfers:
-            if one.crosses or not one.steps:
-                found[one.collective] = found.get(one.collective, Sent()) + self._sent(one)
-            for step in one.steps:
-                moved = Sent(1, one.bytes_of(step), self._nodes.reach_of(one, step))
-                found[step.collective] = found.get(step.collective, Sent()) + moved
+        for number, times in Counter(id(one.move) for one in self.transfers).items():
+            move = self._moves[number]
+            if not move.steps:
+                found[move.collective] = found.get(move.collective, Sent()) + self._sent(move) * times
+            for step in move.steps:
+                moved = Sent(1, move.bytes_of(step), self._nodes.reach_of(move, step))
+                found[step.collective] = found.get(step.collective, Sent()) + moved * times
         return _ordered(found)
+
+    @cached_property
+    def _moves(self) -> Mapping[int, Move]:
+        """What moves, by identity: few moves stand for many transfers."""
+        return {id(one.move): one.move for one in self.transfers}
 
     @cached_property
     def by_kind(self) -> Mapping[tuple[tuple[str, ...], tuple[str, ...]], Sent]:
         """By how tensors are made and wanted."""
-        return self._by(lambda at: (_words(self.transfers[at].producer.nd_sbp), _words(self.transfers[at].consumer.nd_sbp)))
+        sums = self._by(lambda at: (self.transfers[at].move.made, self.transfers[at].move.wanted))
+        return {(_words(made), _words(wanted)): sent for (made, wanted), sent in sums.items()}
 
     @cached_property
     def by_phase(self) -> Mapping[str, Sent]:
@@ -115,12 +126,20 @@ class Communication:
 
     def _by(self, key: Callable[[int], K]) -> dict[K, Sent]:
         found: dict[K, Sent] = {}
-        for at, one in enumerate(self.transfers):
-            found[key(at)] = found.get(key(at), Sent()) + self._sent(one)
+        counts = Counter((key(at), id(one.move)) for at, one in enumerate(self.transfers))
+        for (name, number), times in counts.items():
+            found[name] = found.get(name, Sent()) + self._sent(self._moves[number]) * times
         return _ordered(found)
 
-    def _sent(self, one: Transfer) -> Sent:
-        return Sent(1, one.bytes, self.reach(one))
+    def _sent(self, move: Move) -> Sent:
+        known = self._known.get(id(move))
+        if known is None:
+            known = self._known[id(move)] = Sent(1, move.bytes, self._nodes.reach(move))
+        return known
+
+    @cached_property
+    def _known(self) -> dict[int, Sent]:
+        return {}
 
     def part(self, names: Collection[str]) -> Communication:
         """The transfers of operators with these names."""
@@ -153,7 +172,8 @@ def communication_of(
     layout = layout or layout_of(graph)
     if not graph.holds.operand_sbp and any(len(placement.ranks) > 1 for placement in layout.distinct):
         return Communication(graph, layout, (), (), (), untold=True, ranks_per_node=ranks_per_node)
-    found, not_counted = transfers_of(layout, types)
-    causes = Causes(layout, book) if found else None
+    edges = RealEdges(layout)
+    found, not_counted = transfers_of(edges, types)
+    causes = Causes(edges, book) if found else None
     why = tuple(causes.cause(one) for one in found) if causes is not None else ()
     return Communication(graph, layout, tuple(found), why, tuple(not_counted), ranks_per_node=ranks_per_node)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from irflops.ir.edges import NOBODY
 from irflops.ir.graph import Graph, Op, Operand, Placement
 from irflops.ir.sbp import NdSbp
 
@@ -102,23 +101,32 @@ def _completed(graph: Graph, places: Sequence[int | None], known: _Known) -> lis
     return [known.place(Placement(device, (first,), (1,))) if place is None else place for place in found]
 
 
-def wanted(op: Op, placement: Placement, made: Mapping[str, tuple[Operand, Placement]]) -> tuple[NdSbp | None, ...]:
-    """How an operator's operands lie on its devices: as it wants them, else as they are made there; None where neither is known."""
-    return tuple([operand.nd_sbp if operand.nd_sbp is not None else _as_made(operand, placement, made) for operand in op.inputs])
+class Ways:
+    """How the operands and results of operators lie on their devices."""
 
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._several = [len(placement.ranks) > 1 for placement in layout.distinct]
 
-def _as_made(operand: Operand, placement: Placement, made: Mapping[str, tuple[Operand, Placement]]) -> NdSbp | None:
-    maker = made.get(operand.lbn)
-    if maker is None or (maker[1].ranks, maker[1].hierarchy) != (placement.ranks, placement.hierarchy):
-        return None
-    return maker[0].nd_sbp
+    def of(self, op: Op, place: int) -> tuple[NdSbp | None, ...]:
+        """By operand and result of an operator with that placement, in their order; none on one device.
 
+        An operand lies as the operator wants it, else as it is made there; None where neither is known.
+        """
+        if not self._several[place]:
+            return ()
+        ways = [operand.nd_sbp for operand in op.inputs]
+        if None in ways:
+            ways = [self._as_made(operand, place) if way is None else way for operand, way in zip(op.inputs, ways, strict=True)]
+        return (*ways, *[result.nd_sbp for result in op.outputs])
 
-def makers(layout: Layout) -> dict[str, tuple[Operand, Placement]]:
-    """By lbn the result and where the operator stands that makes it."""
-    edges, ops = layout.graph.edges, layout.graph.ops
-    found = {}
-    for op, placement in zip(ops, layout.placements, strict=True):
-        for result in op.outputs:
-            found[result.lbn] = result, placement
-    return {lbn: maker for lbn, maker in found.items() if edges.makers[edges.tensors[lbn]] != NOBODY}
+    def _as_made(self, operand: Operand, place: int) -> NdSbp | None:
+        made, maker = self._made.get(operand.lbn, (None, place))
+        here, there = self._layout.distinct[place], self._layout.distinct[maker]
+        return made if maker == place or (here.ranks, here.hierarchy) == (there.ranks, there.hierarchy) else None
+
+    @cached_property
+    def _made(self) -> dict[str, tuple[NdSbp | None, int]]:
+        """By lbn how it is made, and with which placement."""
+        ops = zip(self._layout.graph.ops, self._layout.places, strict=True)
+        return {result.lbn: (result.nd_sbp, place) for op, place in ops for result in op.outputs}

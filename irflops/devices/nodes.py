@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from irflops.devices.boxing import ALL_TO_ALL, Step
-from irflops.devices.transfers import Transfer
+from irflops.devices.transfers import Move
 from irflops.ir.graph import Placement
 
 RANKS_PER_NODE = 8
@@ -52,23 +52,22 @@ class Nodes:
             known = self._of[id(placement)] = placement, nodes  # the placement is kept, so that its id stays its own
         return known[1]
 
-    def reach(self, transfer: Transfer) -> Reach:
-        """Where the bytes of a transfer go."""
-        if transfer.crosses:
-            whole = transfer.bytes
-            part, every = self._pairs(self.of(transfer.producer.placement), self.of(transfer.consumer.placement))
-            return Reach(whole * part // every, whole - whole * part // every)
+    def reach(self, move: Move) -> Reach:
+        """Where the bytes of a move go."""
+        if move.crosses:
+            part, every = self._pairs(self.of(move.producers), self.of(move.consumers))
+            return Reach(move.bytes * part // every, move.bytes - move.bytes * part // every)
         found = NOWHERE
-        for step in transfer.steps:
-            found += self.reach_of(transfer, step)
+        for step in move.steps:
+            found += self.reach_of(move, step)
         return found
 
-    def reach_of(self, transfer: Transfer, step: Step) -> Reach:
+    def reach_of(self, move: Move, step: Step) -> Reach:
         """Where the bytes of one step go."""
-        whole = transfer.bytes_of(step)
+        whole = move.bytes_of(step)
         if not whole:
             return NOWHERE
-        part, every = self._share(transfer.consumer.placement, step)
+        part, every = self._share(move.consumers, step)
         return Reach(whole * part // every, whole - whole * part // every)
 
     def _share(self, placement: Placement, step: Step) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from irflops.counting.infer import operand_type
 from irflops.counting.ratio import Ratio
 from irflops.counting.saved import saving
 from irflops.devices.classes import Interval, classes, grid_of, is_inside, ranks_in
-from irflops.devices.layout import Layout, layout_of, makers, wanted
+from irflops.devices.layout import Layout, Ways, layout_of
 from irflops.devices.physical import Box, Laid, parts, whole
 from irflops.devices.stages import Stage, stages_of
 from irflops.ir.certainty import Certainty
@@ -156,17 +156,17 @@ class _Sums:
 
 
 def _sums(layout: Layout, types: Mapping[str, TensorType], costs: Sequence[OpCost], book: RuleBook, *, largest: bool) -> _Sums:
-    made = makers(layout)
     table = PhysicalCosts(types, book, largest=largest)
+    ways = Ways(layout)
     counted: Counter[tuple[object, ...]] = Counter()
     first: dict[tuple[object, ...], tuple[Op, tuple[NdSbp | None, ...], OpCost, Placement]] = {}
     for op, place, cost in zip(layout.graph.ops, layout.places, costs, strict=True):
-        placement = layout.distinct[place]
-        lies = () if len(placement.ranks) == 1 else (*wanted(op, placement, made), *[result.nd_sbp for result in op.outputs])
-        key: tuple[object, ...] = (id(cost), place, lies, op.phase, op.runs)
+        lies = ways.of(op, place)
+        # By identity, which is the same for what is equal, but for a few: to compare thousands of sbp takes long.
+        key: tuple[object, ...] = (id(cost), place, id(op.phase), op.runs, *map(id, lies))
         counted[key] += 1
         if key not in first:
-            first[key] = op, lies, cost, placement
+            first[key] = op, lies, cost, layout.distinct[place]
     found: dict[Placement, dict[Box, dict[str, Cost]]] = {placement: {} for placement in layout.distinct}
     left = MOST_PARTS
     for key, (op, lies, cost, placement) in first.items():

@@ -7,8 +7,9 @@ edges around it are none.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from irflops.counting.infer import operand_type
@@ -30,50 +31,41 @@ _CASTS = frozenset({"hierarchical_parallel_cast", "parallel_cast"})
 _EXPLICIT = ("_nccl_logical_", "eager_")
 
 
-@dataclass(frozen=True, slots=True)
-class End:
-    """An operator at one end of a transfer, where it stands and how the tensor lies there."""
+@dataclass(frozen=True)
+class Move:
+    """How tensors of one type come from lying in one way to lying in another: the same for all that do."""
 
-    index: int
-    """Its number in the graph."""
-    placement: Placement
-    nd_sbp: NdSbp
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """A tensor on its way to other devices, or to another part on each."""
-
-    lbn: str
     type: TensorType
-    producer: End
-    consumer: End
-    """The first of those that share it."""
+    made: NdSbp
+    producers: Placement
+    wanted: NdSbp
+    consumers: Placement
+    runs: int
+    """In a step of training."""
     steps: tuple[Step, ...]
     """On the same devices, what happens along the dimensions of the mesh; none between devices of two placements."""
     elements: int
     """Moved over all devices, in one run."""
-    runs: int
-    consumers: tuple[int, ...] = field(default=(), repr=False)
-    """All that share it."""
 
-    @property
+    @cached_property
     def crosses(self) -> bool:
         """Whether it goes from the devices of one placement to those of another."""
-        return not same_devices(self.producer.placement, self.consumer.placement)
+        return not same_devices(self.producers, self.consumers)
 
-    @property
+    @cached_property
     def bytes(self) -> int:
         """Bytes over all devices, in a step of training."""
-        assert self.type.dtype is not None, "the size of a transfer is known"
-        return self.type.dtype.nbytes(self.elements) * self.runs
+        return self._bytes(self.elements)
 
     def bytes_of(self, step: Step) -> int:
         """Bytes of one of its steps over all devices."""
-        assert self.type.dtype is not None, "the size of a transfer is known"
-        return self.type.dtype.nbytes(step.elements) * self.runs
+        return self._bytes(step.elements)
 
-    @property
+    def _bytes(self, elements: int) -> int:
+        assert self.type.dtype is not None, "the size of what moves is known"
+        return self.type.dtype.nbytes(elements) * self.runs
+
+    @cached_property
     def collective(self) -> str:
         """What it is, several joined by ` + `."""
         if self.crosses:
@@ -81,33 +73,45 @@ class Transfer:
         named = dict.fromkeys(step.collective for step in self.steps)
         return " + ".join(name for name in named if name != boxing.SLICE or len(named) == 1) or boxing.COPY
 
-    @property
+    @cached_property
     def group(self) -> int:
         """Devices that take part together: in each group of a collective, or on both sides."""
         if self.crosses:
-            return len({*self.producer.placement.ranks, *self.consumer.placement.ranks})
-        size = 1
-        for step in self.steps:
-            size *= step.group
-        return size
+            return len({*self.producers.ranks, *self.consumers.ranks})
+        return math.prod(step.group for step in self.steps)
 
-    @property
+    @cached_property
     def part_bytes(self) -> int:
         """Bytes of the largest part that a consumer's device holds after it."""
-        (largest,) = parts((Laid(self.type, self.consumer.nd_sbp),), self.consumer.placement.hierarchy, largest=True)
+        (largest,) = parts((Laid(self.type, self.wanted),), self.consumers.hierarchy, largest=True)
         return largest.types[0].nbytes or 0
 
-    @property
+    @cached_property
     def bytes_per_device(self) -> int:
         """Bytes that the busiest device sends by the ring; between two placements what a device receives."""
-        if self.crosses:
-            return self.part_bytes * self.runs
-        return -(-self.bytes // len(self.consumer.placement.ranks))
+        return self.part_bytes * self.runs if self.crosses else -(-self.bytes // len(self.consumers.ranks))
 
-    @property
+    @cached_property
     def dimensions(self) -> tuple[int, ...]:
         """Dimensions of the mesh along which it changes, none between two placements."""
         return tuple(step.dimension for step in self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A tensor on its way to other devices, or to another part on each."""
+
+    lbn: str
+    move: Move
+    producer: int
+    """The number of the operator that makes it."""
+    consumers: tuple[int, ...]
+    """The operators that share it, by number, in the order of the graph."""
+
+    @property
+    def consumer(self) -> int:
+        """The first of those that share it."""
+        return self.consumers[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +139,6 @@ def same_devices(one: Placement, other: Placement) -> bool:
 def is_explicit(op: Op) -> bool:
     """Whether an operator is itself a collective."""
     return op.role is Role.COLLECTIVE or (op.type or "").startswith(_EXPLICIT)
-
-
-_Key = tuple[str, int, NdSbp | None]
-"""What makes a transfer one: the tensor, and the number of the placement and the sbp that are wanted."""
 
 
 MOST_SINKS = 16
@@ -189,6 +189,9 @@ class RealEdges:
 
     def origin(self, lbn: str) -> Made | None:
         """The real producer behind a tensor, or the collective; None where the dump has none. A chain is walked once."""
+        made = self._made.get(lbn)
+        if made is None or made.index not in self._handing:
+            return made
         passed = []
         while lbn not in self._origins:
             passed.append(lbn)
@@ -232,131 +235,139 @@ class RealEdges:
                     yield made, index, operand
 
 
-def transfers_of(layout: Layout, types: Mapping[str, TensorType]) -> tuple[list[Transfer], list[NotCounted]]:
+def transfers_of(edges: RealEdges, types: Mapping[str, TensorType]) -> tuple[list[Transfer], list[NotCounted]]:
     """The transfers of a graph, in the order of their consumers, and what may be one and cannot be counted."""
-    found: dict[_Key, Transfer] = {}
-    shared: dict[_Key, list[int]] = {}
-    open_: dict[_Key, NotCounted] = {}
-    placements, places, ops = layout.placements, layout.places, layout.graph.ops
-    edges = RealEdges(layout)
-    for made, index, operand in edges:
-        own, other = placements[made.index], placements[index]
-        result = made.operand
-        if own is other and (result.nd_sbp is operand.nd_sbp or len(own.ranks) == 1):
-            continue
-        if own is not other and own.ranks == other.ranks and len(own.ranks) == 1 and own.device == other.device:
-            continue
-        reason = _reason(layout, result.nd_sbp, operand.nd_sbp, made.index, index, own, other)
-        if reason is not None:
-            key = result.lbn, places[index], operand.nd_sbp
-            open_.setdefault(key, NotCounted(result.lbn, made.index, index, result.nd_sbp, operand.nd_sbp, reason))
-            continue
-        assert result.nd_sbp is not None, "there is a reason where it is not known"
-        assert operand.nd_sbp is not None, "the same"
-        if same_devices(own, other) and own.device == other.device and not _changes(result.nd_sbp, operand.nd_sbp, own.hierarchy):
-            continue
-        runs = min(ops[made.index].runs, ops[index].runs)
-        key = result.lbn, places[index], operand.nd_sbp
-        known = found.get(key)
-        if known is not None:
-            shared[key].append(index)
-            if runs <= known.runs:
+    return _Search(edges, types).run()
+
+
+_Key = tuple[str, int, int]
+"""What makes a transfer one: the tensor, the number of the placement and the identity of the sbp that are wanted."""
+
+
+class _Search:
+    """The search for a graph's transfers. An sbp is known by its identity, which readers make the same for equal ones."""
+
+    def __init__(self, edges: RealEdges, types: Mapping[str, TensorType]) -> None:
+        self.layout = edges.layout
+        self.types = types
+        self.edges = edges
+        self.sbps: dict[NdSbp | None, NdSbp | None] = {}
+        self.own: dict[int, NdSbp | None] = {}
+        self.moves: dict[tuple[int, ...], Move | str] = {}
+        self.types_kept: dict[TensorType, TensorType] = {}
+        self.found: dict[_Key, tuple[int, str, Move, list[int]]] = {}
+        """By key the producer, the tensor, what moves and the consumers."""
+        self.open: dict[_Key, NotCounted] = {}
+
+    def run(self) -> tuple[list[Transfer], list[NotCounted]]:
+        distinct, places, ops = self.layout.distinct, self.layout.places, self.layout.graph.ops
+        for made, index, operand in self.edges:
+            own, other = places[made.index], places[index]
+            nd_sbp = made.operand.nd_sbp
+            if own == other and (nd_sbp is operand.nd_sbp or len(distinct[own].ranks) == 1):
                 continue
-        type_ = operand_type(result, types)
-        ends = End(made.index, own, result.nd_sbp), End(index, other, operand.nd_sbp)
-        try:
-            one = _transfer(result.lbn, type_, *ends, runs)
-        except TooManyPieces:
-            one = UNEVEN
-        if isinstance(one, str):
-            open_.setdefault(key, NotCounted(result.lbn, made.index, index, *_sbps(ends), one))
-            continue
-        found[key] = one
-        shared.setdefault(key, [index])
-    for index, op in enumerate(ops):
-        if index in edges.explicit:
-            _explicit(op, index, edges, types, found, shared, open_)
-    listed = [_with_consumers(one, tuple(shared[key])) for key, one in found.items()]
-    return sorted(listed, key=lambda one: one.consumer.index), list(open_.values())
+            nd_sbp, wanted = self._one(nd_sbp), self._one(operand.nd_sbp)
+            if own == other and nd_sbp is wanted and nd_sbp is not None:
+                continue
+            key = made.operand.lbn, other, id(wanted)
+            runs = min(ops[made.index].runs, ops[index].runs)
+            known = self.found.get(key)
+            if known is not None and runs <= known[2].runs:
+                known[3].append(index)
+                continue
+            move = self._move(made, own, nd_sbp, index, other, wanted, runs)
+            if isinstance(move, str):
+                self.open.setdefault(key, NotCounted(made.operand.lbn, made.index, index, nd_sbp, wanted, move))
+            elif move is not None:
+                consumers = [] if known is None else known[3]
+                self.found[key] = made.index, made.operand.lbn, move, [*consumers, index]
+        for index in sorted(self.edges.explicit):
+            self._explicit(ops[index], index)
+        listed = [Transfer(lbn, move, producer, tuple(consumers)) for producer, lbn, move, consumers in self.found.values()]
+        return sorted(listed, key=lambda one: one.consumer), list(self.open.values())
+
+    def _one(self, nd_sbp: NdSbp | None) -> NdSbp | None:
+        """The one object that stands for all equal sbp."""
+        found = self.own.get(id(nd_sbp), nd_sbp)
+        if found is nd_sbp and id(nd_sbp) not in self.own:
+            found = self.own[id(nd_sbp)] = self.sbps.setdefault(nd_sbp, nd_sbp)
+        return found
+
+    def _move(
+        self, made: Made, own: int, nd_sbp: NdSbp | None, index: int, other: int, wanted: NdSbp | None, runs: int
+    ) -> Move | str | None:
+        """What moves between two ends, None where nothing does, or why it cannot be counted."""
+        producers, consumers = self.layout.distinct[own], self.layout.distinct[other]
+        if producers.ranks == consumers.ranks and len(producers.ranks) == 1 and producers.device == consumers.device:
+            return None
+        if not (self.layout.stated[made.index] and self.layout.stated[index]) and producers.ranks != consumers.ranks:
+            return UNPLACED
+        if nd_sbp is None or wanted is None:
+            return UNTOLD_SBP
+        type_ = operand_type(made.operand, self.types)
+        return self._known(type_, nd_sbp, own, wanted, other, runs)
+
+    def _known(self, type_: TensorType, made: NdSbp, own: int, wanted: NdSbp, other: int, runs: int) -> Move | str | None:
+        """The same, worked out once for all tensors of a type that lie so and are wanted so."""
+        type_ = self.types_kept.setdefault(type_, type_)
+        key = id(type_), id(made), own, id(wanted), other, runs
+        if key not in self.moves:
+            try:
+                self.moves[key] = _move(type_, made, self.layout.distinct[own], wanted, self.layout.distinct[other], runs)
+            except TooManyPieces:
+                self.moves[key] = UNEVEN
+        return self.moves[key] or None
+
+    def _explicit(self, op: Op, index: int) -> None:
+        """Adds what a collective in the graph moves: each operand comes out as the result of its place.
+
+        The ends of such a transfer are the real producer and consumers around the collective.
+        """
+        place = self.layout.places[index]
+        if len(self.layout.distinct[place].ranks) == 1:
+            return
+        consumers = self.edges.sinks.get(index) or (index,)
+        for operand, result in zip(op.inputs, op.outputs, strict=False):
+            made, wanted = self._one(operand.nd_sbp), self._one(result.nd_sbp)
+            source = self.edges.source(operand.lbn)
+            producer, lbn = (index, operand.lbn) if source is None else (source.index, source.operand.lbn)
+            move: Move | str | None = UNTOLD_SBP
+            if made is not None and wanted is not None:
+                move = self._known(operand_type(operand, self.types), made, place, wanted, place, op.runs)
+            key = result.lbn, place, id(wanted)
+            if isinstance(move, str):
+                self.open.setdefault(key, NotCounted(result.lbn, index, index, made, wanted, move))
+            elif move is not None:
+                self.found[key] = producer, lbn, move, list(consumers)
 
 
-def _sbps(ends: tuple[End, End]) -> tuple[NdSbp, NdSbp]:
-    return ends[0].nd_sbp, ends[1].nd_sbp
+NOTHING = ""
+"""What stands for a tensor that lies as it is wanted."""
 
 
-def _with_consumers(one: Transfer, consumers: tuple[int, ...]) -> Transfer:
-    return Transfer(one.lbn, one.type, one.producer, one.consumer, one.steps, one.elements, one.runs, consumers)
-
-
-def _reason(
-    layout: Layout, made: NdSbp | None, wanted: NdSbp | None, producer: int, consumer: int, own: Placement, other: Placement
-) -> str | None:
-    """Why a transfer between two ends cannot be counted, None where it can."""
-    if not (layout.stated[producer] and layout.stated[consumer]) and own.ranks != other.ranks:
-        return UNPLACED
-    if made is None or wanted is None or len(made) != len(own.hierarchy) or len(wanted) != len(other.hierarchy):
+def _move(type_: TensorType, made: NdSbp, producers: Placement, wanted: NdSbp, consumers: Placement, runs: int) -> Move | str:
+    """What moves between two ends, `NOTHING` where nothing does, or why it cannot be counted. Errors: TooManyPieces."""
+    if len(made) != len(producers.hierarchy) or len(wanted) != len(consumers.hierarchy):
         return UNTOLD_SBP
-    if same_devices(own, other):
-        return None
-    if (len(own.hierarchy) == 1) != (len(other.hierarchy) == 1):
-        return UNLIKE_RANK
-    return UNLIKE_MESH if own.ranks == other.ranks else None
+    same = same_devices(producers, consumers)
+    if not same:
+        if (len(producers.hierarchy) == 1) != (len(consumers.hierarchy) == 1):
+            return UNLIKE_RANK
+        if producers.ranks == consumers.ranks:
+            return UNLIKE_MESH
+    elif producers.device == consumers.device and not _changes(made, wanted, consumers.hierarchy):
+        return NOTHING
+    if type_.numel is None or type_.shape is None or type_.dtype is None:
+        return UNKNOWN_SIZE
+    if any(sbp.axis is not None and sbp.axis >= len(type_.shape) for sbp in (*made, *wanted)):
+        return UNTOLD_SBP
+    if not same:
+        elements = boxing.sent(type_.numel, made, producers.hierarchy, wanted, consumers.hierarchy)
+        return Move(type_, made, producers, wanted, consumers, runs, (), elements)
+    shape = tuple(extent for extent in type_.shape if extent is not None)
+    steps = boxing.steps(shape, made, wanted, consumers.hierarchy)
+    return Move(type_, made, producers, wanted, consumers, runs, steps, sum(step.elements for step in steps))
 
 
 def _changes(made: NdSbp, wanted: NdSbp, mesh: Sequence[int]) -> bool:
     return any(old != new and devices > 1 for old, new, devices in zip(made, wanted, mesh, strict=True))
-
-
-def _transfer(lbn: str, type_: TensorType, producer: End, consumer: End, runs: int) -> Transfer | str:
-    """A transfer between two ends, or why it cannot be counted."""
-    numel = type_.numel
-    if numel is None or type_.shape is None or type_.dtype is None:
-        return UNKNOWN_SIZE
-    rank = len(type_.shape)
-    if any(sbp.axis is not None and sbp.axis >= rank for sbp in (*producer.nd_sbp, *consumer.nd_sbp)):
-        return UNTOLD_SBP
-    if not same_devices(producer.placement, consumer.placement):
-        meshes = producer.placement.hierarchy, consumer.placement.hierarchy
-        return Transfer(
-            lbn, type_, producer, consumer, (), boxing.sent(numel, producer.nd_sbp, meshes[0], consumer.nd_sbp, meshes[1]), runs
-        )
-    shape = tuple(extent for extent in type_.shape if extent is not None)
-    steps = boxing.steps(shape, producer.nd_sbp, consumer.nd_sbp, consumer.placement.hierarchy)
-    return Transfer(lbn, type_, producer, consumer, steps, sum(step.elements for step in steps), runs)
-
-
-def _explicit(
-    op: Op,
-    index: int,
-    edges: RealEdges,
-    types: Mapping[str, TensorType],
-    found: dict[_Key, Transfer],
-    shared: dict[_Key, list[int]],
-    open_: dict[_Key, NotCounted],
-) -> None:
-    """Adds what a collective in the graph moves: each operand comes out as the result of its place.
-
-    The ends of such a transfer are the real producer and consumers around the collective.
-    """
-    layout = edges.layout
-    placement = layout.placement(index)
-    if len(placement.ranks) == 1:
-        return
-    consumers = edges.sinks.get(index) or (index,)
-    for operand, result in zip(op.inputs, op.outputs, strict=False):
-        made, wanted = operand.nd_sbp, result.nd_sbp
-        source = edges.source(operand.lbn)
-        producer = index if source is None else source.index
-        one: Transfer | str = UNTOLD_SBP
-        if made is not None and wanted is not None and len(made) == len(wanted) == len(placement.hierarchy):
-            ends = End(producer, placement, made), End(consumers[0], placement, wanted)
-            try:
-                one = _transfer(operand.lbn if source is None else source.operand.lbn, operand_type(operand, types), *ends, op.runs)
-            except TooManyPieces:
-                one = UNEVEN
-        key = result.lbn, layout.places[index], wanted
-        if isinstance(one, str):
-            open_.setdefault(key, NotCounted(result.lbn, index, index, made, wanted, one))
-        else:
-            found[key] = one
-            shared[key] = list(consumers)

@@ -84,7 +84,7 @@ def _facts(analysis: Analysis) -> list[tuple[str, str]]:
     if analysis.is_spread:
         facts.append(("devices", devices_words(analysis.devices)))
     sent = f"{format_count(total, 'bytes', sure)} over all devices in a step"
-    count = sum(one.elements > 0 for one in communication.transfers)
+    count = sum(one.move.elements > 0 for one in communication.transfers)
     facts.append(("sent", sent if total is None else f"{sent}, in {format_things(count, 'transfer')}"))
     if total is not None and analysis.is_spread:
         ranks = analysis.devices.ranks
@@ -133,11 +133,11 @@ def folded(communication: Communication) -> list[Alike]:
     ops = communication.graph.ops
     found: dict[tuple[object, ...], list[int]] = {}
     for at, one in enumerate(communication.transfers):
-        if not one.elements:
+        if not one.move.elements:
             continue
-        ends = [(ops[end.index].type, ops[end.index].stem) for end in (one.producer, one.consumer)]
+        ends = [(ops[end].type, ops[end].stem) for end in (one.producer, one.consumer)]
         path = layers_as_one(communication.owner(one).module)
-        key = path, *ends, one.producer.nd_sbp, one.consumer.nd_sbp, one.type, one.collective, one.runs, communication.causes[at]
+        key = path, *ends, id(one.move), communication.causes[at]
         found.setdefault(key, []).append(at)
     alike = [_alike(communication, places) for places in found.values()]
     return sorted(alike, key=lambda one: -one.bytes)
@@ -151,7 +151,7 @@ def _alike(communication: Communication, places: Sequence[int]) -> Alike:
         layers_as_one(path) if len(places) > 1 else path,
         communication.causes[places[0]].value,
         len(places),
-        sum(communication.transfers[at].bytes for at in places),
+        first.move.bytes * len(places),
     )
 
 
@@ -167,7 +167,7 @@ def transfer_table(communication: Communication, *, fold: bool = True) -> Table:
 
     def line(end: str) -> Callable[[Alike], int | None]:
         def get(one: Alike) -> int | None:
-            op = ops[getattr(one.first, end).index]
+            op = ops[getattr(one.first, end)]
             return communication.graph.source.line(op.span.start) if op.span is not None else None
 
         return get
@@ -178,19 +178,22 @@ def transfer_table(communication: Communication, *, fold: bool = True) -> Table:
     columns = (
         text("module", "module", lambda one: one.module),
         text("lbn", "tensor", lambda one: one.first.lbn),
-        text("producer", "producer", lambda one: ops[one.first.producer.index].name),
-        text("consumer", "consumer", lambda one: ops[one.first.consumer.index].name),
-        text("from", "from", lambda one: ", ".join(map(str, one.first.producer.nd_sbp))),
-        text("to", "to", lambda one: ", ".join(map(str, one.first.consumer.nd_sbp))),
-        text("collective", "collective", lambda one: one.first.collective),
-        Column(name="group", title="of", get=lambda one: one.first.group),
+        text("producer", "producer", lambda one: ops[one.first.producer].name),
+        text("consumer", "consumer", lambda one: ops[one.first.consumer].name),
+        text("from", "from", lambda one: ", ".join(map(str, one.first.move.made))),
+        text("to", "to", lambda one: ", ".join(map(str, one.first.move.wanted))),
+        text("collective", "collective", lambda one: one.first.move.collective),
+        Column(name="group", title="of", get=lambda one: one.first.move.group),
         Column(name="count", title="times", get=lambda one: one.count),
         Column(name="bytes", title="sent", get=lambda one: Figure(one.bytes, sure), unit="bytes"),
         Column(
-            name="bytes_per_device", title="a device", get=lambda one: Figure(one.first.bytes_per_device * one.count, sure), unit="bytes"
+            name="bytes_per_device",
+            title="a device",
+            get=lambda one: Figure(one.first.move.bytes_per_device * one.count, sure),
+            unit="bytes",
         ),
-        Column(name="tensor_bytes", title="whole", get=lambda one: Figure(one.first.type.nbytes), unit="bytes"),
-        Column(name="part_bytes", title="part", get=lambda one: Figure(one.first.part_bytes), unit="bytes"),
+        Column(name="tensor_bytes", title="whole", get=lambda one: Figure(one.first.move.type.nbytes), unit="bytes"),
+        Column(name="part_bytes", title="part", get=lambda one: Figure(one.first.move.part_bytes), unit="bytes"),
         text("cause", "cause", lambda one: one.cause),
         text("phase", "phase", lambda one: phase.value if (phase := communication.owner(one.first).phase) else None),
         Column(name="line", title="line", get=line("producer")),
@@ -205,7 +208,7 @@ def transfer_table(communication: Communication, *, fold: bool = True) -> Table:
 
 
 def _change(one: Alike) -> str:
-    made, wanted = (",".join(map(str, end.nd_sbp)) for end in (one.first.producer, one.first.consumer))
+    made, wanted = (",".join(map(str, nd_sbp)) for nd_sbp in (one.first.move.made, one.first.move.wanted))
     return f"{made} -> {wanted}"
 
 
