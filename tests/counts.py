@@ -34,6 +34,9 @@ def _check(key: str, value: Any) -> None:
     """Figures have the same names wherever they stand."""
     if key in ("certainty_by", "attrs", "redundancy", "imbalance"):  # the last two are ratios of figures
         return
+    if key in ("redundancy", "imbalance"):  # of devices: quotients by cost
+        assert all(ratio is None or ratio >= 0 for ratio in value.values()), value
+        return
     if isinstance(value, Mapping):
         for name, inner in value.items():
             _check(key if key in ("params", "param_bytes") else name, inner)

@@ -261,3 +261,25 @@ def test_every_table_is_written(by: str, format_: str) -> None:
 
 def test_one_device_sends_nothing() -> None:
     assert "0 bytes over all devices" in run("comm", str(ROOT / "fixtures" / "basic_block.repr.txt.gz")).stdout
+
+
+# ------------------------------------------------------------------ a cost among the others
+
+
+@pytest.mark.parametrize(("condition", "code"), [("communication_bytes>0", 1), ("communication_bytes>130MB", 0)])
+def test_diff_fails_on_communication(condition: str, code: int) -> None:
+    one_device = ROOT / "fixtures" / "changes" / "gpt_tiny.repr.txt.gz"
+    result = run("diff", one_device, MESH, "--fail-on", condition, "--format", "json")
+    found = json.loads(result.stdout)
+    assert result.exit_code == code
+    assert found["costs"]["communication_bytes"] == {"old": 0, "new": 128_265_280, "certainty": {"old": "exact", "new": "exact"}}
+
+
+def test_condition_on_what_a_form_does_not_tell_is_undecided() -> None:
+    saved = ROOT / "fixtures" / "corpus" / "gpt_micro_pp2dp2.mlir.gz"
+    found = json.loads(run("diff", saved, saved, "--fail-on", "communication_bytes>1", "--format", "json").stdout)
+    assert [condition["holds"] for condition in found["conditions"]] in ([False], [None])  # the same unknown on both sides may cancel
+    job = ROOT / "fixtures" / "corpus" / "gpt_micro_pp2dp2.job.pb.gz"
+    (condition,) = json.loads(run("diff", job, saved, "--fail-on", "communication_bytes>1", "--format", "json").stdout)["conditions"]
+    assert condition["holds"] is None
+    assert "how operators want their operands" in condition["why"]

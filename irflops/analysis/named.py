@@ -12,9 +12,15 @@ from irflops.errors import IrflopsError, quoted
 from irflops.ir.certainty import Certainty
 
 DECLARED = "declared_params"
-"""The one cost that is no sum over operators: elements of the parameters that the modules' own lines declare."""
+"""Elements of the parameters that the modules' own lines declare."""
 
-NAMES = (*COSTS, DECLARED)
+COMMUNICATION = "communication_bytes"
+"""What the devices of a graph send one another in a step."""
+
+OF_THE_WHOLE = (DECLARED, COMMUNICATION)
+"""The costs that are no sums over operators."""
+
+NAMES = (*COSTS, *OF_THE_WHOLE)
 """Every name of a cost of a graph."""
 
 PER_SAMPLE = frozenset({*FIGURES, "bytes"})
@@ -37,6 +43,8 @@ def cost_called(name: str) -> str:
 
 def cost_of(analysis: Analysis, name: str) -> tuple[int | None, Certainty]:
     """What a graph costs by any of NAMES, and how sure that is; None where nothing at all is known of it."""
+    if name == COMMUNICATION:
+        return analysis.communication_bytes
     if name != DECLARED:
         return analysis.total.get(name), analysis.total.certainty(name)
     declared = analysis.declared_params

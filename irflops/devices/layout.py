@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -101,32 +101,39 @@ def _completed(graph: Graph, places: Sequence[int | None], known: _Known) -> lis
     return [known.place(Placement(device, (first,), (1,))) if place is None else place for place in found]
 
 
+def wanted(op: Op, placement: Placement, made: Mapping[str, tuple[Operand, Placement]]) -> tuple[NdSbp | None, ...]:
+    """How an operator's operands lie on its devices: as it wants them, else as they are made there; None where neither is known."""
+    return tuple([operand.nd_sbp if operand.nd_sbp is not None else _as_made(operand, placement, made) for operand in op.inputs])
+
+
+def _as_made(operand: Operand, placement: Placement, made: Mapping[str, tuple[Operand, Placement]]) -> NdSbp | None:
+    result, there = made.get(operand.lbn, (None, placement))
+    if result is None or (there is not placement and (there.ranks, there.hierarchy) != (placement.ranks, placement.hierarchy)):
+        return None
+    return result.nd_sbp
+
+
+def makers(layout: Layout) -> dict[str, tuple[Operand, Placement]]:
+    """By lbn the result, and where the operator stands that makes it."""
+    return {result.lbn: (result, at) for op, at in zip(layout.graph.ops, layout.placements, strict=True) for result in op.outputs}
+
+
 class Ways:
-    """How the operands and results of operators lie on their devices."""
+    """How the operands and results of a graph's operators lie on their devices."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._several = [len(placement.ranks) > 1 for placement in layout.distinct]
 
     def of(self, op: Op, place: int) -> tuple[NdSbp | None, ...]:
-        """By operand and result of an operator with that placement, in their order; none on one device.
-
-        An operand lies as the operator wants it, else as it is made there; None where neither is known.
-        """
+        """By operand and result of an operator with that placement, in their order, as `wanted` says; none on one device."""
         if not self._several[place]:
             return ()
         ways = [operand.nd_sbp for operand in op.inputs]
         if None in ways:
-            ways = [self._as_made(operand, place) if way is None else way for operand, way in zip(op.inputs, ways, strict=True)]
+            ways = list(wanted(op, self._layout.distinct[place], self._made))
         return (*ways, *[result.nd_sbp for result in op.outputs])
 
-    def _as_made(self, operand: Operand, place: int) -> NdSbp | None:
-        made, maker = self._made.get(operand.lbn, (None, place))
-        here, there = self._layout.distinct[place], self._layout.distinct[maker]
-        return made if maker == place or (here.ranks, here.hierarchy) == (there.ranks, there.hierarchy) else None
-
     @cached_property
-    def _made(self) -> dict[str, tuple[NdSbp | None, int]]:
-        """By lbn how it is made, and with which placement."""
-        ops = zip(self._layout.graph.ops, self._layout.places, strict=True)
-        return {result.lbn: (result.nd_sbp, place) for op, place in ops for result in op.outputs}
+    def _made(self) -> dict[str, tuple[Operand, Placement]]:
+        return makers(self._layout)

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from irflops.analysis.analysis import Analysis
-from irflops.analysis.named import DECLARED, NAMES, PER_SAMPLE, amount, cost_called, cost_of
+from irflops.analysis.named import DECLARED, NAMES, OF_THE_WHOLE, PER_SAMPLE, amount, cost_called, cost_of
 from irflops.counting.cost import Cost
 from irflops.counting.fold import UNTYPED, bounded, unsure_bits
 from irflops.differ.interval import Interval, exactly
@@ -117,8 +117,8 @@ class _Side:
 
 def _side(diff: Diff, at: int, name: str) -> _Side:
     analysis, names = ((diff.old, diff.shared.old), (diff.new, diff.shared.new))[at]
-    if name == DECLARED:
-        return _declared(diff, analysis)
+    if name in OF_THE_WHOLE:
+        return _of_the_whole(diff, analysis, name)
     total = analysis.total
     sure = total.certainty(name)
     if diff.shared.hidden:
@@ -143,10 +143,11 @@ def _side(diff: Diff, at: int, name: str) -> _Side:
     return _Side(own, common, " and ".join(doubts), _types(open_types[1]) if open_types[1] else "")
 
 
-def _declared(diff: Diff, analysis: Analysis) -> _Side:
-    value, sure = cost_of(analysis, DECLARED)
-    found = Interval(Fraction(value or 0), Fraction(value) if value is not None and sure.is_at_most else None)
-    doubt = "" if sure.is_exact else "no line declares them" if value is None else "parts were not read"
+def _of_the_whole(diff: Diff, analysis: Analysis, name: str) -> _Side:
+    value, sure = cost_of(analysis, name)
+    found = Interval(Fraction(value or 0 if sure.is_at_least else 0), Fraction(value) if value is not None and sure.is_at_most else None)
+    nothing = "no line declares them" if name == DECLARED else "the form does not tell how operators want their operands"
+    doubt = "" if sure.is_exact else nothing if value is None else _hidden(analysis) if analysis.graph.partial else "parts are not known"
     return _Side(exactly(0), found, "", doubt) if diff.shared.hidden else _Side(found, exactly(0), doubt, "")
 
 

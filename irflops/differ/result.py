@@ -9,7 +9,7 @@ from typing import Any
 
 from irflops.analysis import notebook
 from irflops.analysis.analysis import Analysis
-from irflops.analysis.named import NAMES, cost_of
+from irflops.analysis.named import NAMES, OF_THE_WHOLE, cost_of
 from irflops.analysis.rows import Row, cost_row, flat
 from irflops.counting.cost import COST_NAMES, COSTS, Cost
 from irflops.differ.edit import Consequence, Edit
@@ -81,9 +81,9 @@ class Diff:
         """The totals that changed and the edits, equal ones as one, as a notebook shows them."""
         both = totals(self.old, self.new)
         changed = [
-            (name.replace("_", " "), old, new, _told(new - old, self.change.certainty(name)))
+            (name.replace("_", " "), old, new, _told(new - old, self.certainty(name)))
             for name, (old, new) in both.items()
-            if old != new or not self.change.is_exact(name)
+            if old != new or not self.certainty(name).is_exact
         ]
         caption = f"{self.old.graph.name} and {self.new.graph.name}: {len(self.edits)} edits" + ("" if changed else ", all totals the same")
         html = notebook.html_table(caption, ("cost", "old", "new", "change"), changed)
@@ -96,6 +96,13 @@ class Diff:
             for item in found[: notebook.ROWS]
         ]
         return html + notebook.html_table(f"what changed{left_out}", ("change", "times", "where", "FLOPs", "params"), shown)
+
+    def certainty(self, name: str) -> Certainty:
+        """How sure the change of a total is, by any name of a cost."""
+        if name not in OF_THE_WHOLE:
+            return self.change.certainty(name)
+        (_, old), (_, new) = (cost_of(analysis, name) for analysis in (self.old, self.new))
+        return new.of_difference(old)
 
     def _edit_rows(self) -> Iterator[Row]:
         readings = {id(edit): label(group) for group in folded(self.edits) for edit in group.edits}

@@ -8,6 +8,7 @@ from functools import reduce
 from operator import add
 
 from irflops.analysis.analysis import Analysis
+from irflops.analysis.named import COMMUNICATION, cost_of
 from irflops.analysis.rows import Row, cost_row, flat
 from irflops.counting.cost import Cost
 from irflops.counting.fold import Group, bounded
@@ -113,9 +114,13 @@ def _beside(
 
 
 def totals(old: Analysis, new: Analysis) -> dict[str, tuple[int, int]]:
-    """Every cost there is, by its flat name (`params.trainable`), before and after."""
+    """Every cost there is, by its flat name (`params.trainable`), before and after; of communication where both forms tell."""
     before, after = (flat(cost_row(analysis.total)) for analysis in (old, new))
-    return {name: (before[name], after[name]) for name in after}
+    found = {name: (before[name], after[name]) for name in after}
+    sent, sent_now = (cost_of(analysis, COMMUNICATION)[0] for analysis in (old, new))
+    if sent is not None and sent_now is not None:
+        found[COMMUNICATION] = sent, sent_now
+    return found
 
 
 # Folding

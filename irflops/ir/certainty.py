@@ -54,6 +54,11 @@ class Certainty(str, enum.Enum):
         """Whether the true figure is surely no more than the one that is told."""
         return self in (Certainty.EXACT, Certainty.UPPER_BOUND)
 
+    def of_difference(self, less: Certainty) -> Certainty:
+        """How sure a difference is, where this is the certainty of a figure and `less` that of what is taken from it."""
+        turned = {Certainty.LOWER_BOUND: Certainty.UPPER_BOUND, Certainty.UPPER_BOUND: Certainty.LOWER_BOUND}
+        return self | turned.get(less, less)
+
     @property
     def of_quotient(self) -> Certainty:
         """How sure a quotient is, where this is the certainty of both of its figures together: what bounds them does not bound it."""

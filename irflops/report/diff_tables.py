@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from irflops.analysis.named import COMMUNICATION, cost_of
 from irflops.counting.cost import Cost
 from irflops.differ import Diff
 from irflops.differ.sums import Beside, Folded, folded, is_changed, modules, phases, summed, totals, types
@@ -19,7 +20,8 @@ from irflops.report.table import Column, Table, printable
 ROWS = 20
 """Rows of a table of edits or of parts unless the user wants all."""
 
-_UNITS = {"macs": "MACs", "flops": "FLOPs"} | dict.fromkeys(("bytes_read", "bytes_written", "activation_bytes", "saved_bytes"), "bytes")
+_BYTES = ("bytes_read", "bytes_written", "activation_bytes", "saved_bytes", COMMUNICATION)
+_UNITS = {"macs": "MACs", "flops": "FLOPs"} | dict.fromkeys(_BYTES, "bytes")
 _COLUMNS = (("macs", "MACs"), ("flops", "FLOPs"), ("params", ""), ("bytes", "bytes"))
 """What edits, modules and types show the change of."""
 
@@ -27,23 +29,24 @@ _COLUMNS = (("macs", "MACs"), ("flops", "FLOPs"), ("params", ""), ("bytes", "byt
 def total_table(diff: Diff) -> Table:
     """A row per cost: before, after, and the change."""
     sides = totals(diff.old, diff.new)
-    rows = [name for name, (old, new) in sides.items() if old or new or not diff.change.is_exact(name)]
 
     def certainty(name: str, side: int) -> Certainty:
-        return (diff.old, diff.new)[side].total.certainty(name)
+        return cost_of((diff.old, diff.new)[side], name)[1]
+
+    rows = [name for name, (old, new) in sides.items() if old or new or not diff.certainty(name).is_exact]
 
     def unit(name: str) -> str:
         return "bytes" if name.startswith("param_bytes") else _UNITS.get(name, "")
 
     def change(name: str) -> str:
-        return signed(sides[name][1] - sides[name][0], unit(name), diff.change.certainty(name))
+        return signed(sides[name][1] - sides[name][0], unit(name), diff.certainty(name))
 
     columns = (
         _text("cost", "cost", lambda name: name.replace("_", " ")),
         _number("old", "old", lambda name: format_count(sides[name][0], unit(name), certainty(name, 0))),
         _number("new", "new", lambda name: format_count(sides[name][1], unit(name), certainty(name, 1))),
         _number("change", "change", change),
-        _number("relative", "", lambda name: relative(*sides[name], certainty(name, 0), diff.change.certainty(name))),
+        _number("relative", "", lambda name: relative(*sides[name], certainty(name, 0), diff.certainty(name))),
     )
     return Table(name="totals", title="Totals", columns=columns, items=rows, people=tuple(column.name for column in columns))
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
 from operator import or_
 
+from irflops.analysis.named import COMMUNICATION, cost_of
 from irflops.auditing.facts import Facts
 from irflops.auditing.finding import Confidence, Measure, Severity
 from irflops.auditing.patterns import module_regex
@@ -15,6 +16,7 @@ from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outc
 from irflops.counting.cost import COST_NAMES, COSTS, KINDS, Cost
 from irflops.counting.fold import UNTYPED
 from irflops.errors import quoted
+from irflops.ir.certainty import Certainty
 from irflops.ir.graph import VariableKind
 from irflops.ir.signatures import op_types
 from irflops.readers.job.job_schema import system_op_types
@@ -22,14 +24,21 @@ from irflops.readers.job.job_schema import system_op_types
 _COSTS: Mapping[str, tuple[str, ...]] = COSTS | {name: tuple(f"{name}.{kind}" for kind in KINDS) for name in ("params", "param_bytes")}
 """By name in a budget, the figures that it is the sum of: of variables those of every kind, an optimizer's states too."""
 
+_OF_THE_GRAPH = (*_COSTS, COMMUNICATION)
+"""What the graph as a whole has a budget of."""
+
 _STATED = frozenset(f"{cost}.{kind}" for cost in ("params", "param_bytes") for kind in KINDS if kind != VariableKind.OPTIMIZER_STATE.value)
 """Budgets that a forward job tells in full: it lacks the optimizer and its states."""
 
 
-def _limits(value: object) -> dict[str, int]:
+def _limits(value: object, names: Iterable[str] = _COSTS) -> dict[str, int]:
     if not isinstance(value, Mapping):
         raise ValueError("should be a table of limits by cost, { macs = 4_000_000_000 }")  # noqa: TRY004 - the user's fault, which the caller tells by ValueError
-    return {one_of(_COSTS, "cost")(name): _limit(name, limit) for name, limit in value.items()}
+    return {one_of(names, "cost")(name): _limit(name, limit) for name, limit in value.items()}
+
+
+def _total_limits(value: object) -> dict[str, int]:
+    return _limits(value, _OF_THE_GRAPH)
 
 
 def _limit(name: str, value: object) -> int:
@@ -60,7 +69,12 @@ def _refuse(facts: Facts, options: Options) -> None:
 def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
     analysis = facts.analysis
     whole = not facts.lacks_optimizer
-    yield from _judge(analysis.total, options["total"], "the graph", "", "total", whole=whole)
+    limits = dict(options["total"])
+    sent = limits.pop(COMMUNICATION, None)
+    if sent is not None:
+        value, sure = cost_of(analysis, COMMUNICATION)
+        yield from _within(COMMUNICATION, value or 0, sure, sent, "the graph", "", "total")
+    yield from _judge(analysis.total, limits, "the graph", "", "total", whole=whole)
     for pattern, limits in options["module"].items():
         matches = re.compile(module_regex(pattern), re.DOTALL).fullmatch
         found = [path for path in analysis.modules if matches(path)]
@@ -78,19 +92,31 @@ def _judge(cost: Cost, limits: Mapping[str, int], what: str, module: str, subjec
     for name, limit in limits.items():
         value = sum(map(cost.get, _COSTS[name]))
         sure = reduce(or_, map(cost.certainty, _COSTS[name]))
-        below, above = sure.is_at_least, (whole or name in _STATED) and sure.is_at_most
-        measured, allowed = Measure(name, value), Measure(name, limit)
-        if value > limit and (below or above):
-            certainty = Confidence.PROVEN if below else Confidence.LIKELY
-            message = f"{what} has {value:,} {name}, {value - limit:,} more than its budget"
-            yield Hit(message=message, module=module, subject=f"{subject}/{name}", certainty=certainty, measured=measured, limit=allowed)
-        elif not above:
-            yield Undecided(reason=f"{name} of {what} are not known in full")
-        else:
-            closeness = value / limit if limit else 1.0
-            message = f"{what} has {value:,} {name}, {limit - value:,} below its budget"
-            yield Near(message=message, module=module, measured=measured, limit=allowed, closeness=closeness)
+        if not whole and name not in _STATED:
+            sure |= Certainty.LOWER_BOUND
+        yield from _within(name, value, sure, limit, what, module, subject)
 
+
+def _within(name: str, value: int, sure: Certainty, limit: int, what: str, module: str, subject: str) -> Iterator[Outcome]:
+    """Whether a figure is within its limit, as far as it is known."""
+    measured, allowed = Measure(name, value), Measure(name, limit)
+    if value > limit and (sure.is_at_least or sure.is_at_most):
+        certainty = Confidence.PROVEN if sure.is_at_least else Confidence.LIKELY
+        message = f"{what} has {value:,} {name}, {value - limit:,} more than its budget"
+        yield Hit(message=message, module=module, subject=f"{subject}/{name}", certainty=certainty, measured=measured, limit=allowed)
+    elif not sure.is_at_most:
+        yield Undecided(reason=f"{name} of {what} are not known in full")
+    else:
+        closeness = value / limit if limit else 1.0
+        message = f"{what} has {value:,} {name}, {limit - value:,} below its budget"
+        yield Near(message=message, module=module, measured=measured, limit=allowed, closeness=closeness)
+
+
+_TWO_DEVICES = """
+x = input() -> out: f32[4,4] @ 2 (S(0))
+y = relu(x: x{B}) -> y: f32[4,4] @ 2 (B)
+output(in: y{B}) @ 2
+"""
 
 _NET = """
 x = input() -> out: f32[2,8]
@@ -108,7 +134,7 @@ RULE = AuditRule(
     check=_check,
     refuse=_refuse,
     settings=(
-        Setting(name="total", meaning=f"Limits by cost: {', '.join(_COSTS)}.", default={}, parse=_limits),
+        Setting(name="total", meaning=f"Limits by cost: {', '.join(_OF_THE_GRAPH)}.", default={}, parse=_total_limits),
         Setting(name="module", meaning="Limits by cost, by a pattern of module paths.", default={}, parse=_limits_by_name),
         Setting(name="type", meaning="Limits by cost, by op type.", default={}, parse=_limits_by_name),
     ),
@@ -117,6 +143,13 @@ RULE = AuditRule(
     good=(
         Good(name="no limits", graph=_NET),
         Good(name="at the limit", graph=_NET, settings={"total": {"macs": 64, "params.trainable": 32}, "type": {"matmul": {"macs": 64}}}),
+        Good(name="communication within its limit", graph=_TWO_DEVICES, settings={"total": {"communication_bytes": 64}}),
+        Good(
+            name="communication that the form does not tell",
+            graph="pruned" + _TWO_DEVICES,
+            settings={"total": {"communication_bytes": 64}},
+            undecided=True,
+        ),
         Good(
             name="cost that is not known",
             graph="x = input() -> out: f32[2,8]\ny = an_op_of_nobody(in: x) -> out: f32[2,8]\noutput(in: y)",
@@ -131,6 +164,15 @@ RULE = AuditRule(
         ),
     ),
     bad=(
+        Bad(
+            name="communication",
+            graph=_TWO_DEVICES,
+            op=None,
+            because="each of two devices lacks half of 64 bytes",
+            measured=Measure("communication_bytes", 64),
+            limit=Measure("communication_bytes", 63),
+            settings={"total": {"communication_bytes": 63}},
+        ),
         Bad(
             name="total",
             graph=_NET,
