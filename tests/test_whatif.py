@@ -16,7 +16,7 @@ from irflops.analysis.analysis import analyze_graph
 from irflops.counting.cost import FIGURES
 from irflops.ir.graph import DType, VariableKind
 from irflops.readers.forms import PRINTED
-from irflops.whatif import changed
+from irflops.whatif import changed, worlds
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 NAMES = sorted(path.name.removesuffix(".repr.txt.gz") for path in FIXTURES.glob("*.repr.txt.gz"))
@@ -340,3 +340,20 @@ def test_asking_wrongly_is_answered(asked: dict[str, object], message: str, hint
 
 def test_a_graph_without_inputs_has_none_to_change() -> None:
     assert "no input" in refusal(graph_of(("w", "variable() -> out: f32[4]")), batch=2).message
+
+
+@pytest.mark.parametrize("steps", [0, 60, 600, 6000])
+@pytest.mark.parametrize("name", ["vit", "swin", "mobile_net"])
+def test_a_print_is_answered_where_the_steps_run_out(name: str, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something is always open in a print: that it is too much to try is no contradiction."""
+    monkeypatch.setattr(worlds, "MOST_STEPS", steps)
+    monkeypatch.setattr(worlds, "STEPS_PER_TENSOR", 0)
+    analysis = irflops.analyze(FIXTURES / "what_if" / f"{name}.1x64.repr.txt.gz", batch=8)
+    ran_out = [note for note in analysis.notes if note.code == "what-if-exhausted"]
+    sure = irflops.analyze(FIXTURES / "what_if" / f"{name}.8x64.job.pb.gz").total.get("macs")
+    assert bool(ran_out) or analysis.total.get("macs") == sure
+    assert not (ran_out and analysis.total.certainty("macs") == "exact")
+    if steps == 0:
+        assert ran_out
+        with pytest.raises(irflops.IrflopsError, match="more readings open than are tried"):
+            irflops.analyze(FIXTURES / "what_if" / f"{name}.1x64.job.pb.gz", batch=8)

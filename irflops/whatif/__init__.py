@@ -152,7 +152,7 @@ def _means(graph: Graph, before: Mapping[str, TensorType], after: Mapping[str, T
 
 
 def _doubt(graph: Graph, outcome: Outcome, means: tuple[str, ...]) -> Certainty:
-    guessed = Certainty.UNBOUNDED if outcome.preferred or outcome.against else Certainty.EXACT
+    guessed = Certainty.UNBOUNDED if outcome.preferred or outcome.against or outcome.exhausted_at else Certainty.EXACT
     return graph.doubt | guessed | (Certainty.LOWER_BOUND if means else Certainty.EXACT)
 
 
@@ -170,7 +170,10 @@ def _notes(graph: Graph, wanted: tuple[Asked, ...], outcome: Outcome, swap: Mapp
     parts += [f"{old.value[0]} -> {new.value[0]}, integers and optimizer states as they were" for old, new in swap.items()]
     notes = [Note("what-if", f"not as captured: {'; '.join(parts) or 'nothing differs from what was asked for'}")]
     unknown = sum(shape is None for shape in outcome.shapes.values())
-    if unknown:
+    if outcome.exhausted_at:
+        what = f"more readings are open up to {quoted(outcome.exhausted_at)} than are tried: from there on results are unknown"
+        notes.append(Note("what-if-exhausted", f"{what}, and no total of work is exact: {OTHER_FORM}"))
+    elif unknown and not (outcome.against and not outcome.untold):
         untold = [f"{quoted(name)} ({attr})" for name, attr in outcome.untold.items()]
         behind = (
             f"operators whose attributes nothing tells, {_listed(untold)}" if untold else "operators without a rule, or without operands"

@@ -48,6 +48,8 @@ class Outcome:
     """Operators whose results nothing tells, with the attribute that they lack."""
     against: Mapping[str, str]
     """By operator what speaks against the sizes that it has now."""
+    exhausted_at: str = ""
+    """The operator from which on results are unknown, for what a print leaves open was more than is tried."""
 
 
 UNCHANGED = Outcome({}, {}, {}, (), {}, {})
@@ -80,6 +82,10 @@ class _Carrier:
         self.untold: dict[str, str] = {}
         """Operators whose results nothing tells, with the attribute that they lack."""
         self.known: dict[object, Choice] = {}
+        self.cut = False
+        """Whether readings were set aside because they were too many."""
+        self.exhausted_at = ""
+        """The operator at which the steps ran out, from which on a print's results are unknown."""
         tensors = sum(len(op.inputs) + len(op.outputs) for op in prepared.order)
         self.steps_left = MOST_STEPS + STEPS_PER_TENSOR * tensors
 
@@ -101,7 +107,7 @@ class _Carrier:
         preferred = {name for name, number in best.chosen.items() if self.fallen.get(name, {number}) != {number}}
         preferred.update(self.guessed, best.doubted)
         in_order = tuple(op.name for op in self.prepared.graph.ops if op.name in preferred)
-        return Outcome(best.shapes, best.sizes, best.op_types, in_order, self.untold, best.against)
+        return Outcome(best.shapes, best.sizes, best.op_types, in_order, self.untold, best.against, self.exhausted_at)
 
     def _likeliest(self) -> list[World]:
         """The worlds that nothing speaks against, or the least does."""
@@ -115,12 +121,18 @@ class _Carrier:
                 self.fallen.setdefault(name, set()).add(number)
         self._end(worlds)
 
+    def _cut(self, worlds: Sequence[World]) -> None:
+        """Sets worlds aside because they are too many: one of them may be the right one."""
+        if worlds:
+            self.cut = True
+            self._set_aside(worlds)
+
     def _merge(self, number: int, op: Op) -> None:
         """Of the worlds that differ in no tensor that is still to be read, keeps the likeliest: they all have the same before them."""
         slots = [slot.lbn for slot in (*op.inputs, *op.outputs)]
         read = [lbn for lbn in slots if lbn in self.varying and self.prepared.last_read.get(lbn, 0) <= number]
         self.varying.difference_update(read)
-        if not read or self.prepared.holds_attributes or len(self.varying) * len(self.worlds) > MOST_COMPARED:
+        if not read or self.prepared.holds_attributes or self.exhausted_at or len(self.varying) * len(self.worlds) > MOST_COMPARED:
             return
         self._spend(op, len(self.worlds) * (1 + len(self.varying)) // 4)
         captured = [(lbn, self.prepared.types[lbn].shape) for lbn in self.varying]
@@ -161,6 +173,8 @@ class _Carrier:
     def _step(self, op: Op) -> None:
         """Puts the results of an operator into every world; a world in which it cannot take its operands ends."""
         captured = self.prepared.shapes(op)
+        if self.exhausted_at and len(self.worlds) > 1:
+            self._cut([world for world in self.worlds if world is not min(self.worlds, key=lambda world: world.oddity)])
         if self.varying.isdisjoint(operand.lbn for operand in op.inputs):
             asked = self._ask(op, self.worlds[0])
             if len(asked[1].alternatives) == 1:
@@ -172,7 +186,12 @@ class _Carrier:
         ended = [world for world, _, choice in choices if not choice.alternatives]
         if len(ended) == len(choices):
             world, operands, choice = min(choices, key=lambda asked: asked[0].oddity)
-            raise self._misfit(op, operands, choice.misfit or "", world)
+            why = choice.misfit or ""
+            if self.prepared.holds_attributes or not (self.cut or self.guessed):
+                raise self._misfit(op, operands, why, world)
+            self._set_aside([other for other in self.worlds if other is not world])
+            world.root.put(op, Alternative((None,) * len(op.outputs), {}, against=why), captured)
+            return
         first = choices[0][2].alternatives
         if len(first) == 1 and all(choice.alternatives == first for *_, choice in choices):
             self._agree(op, captured, choices)
@@ -184,11 +203,11 @@ class _Carrier:
             self.varying.update(captured)
         if len(self.worlds) > MANY_WORLDS:
             likeliest = set(self._likeliest())
-            self._set_aside([world for world in self.worlds if world not in likeliest])
+            self._cut([world for world in self.worlds if world not in likeliest])
         if len(self.worlds) > MOST_WORLDS:
             if self.prepared.holds_attributes:
                 raise too_many(self.prepared, self.worlds[0], MOST_WORLDS)
-            self._set_aside(self.worlds[MANY_WORLDS:])
+            self._cut(self.worlds[MANY_WORLDS:])
 
     def _agree(self, op: Op, captured: Mapping[str, Shape | None], choices: Sequence[tuple[World, Operands, Choice]]) -> None:
         """Puts what every world says into what they have in common."""
@@ -225,7 +244,7 @@ class _Carrier:
         whole = last.inputs[0]
         captured = self.prepared.captured(whole).shape or ()
         parts = [(op.outputs[0].lbn, self.prepared.captured(op.outputs[0]).shape or ()) for op in pieces.ops]
-        for axis in pieces.axes:
+        for axis in () if self.exhausted_at else pieces.axes:
             self._spend(last, len(parts) * len(self.worlds))
             alike = len(parts) > 2 and len({part[axis] for _, part in parts if len(part) == len(captured)}) == 1
             ended = []
@@ -252,6 +271,8 @@ class _Carrier:
 
     def _ask(self, op: Op, world: World) -> tuple[Operands, Choice]:
         """What an operator gives out in a world, with the extents seen to change in it. Errors: IrflopsError where nothing tells."""
+        if self.exhausted_at:
+            return Operands((), ()), Choice((Alternative((None,) * len(op.outputs), {}),))
         operands = self._operands(op, world)
         results = tuple(map(self.prepared.captured, op.outputs))
         widest = max((len(type_.shape or ()) for type_ in (*operands.before, *results)), default=0)
@@ -275,9 +296,12 @@ class _Carrier:
         return operands, choice
 
     def _spend(self, op: Op, steps: int) -> None:
+        """Counts steps. Where they run out a job is refused; a print, of which something always stays open, is answered with unknowns."""
         self.steps_left -= steps
-        if self.steps_left < 0:
-            raise exhausted(self.prepared, op)
+        if self.steps_left < 0 and not self.exhausted_at:
+            if self.prepared.holds_attributes:
+                raise exhausted(self.prepared, op)
+            self.exhausted_at = op.name
 
     def _changes(self, op: Op, types: Iterable[TensorType]) -> Changes:
         """What became of the extents that an operator has in its tensors and attributes, and of 1, wherever else they changed."""
