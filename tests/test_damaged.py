@@ -113,4 +113,4 @@ def test_a_line_glued_behind_another_is_never_lost_in_silence(source: int, targe
         return
     partial = irflops.loads(text, partial=True)
     assert partial.partial
-    assert {note.code for note in partial.notes} - {"unprinted-variable", "lost-declaration"} == {"partial"}
+    assert {note.code for note in partial.notes} - {"unprinted-variable", "lost-declaration", "fused-add"} == {"partial"}

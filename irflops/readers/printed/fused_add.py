@@ -38,43 +38,64 @@ _MOST_HOPS = 64
 """Operators between a weight and its use, or its gradient and its update, that are looked through."""
 
 
-def find_fused_terms(drafts: Sequence[Draft]) -> None:
-    """Gives operators the term that they add where it can be told, and both readings where they may add one.
+def find_fused_terms(drafts: Sequence[Draft], notes: list[Note], *, partial: bool = False) -> None:
+    """Gives operators the term that they add where it can be told, and both readings where they may add one. Adds a note to `notes`.
 
     The term is told where one tensor of the type of the sum has no reader, and one operator can have taken it: the addition was all
-    that read it. What is computed again adds what the operator adds that it repeats.
+    that read it. What is computed again adds what the operator adds that it repeats, and the gradient of a weight is a sum only where
+    several operators of the forward pass use the weight. Phases have to be known. With `partial` operators are lost, and with them readers
+    and numbers.
     """
-    gone = unexplained_numbers(drafts)
-    if not gone:
+    if not partial and _is_off(drafts):
         return
+    gone = unexplained_numbers(drafts)
     readers = _first_readers(drafts)
-    makers = [(draft, total) for draft in drafts if (total := _sum(draft)) is not None and _can_add(draft, total, gone, readers)]
+    last = max((draft.number for draft in drafts if draft.number is not None and is_counted(draft)), default=-1) + 1
+    alone = {draft.name for draft in _weight_gradients(drafts)}
+    sums = [(draft, total) for draft in drafts if draft.name not in alone and (total := _sum(draft)) is not None]
+    makers = [(draft, total) for draft, total in sums if total.lbn in readers and _can_add(draft, total, gone, readers)]
+    told = not partial and len(makers) == len(gone)
+    if not told:  # what nothing reads may be a term, and what comes last may have had a sum behind it, whose number would be the next
+        makers = [(draft, total) for draft, total in sums if _can_add(draft, total, [*gone, last], readers)]
     makers_by_type = Counter(total.type for _, total in makers)
-    unread = _unread(drafts, readers) if len(makers) == len(gone) else {}
-    types = Counter(type_ for draft in drafts for type_ in {result.type for result in draft.outputs})
+    unread = _unread(drafts, readers) if told else {}
+    types = Counter(type_ for draft in drafts if draft.type != "output" for type_ in {result.type for result in draft.outputs})
     for draft, total in makers:
         terms = unread.get(total.type, ())
         if len(terms) == 1 and makers_by_type[total.type] == 1:
             draft.inputs += (replace(terms[0], arg=FUSED_TERM, index=0),)
-        elif types[total.type] > 1:
+        elif partial or types[total.type] > 1:
             draft.may_have(Operand(FUSED_TERM, 0, "", total.type))
     _repeat_terms(drafts)
-
-
-def settle_fused_terms(drafts: Sequence[Draft], notes: list[Note]) -> None:
-    """Takes back what phases rule out, and tells in `notes` how many operators are left that may add a term.
-
-    The gradient of a weight is a sum only where several operators of the forward pass use the weight.
-    """
-    for draft in _weight_gradients(drafts):
-        without = tuple(reading for reading in draft.readings if not _adds(reading))
-        draft.readings = without if len(without) > 1 else ()
     doubtful = sum(any(map(_adds, draft.readings)) for draft in drafts)
     if doubtful:
-        text = (
-            f"{doubtful} operators may add a term that no print shows (allow_fuse_add_to_output): numbers of OneFlow's counter are missing"
-        )
-        notes.append(Note("fused-add", f"{text}; the job or a capture of the graph tells"))
+        text = f"{doubtful} operators may add a term that no print shows (allow_fuse_add_to_output)"
+        why = "numbers of OneFlow's counter are missing" if gone else "a sum may have been the last operator"
+        why = "operators are lost" if partial else why
+        notes.append(Note("fused-add", f"{text}: {why}; the job or a capture of the graph tells"))
+
+
+def _is_off(drafts: Sequence[Draft]) -> bool:
+    """Whether the pass did not run: a sum of two in the forward pass is still there that it would have taken.
+
+    The pass takes a sum where a maker's result has no other reader and the other term does not come of it. It leaves some to its second
+    run, those behind a sum that it took, and one that stands behind a maker is no evidence.
+    """
+    makers = {result.lbn: draft for draft in drafts for result in draft.outputs}
+    readers = Counter(operand.lbn for draft in drafts for operand in draft.inputs)
+    for draft in drafts:
+        if draft.type != "add_n" or len(draft.inputs) != 2 or draft.phase is not Phase.FORWARD:
+            continue
+        for term, other in (draft.inputs, draft.inputs[::-1]):
+            maker, source = makers.get(term.lbn), makers.get(other.lbn)
+            total = _sum(maker) if maker is not None else None
+            if maker is None or source is None or total is None or total.lbn != term.lbn or readers[term.lbn] != 1:
+                continue
+            behind = [source, *(makers.get(operand.lbn) for operand in maker.inputs)]
+            before = source.number is None or source.type == "variable" or (maker.number is not None and source.number < maker.number)
+            if before and not any(one is not None and one.type in _SUMS for one in behind):
+                return True
+    return False
 
 
 def _adds(operands: Sequence[Operand]) -> bool:
@@ -155,10 +176,10 @@ def _first_readers(drafts: Sequence[Draft]) -> dict[str, float]:
 
 def _can_add(draft: Draft, total: Operand, gone: Sequence[int], readers: Mapping[str, float]) -> bool:
     """Whether an addition may have stood between an operator and all that reads its sum."""
-    if draft.number is None or total.lbn not in readers:
+    if draft.number is None:
         return False
     place = bisect_right(gone, draft.number)
-    return place < len(gone) and gone[place] < readers[total.lbn]
+    return place < len(gone) and gone[place] < readers.get(total.lbn, math.inf)
 
 
 def _unread(drafts: Sequence[Draft], readers: Mapping[str, float]) -> dict[TensorType, list[Operand]]:

@@ -14,7 +14,7 @@ from irflops.readers.meaning.resolve import free_tensor_module
 from irflops.readers.meaning.updates import LOOKS_LIKE_LARS
 from irflops.readers.printed import log
 from irflops.readers.printed.elided import fill_elided
-from irflops.readers.printed.fused_add import find_fused_terms, settle_fused_terms
+from irflops.readers.printed.fused_add import find_fused_terms
 from irflops.readers.printed.fused_gradients import find_fused_gradients
 from irflops.readers.printed.module_text import ModuleTexts
 from irflops.readers.printed.module_tree import Level, Line, frozen_modules, name_lost_modules
@@ -179,12 +179,11 @@ class _Reader:
         fill_elided(self.drafts, root.inputs, root.outputs)
         if self.statements.untyped:
             self._type_operands()
-        find_fused_terms(self.drafts)
         find_fused_gradients(self.drafts, self.notes)
         declared = {p.name: p.kind for level in self.modules for p in level.parameters}
         name, _, class_name = self.header.partition(":")
         complete(self.drafts, self.source, self.training, declared, self.notes, declares=True)
-        settle_fused_terms(self.drafts, self.notes)
+        find_fused_terms(self.drafts, self.notes, partial=self._is_partial())
         self._recover_attrs()
         self._note_oddities()
         modules = frozen_modules(self.modules, self.drafts, self.module_texts.class_name)

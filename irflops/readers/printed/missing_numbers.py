@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
-from irflops.ir.graph import Role
+from irflops.ir.graph import Phase, Role
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.resolve import free_tensor_module
 
@@ -29,7 +29,7 @@ def is_counted(draft: Draft) -> bool:
 
 
 def unexplained_numbers(drafts: Sequence[Draft]) -> list[int]:
-    """Numbers that are missing and that no other habit of OneFlow's explains, in order; none if the others may explain all."""
+    """Numbers that are missing and that no other habit of OneFlow's explains, in order. Phases have to be known."""
     numbered = {draft.number: draft for draft in drafts if draft.number is not None and is_counted(draft)}
     most = max(numbered, default=-1)
     if most > 16 * len(drafts) + 1024:
@@ -40,9 +40,6 @@ def unexplained_numbers(drafts: Sequence[Draft]) -> list[int]:
     for number, draft in numbered.items():
         gone.difference_update(range(number - each * _ZEROS.get(draft.type or "", 0), number))
     left = sorted(gone)
-    merged = sum(max(len(draft.inputs) - 2, 0) for draft in drafts if draft.type == "add_n")
-    if len(left) <= merged:
-        return []
     makers = {result.lbn: draft for draft in drafts for result in draft.outputs}
     for after, before in _merged_sums(numbered, makers):
         place = bisect_right(left, after)
@@ -54,7 +51,7 @@ def unexplained_numbers(drafts: Sequence[Draft]) -> list[int]:
 def _merged_sums(numbered: Mapping[int, Draft], makers: Mapping[str, Draft]) -> Iterator[tuple[int, int]]:
     """The sums that one of more terms was made of: each by the number that it stood behind, at the earliest, and the one before."""
     for number, draft in numbered.items():
-        if draft.type == "add_n" and len(draft.inputs) > 2:
+        if draft.type == "add_n" and len(draft.inputs) > 2 and draft.phase is Phase.BACKWARD:  # elsewhere a user may have written it so
             made = [makers.get(operand.lbn) for operand in draft.inputs]
             terms = sorted(-1 if maker is None or maker.number is None else maker.number for maker in made)
             yield from ((term, number) for term in terms[1:-1])
