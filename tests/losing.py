@@ -13,7 +13,7 @@ from itertools import product
 from random import Random
 
 from random_forms import as_job, as_repr
-from random_graph import GRAPH, KINDS, MODULES, Builder, Known, Node, Tensor, add_n
+from random_graph import GRAPH, KINDS, MODULES, Attr, Builder, Known, Node, Tensor, add_n
 
 TERM = "_add_to_output"
 
@@ -38,8 +38,8 @@ def residual(b: Builder, module: str) -> None:
     weight = b.variable(module, (k, n))
     macs = sum(1 for _ in product(range(m), range(n), range(k)))
     known = Known(macs=macs, flops=2 * macs + sum(1 for _ in product(range(m), range(n))))
-    flags = {"transpose_a": ("bool", False), "transpose_b": ("bool", False), "alpha": ("double", 1.0)}
-    b.op(module, "matmul", [("a", (a,)), ("b", (weight,)), (TERM, (term,))], "out", (m, n), known, flags)  # type: ignore[arg-type]
+    flags: dict[str, Attr] = {"transpose_a": ("bool", False), "transpose_b": ("bool", False), "alpha": ("double", 1.0)}
+    b.op(module, "matmul", [("a", (a,)), ("b", (weight,)), (TERM, (term,))], "out", (m, n), known, flags)
     b.operators += 1  # the sum's number
 
 
@@ -67,7 +67,7 @@ def average(b: Builder, module: str) -> None:
     rows, columns = (len(range(0, extent - kernel + 1, stride)) for extent in x.shape[2:])
     shape = (*x.shape[:2], rows, columns)
     flops = sum(1 for _ in product(*map(range, shape), range(kernel), range(kernel)))
-    attrs = {
+    attrs: dict[str, Attr] = {
         "data_format": ("string", "channels_first"),
         "padding": ("ints", (0, 0)),
         "kernel_size": ("ints", (kernel, kernel)),
@@ -76,7 +76,7 @@ def average(b: Builder, module: str) -> None:
         "count_include_pad": ("bool", True),
         "divisor_override": ("int", 0),
     }
-    b.op(module, "avg_pool_2d", [("x", (x,))], "y", shape, Known(flops=flops), attrs)  # type: ignore[arg-type]
+    b.op(module, "avg_pool_2d", [("x", (x,))], "y", shape, Known(flops=flops), attrs)
 
 
 LOSSY_KINDS = (*(kind for kind in KINDS if kind is not add_n), sum_of_many, residual, residual, pruned_cast, average)
@@ -84,7 +84,7 @@ LOSSY_KINDS = (*(kind for kind in KINDS if kind is not add_n), sum_of_many, resi
 
 def lossy(seed: int, size: int) -> list[Node]:
     """A random graph with what forms hide; what is read no further is an output."""
-    b = Builder(Random(seed))  # noqa: S311 - no secret
+    b = Builder(Random(seed))  # noqa: S311 - no secrets, cases that anyone can repeat
     for number, shape in enumerate([(2, 4, 5, 6), (3, 4), (3, 4), (3, 2)]):
         b.tensors.append(b.source("input", f"_{GRAPH}_input.0.{number}_{number + 2}", shape))
     for _ in range(size):

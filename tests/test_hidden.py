@@ -12,6 +12,7 @@ from irflops.counting.cost import COST_NAMES, FIGURES
 from irflops.counting.hidden import is_forward_alone
 from irflops.ir.graph import Op, Phase
 from irflops.ir.holds import Holds
+from irflops.readers.forms import FORWARD_JOB
 from irflops.readers.notation.sketch import sketch
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
@@ -62,3 +63,19 @@ def test_several_ranks_are_told() -> None:
     devices = analysis.devices
     assert (devices.ranks, devices.mesh, len(devices.stages)) == (4, (2, 2), 1)
     assert not irflops.analyze(FIXTURES / "basic_block.repr.txt.gz").is_spread
+
+
+@pytest.mark.parametrize(("terms", "certainty"), [(("x", "y", "y"), "exact"), (("x", "y", "s"), "lower_bound")])
+def test_a_forward_job_whose_sums_a_pass_merges_is_open(terms: tuple[str, str, str], certainty: str) -> None:
+    """A sum that a sum alone reads goes into it: one operator that reads and writes less, and adds the terms as often as it was read."""
+    first, second, third = terms
+    text = f"""x = input() -> out: f32[2,3]
+y = input() -> out: f32[2,3]
+s = add_n(in: [{first}, {second}]) -> out: f32[2,3]
+t = add_n(in: [s, {third}]) -> out: f32[2,3]
+o = output(in: t) -> out: f32[2,3]
+"""
+    graph = replace(sketch(text).graph, holds=FORWARD_JOB.holds)
+    total = irflops.analyze(graph).total
+    assert (total.certainty("flops"), total.certainty("macs")) == (certainty, "exact")
+    assert {total.certainty(name) for name in ("bytes_read", "bytes_written", "activation_bytes")} == {"unbounded"}

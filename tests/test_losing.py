@@ -61,7 +61,7 @@ def test_the_whole_job_tells_all(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_is_lost_makes_no_figure_wrong(seed: int, loss: Loss) -> None:
     nodes = graph(seed)
-    assert contradictions(nodes, read(loss(nodes, Random(seed)))) == []  # noqa: S311 - no secret
+    assert contradictions(nodes, read(loss(nodes, Random(seed)))) == []  # noqa: S311 - no secrets, cases that anyone can repeat
 
 
 def test_what_is_lost_is_in_the_graphs() -> None:
@@ -69,7 +69,7 @@ def test_what_is_lost_is_in_the_graphs() -> None:
     assert sum(arg == TERM for node in nodes for arg, _ in node.inputs) > 20
     assert Counter(node.type for node in nodes)["avg_pool_2d"] > 20
     assert all(
-        any(loss(graph(seed), Random(seed)).text != as_job(graph(seed)) for seed in SEEDS)  # noqa: S311 - no secret
+        any(loss(graph(seed), Random(seed)).text != as_job(graph(seed)) for seed in SEEDS)  # noqa: S311 - no secrets, cases that anyone can repeat
         for loss in LOSSES
     )
 
@@ -81,7 +81,7 @@ def found_in(loss: Loss, change: Callable[[Analysis], Analysis] = lambda analysi
     return [
         text
         for seed in SEEDS
-        for text in contradictions(graph(seed), change(read(loss(graph(seed), Random(seed)))))  # noqa: S311 - no secret
+        for text in contradictions(graph(seed), change(read(loss(graph(seed), Random(seed)))))  # noqa: S311 - no secrets, cases that anyone can repeat
     ]
 
 

@@ -44,6 +44,24 @@ def at_best(holds: Holds, *, training: bool) -> dict[str, Certainty]:
     return found
 
 
+def merged_sums(graph: Graph) -> Mapping[str, Certainty]:
+    """How sure costs can be at best where a pass that the form was made before merges a sum into the sum that alone reads it.
+
+    That moves less, and adds more where the one reads the other twice. A saved graph tells what was saved, whatever passes make of it.
+    """
+    if graph.holds.passes or not graph.holds.dead_ops:
+        return {}
+    sums = {op.outputs[0].lbn for op in graph.ops if op.type == "add_n" and op.outputs}
+    readers: dict[str, list[str | None]] = {}
+    for op in graph.ops:
+        for operand in op.inputs:
+            if operand.lbn in sums:
+                readers.setdefault(operand.lbn, []).append(op.name if op.type == "add_n" else None)
+    merged = [names for names in readers.values() if None not in names and len(set(names)) == 1]
+    found = dict.fromkeys(_MOVED_AND_HELD, Certainty.UNBOUNDED) if merged else {}
+    return found | {"flops": Certainty.LOWER_BOUND} if any(len(names) > 1 for names in merged) else found
+
+
 def is_forward_alone(graph: Graph) -> bool:
     """Whether this is a training step of which the form holds the forward pass alone."""
     late = (Phase.BACKWARD, Phase.OPTIMIZER)

@@ -11,7 +11,7 @@ from irflops.differ.edit import Edit
 from irflops.differ.forms import Aspects
 from irflops.differ.side import INTERFACE, SUM, Side, Slot, slot_of
 from irflops.ir import plain
-from irflops.ir.graph import Op, Operand, Phase
+from irflops.ir.graph import Op, Operand, Phase, Role
 from irflops.ir.signatures import FUSED_TERM, signature
 
 
@@ -118,7 +118,8 @@ def reads(side: Side, node: int) -> list[dict[str, Any]]:
 
 def is_of_passes(op: Op) -> bool:
     """Whether a pass of OneFlow's may have made or changed the operator, after the forward job was dumped."""
-    return op.phase is not None and op.phase is not Phase.FORWARD and op.type not in INTERFACE
+    late = op.phase is not None and op.phase is not Phase.FORWARD
+    return (late or op.role is Role.SYSTEM) and op.type not in INTERFACE
 
 
 def unused_edits(old: Side, new: Side, modules: Mapping[str, str]) -> Iterator[Edit]:
