@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.analysis.select import select_part
 from irflops.cli.exit_codes import BAD_INPUT, FINE, FOUND
-from irflops.cli.inputs import BATCH_OPTION, DTYPE_OPTION, shapes_of
+from irflops.cli.inputs import BATCH_OPTION, DTYPE_OPTION, MESH_OPTION, shapes_of
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, expanded, names_of
 from irflops.cli.tables import write_table
 from irflops.errors import IrflopsError
@@ -22,6 +22,9 @@ from irflops.report.sections import BY, Wish, summary_report, table_by, whole_re
 from irflops.report.summary import Model, model_of, model_table, short_path
 from irflops.report.table import arranged
 from irflops.report.text import write_markdown_report
+
+if TYPE_CHECKING:
+    from irflops.whatif import MeshSize
 
 FORMATS = ("table", "json", "csv", "markdown", "latex")
 PARTS = ("phases", "by_type", "by_step", "modules", "ops", "unknown", "shape_disagreements", "notes")
@@ -45,6 +48,7 @@ Examples:
   irflops analyze graph.txt --module "model.layer*" --columns path,macs,params
   irflops analyze graph.txt --format json -o graph.json
   irflops analyze graph.txt --batch 64 --dtype float16
+  irflops analyze graph.txt --per-device --mesh 16x8
   irflops analyze graph.txt --convention fvcore   what that tool would print
   irflops analyze dumps/*.txt --format csv        one row a model
 """
@@ -76,6 +80,9 @@ Examples:
     help="As if captured with this input: 2x3x384x384. NAME where there are several.",
 )
 @DTYPE_OPTION
+@MESH_OPTION
+@click.option("--per-device", is_flag=True, help="Figures of one device, the busiest, in place of the whole logical graph's.")
+@click.option("--rank", type=click.IntRange(min=0), metavar="N", help="Figures of the device of this rank.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if any cost is unknown.")
 @click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
 def analyze(
@@ -96,6 +103,9 @@ def analyze(
     batch: int | None,
     inputs: dict[str | None, tuple[int, ...]],
     dtype: str | None,
+    mesh: MeshSize | None,
+    per_device: bool,
+    rank: int | None,
     strict: bool,
     max_size: int,
     quiet: bool,
@@ -111,11 +121,16 @@ def analyze(
     def analyzed(path: str) -> Analysis:
         with sign_of_life(f"analyzing {short_path(path)}", quiet):
             found = load(path, graph, partial=partial, max_size=max_size)
-            if batch is not None or inputs or dtype is not None:
+            if batch is not None or inputs or dtype is not None or mesh is not None:
                 from irflops.whatif import changed  # here for start-up time: most runs look at what was captured
 
-                found = changed(found, batch=batch, inputs=inputs or None, dtype=dtype)
-            return analyze_graph(found)
+                found = changed(found, batch=batch, inputs=inputs or None, dtype=dtype, mesh=mesh)
+            whole = analyze_graph(found)
+            if not per_device and rank is None:
+                return whole
+            from irflops.analysis.per_device import of_device  # here for start-up time: most runs look at the whole graph
+
+            return of_device(whole, rank)
 
     if columns and format_ == "json":
         raise click.UsageError("--columns is for tables: JSON has all columns, and --without leaves parts out.")

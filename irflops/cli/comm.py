@@ -8,7 +8,7 @@ import click
 
 from irflops.analysis.analysis import analyze_graph
 from irflops.analysis.rows import source_row
-from irflops.cli.inputs import BATCH_OPTION, DTYPE_OPTION, shapes_of
+from irflops.cli.inputs import BATCH_OPTION, DTYPE_OPTION, MESH_OPTION, shapes_of
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION
 from irflops.cli.tables import write_table
 from irflops.devices.nodes import RANKS_PER_NODE
@@ -18,7 +18,7 @@ from irflops.report.json_writer import write_members
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.summary import short_path
 from irflops.report.text import write_markdown_report
-from irflops.whatif import changed
+from irflops.whatif import MeshSize, changed
 
 SCHEMA = "irflops.comm/1"
 """Name and version of the JSON form."""
@@ -28,7 +28,7 @@ Examples:
   irflops comm graph.txt                       by collective, cause, phase and module; the heaviest transfers
   irflops comm graph.txt --by transfer --top 50
   irflops comm graph.txt --format csv          every transfer
-  irflops comm graph.txt --batch 64 --ranks-per-node 4
+  irflops comm graph.txt --mesh 16x8 --ranks-per-node 4
 """
 
 
@@ -51,6 +51,7 @@ Examples:
 @BATCH_OPTION
 @click.option("--input", "inputs", multiple=True, callback=shapes_of, metavar="[NAME=]SHAPE", help="As if captured with this input.")
 @DTYPE_OPTION
+@MESH_OPTION
 @click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
 def comm(
     path: str,
@@ -64,6 +65,7 @@ def comm(
     batch: int | None,
     inputs: dict[str | None, tuple[int, ...]],
     dtype: str | None,
+    mesh: MeshSize | None,
     quiet: bool,
 ) -> None:
     """Tell what the devices of PATH send one another, and why.
@@ -72,7 +74,7 @@ def comm(
     """
     refuse_to_overwrite(output, [path])
     with sign_of_life(f"analyzing {short_path(path)}", quiet):
-        found = changed(load(path, graph, max_size=max_size), batch=batch, inputs=inputs or None, dtype=dtype)
+        found = changed(load(path, graph, max_size=max_size), batch=batch, inputs=inputs or None, dtype=dtype, mesh=mesh)
         analysis = replace(analyze_graph(found), ranks_per_node=ranks_per_node)
     with results_to(output) as stream:
         if format_ == "json":

@@ -23,6 +23,32 @@ BATCH_OPTION = click.option(
 DTYPE_OPTION = click.option("--dtype", metavar="TYPE", help="As if its commonest float type were TYPE: float16, bfloat16...")
 
 
+MOST_DIMENSIONS = 8
+_SIZE = re.compile(r"[1-9][0-9]{0,6}")
+_NAMED = re.compile(r"([a-z]{1,16})=([1-9][0-9]{0,6})")
+
+
+def mesh_of(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, ...] | dict[str, int] | None:
+    """The extents of `4x2`, or by name of `data=4,tensor=2`."""
+    if value is None:
+        return None
+    parts = value.strip().split("x")
+    if len(parts) <= MOST_DIMENSIONS and all(map(_SIZE.fullmatch, parts)):
+        return tuple(map(int, parts))
+    named = [_NAMED.fullmatch(part.strip()) for part in value.split(",")]
+    if not all(named):
+        raise click.BadParameter(f"{value!r} is no mesh; write 4x2, or data=4,tensor=2")
+    return {match[1]: int(match[2]) for match in named if match is not None}
+
+
+MESH_OPTION = click.option(
+    "--mesh",
+    callback=mesh_of,
+    metavar="AxB",
+    help="As if on a mesh of this size, the graph and its batch as they are: 4x2, or data=4,tensor=2.",
+)
+
+
 def shapes_of(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> dict[str | None, tuple[int, ...]]:
     """Shapes by name of `x=2x3x384x384`; under None of `2x3x384x384`."""
     found: dict[str | None, tuple[int, ...]] = {}

@@ -208,7 +208,7 @@ class PhysicalCosts:
         if len(placement.ranks) == 1:
             yield whole(mesh), cost
             return
-        found = [(part.box, self._of(op, part.types, cost.saved)) for part in parts(self.laid(op, lies), mesh, largest=self._largest)]
+        found = [(part.box, self.of(op, part.types, cost.saved)) for part in parts(self.laid(op, lies), mesh, largest=self._largest)]
         if len(found) > 1 and all(one is found[0][1] for _, one in found):
             found = [(whole(mesh), found[0][1])]
         yield from found
@@ -219,7 +219,8 @@ class PhysicalCosts:
         tensors += [self._types.get(result.lbn, result.type) for result in op.outputs]
         return [Laid(type_, nd_sbp) for type_, nd_sbp in zip(tensors, lies, strict=True)]
 
-    def _of(self, op: Op, types: Sequence[TensorType], saved: Saved | None) -> OpCost:
+    def of(self, op: Op, types: Sequence[TensorType], saved: Saved | None) -> OpCost:
+        """One run of an operator whose operands and results have these types on a device."""
         found = self._table.cost(on_device(op, types))
         if saved is not None:
             results = types[len(op.inputs) :]

@@ -14,6 +14,7 @@ from irflops.ir.graph import Attrs, AttrValue, DType, Graph, Module, ModuleCall,
 from irflops.ops import BOOK
 from irflops.ops.book import RuleBook
 from irflops.whatif.alternatives import recast
+from irflops.whatif.mesh import MeshSize, with_mesh
 from irflops.whatif.prepared import Prepared, prepare
 from irflops.whatif.refusals import OTHER_FORM, OTHER_SIZE
 from irflops.whatif.request import Asked, Inputs, asked, dtype_of, text
@@ -64,18 +65,19 @@ def changed(
     batch: int | None = None,
     inputs: Inputs | None = None,
     dtype: str | DType | None = None,
+    mesh: MeshSize | None = None,
     book: RuleBook = BOOK,
 ) -> Graph:
     """The graph with other inputs, every shape inferred anew.
 
     `batch` sets axis 0 of the first input, and of every other with the same extent there. `inputs` gives shapes by the name of an input; a
     shape alone is that of the one input there is. `dtype` takes the place of the commonest float type, in tensors, variables and the
-    attributes that name it; optimizer states keep theirs. A note says what changed. Errors: IrflopsError, at the operator that cannot take
-    the new sizes, or whose attributes could mean several things.
+    attributes that name it; optimizer states keep theirs. `mesh` is the extents of another mesh of devices, in order or by name. A note
+    says what changed. Errors: IrflopsError, at the operator that cannot take the new sizes, or whose attributes could mean several things.
     """
-    if batch is None and inputs is None and dtype is None:
-        return graph
-    return WhatIf(graph, book).changed(batch=batch, inputs=inputs, dtype=dtype)
+    if batch is not None or inputs is not None or dtype is not None:
+        graph = WhatIf(graph, book).changed(batch=batch, inputs=inputs, dtype=dtype)
+    return graph if mesh is None else with_mesh(graph, mesh)
 
 
 def _swap(types: Mapping[str, TensorType], dtype: str | DType | None) -> dict[DType, DType]:
@@ -195,4 +197,4 @@ def _notes(graph: Graph, wanted: tuple[Asked, ...], outcome: Outcome, swap: Mapp
     return notes
 
 
-__all__ = ["Asked", "Inputs", "WhatIf", "changed", "text"]
+__all__ = ["Asked", "Inputs", "MeshSize", "WhatIf", "changed", "text"]
