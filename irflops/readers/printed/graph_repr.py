@@ -10,7 +10,7 @@ from irflops.ir.graph import Attrs, Graph, Note, Op, Parameter, Placement, Varia
 from irflops.readers.forms import PRINTED
 from irflops.readers.meaning.assemble import complete, freeze
 from irflops.readers.meaning.draft import Draft
-from irflops.readers.meaning.resolve import free_tensor_module
+from irflops.readers.meaning.resolve import free_tensor_module, resolve
 from irflops.readers.meaning.updates import LOOKS_LIKE_LARS
 from irflops.readers.printed import log
 from irflops.readers.printed.elided import fill_elided
@@ -184,6 +184,7 @@ class _Reader:
         name, _, class_name = self.header.partition(":")
         complete(self.drafts, self.source, self.training, declared, self.notes, declares=True)
         find_fused_terms(self.drafts, self.notes, partial=self._is_partial())
+        self._place_hidden()
         self._recover_attrs()
         self._note_oddities()
         modules = frozen_modules(self.modules, self.drafts, self.module_texts.class_name)
@@ -222,6 +223,14 @@ class _Reader:
                     draft.module = path  # one text for all operators of a module
                 elif draft.type != "variable" or free_tensor_module(draft.name) is None:
                     draft.module = level.path or ""
+
+    def _place_hidden(self) -> None:
+        """Settles the modules of operators without a line, such as those that an MLIR pass put in the place of others, by their names."""
+        paths = {level.path for level in self.modules}
+        for draft in self.drafts:
+            if draft.hidden and draft.type != "variable" and not draft.module:
+                path = resolve(draft.name, 0).path
+                draft.module = path if path in paths and path is not None else ""
 
     def _recover_attrs(self) -> None:
         texts = {level.path: level.text for level in self.modules if level.text}
