@@ -140,6 +140,7 @@ def test_the_activation_of_a_gate_must_be_known() -> None:
         ("l2_normalize(x: f32[2,3,4,5], axis=1) -> y: f32[?], square_x_sum: f32[?]", "f32[2,3,4,5] f32[2,1,4,5]"),
         ("l2_normalize(x: f32[2,3], axis=-1) -> y: f32[?], square_x_sum: f32[?]", "f32[2,3] f32[2,1]"),
         ("reshape(in: f32[2,3], shape=[-1,2]) -> out: f32[?]", "f32[3,2]"),
+        ("unfold_tensor(x: f32[], dimension=0, size=1, step=1) -> y: f32[?]", "f32[1]"),
         # 4 x 5 places of a window of 2 x 2 on 5 x 6 pixels of 3 channels.
         (f'unfold(x: f32[1,5,6,3], data_format="channels_last", {WINDOW}) -> y: f32[?]', "f32[1,12,20]"),
         (f'unfold(x: f32[1,3,5,6], data_format="channels_first", {WINDOW}) -> y: f32[?]', "f32[1,12,20]"),
