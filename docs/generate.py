@@ -15,7 +15,7 @@ import runpy
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from irflops import ops
@@ -296,17 +296,38 @@ HELD = re.compile(r"^(<!-- Written by docs/generate\.py from irflops/readers/for
 SURE = {Certainty.EXACT: "exact", Certainty.LOWER_BOUND: "at least", Certainty.UPPER_BOUND: "at most", Certainty.UNBOUNDED: "open"}
 
 
-def held_table() -> str:
-    """What each form tells, and how sure each total of a training step can be at best; a column for the forms that tell the same."""
+def form_columns() -> dict[Holds, str]:
+    """The forms, by what they tell; of those that tell the same one name."""
     columns: dict[Holds, str] = {}
     for form in FORMS:
         columns.setdefault(form.holds, form.title.partition(",")[0])  # `full job, text` and `full job, binary` are both `full job`
+    return columns
+
+
+def held_table() -> str:
+    """What each form tells, and how sure each total of a training step can be at best; a column for the forms that tell the same."""
+    columns = form_columns()
     held = [dict(holds.facts()) for holds in columns]
     lines = [f"| what the form tells | {' | '.join(columns.values())} |", "| --- " * (len(columns) + 1) + "|"]
     lines += [f"| {fact} | {' | '.join('yes' if tells[fact] else '-' for tells in held)} |" for fact in held[0]]
     sure = [at_best(holds, training=True) if holds.backward else None for holds in columns]
     for cost in COST_NAMES:
         lines.append(f"| `{cost}` of a training step | {' | '.join(SURE[best[cost]] if best else 'not held' for best in sure)} |")
+    return "\n".join(lines)
+
+
+ASKED = re.compile(r"^(<!-- Written by docs/generate\.py from irflops/auditing/rules/\. -->\n\n)(?:\|.*\n)*", re.MULTILINE)
+
+
+def asked_table() -> str:
+    """What each audit rule needs that some form never tells, and which forms tell it."""
+    columns = form_columns()
+    words = dict(zip((fact.name for fact in fields(Holds)), (words for words, _ in Holds().facts()), strict=True))
+    lines = [f"| audit rule | needs | {' | '.join(columns.values())} |", "| --- " * (len(columns) + 2) + "|"]
+    for rule in AUDIT_RULES:
+        for need in rule.needs:
+            told = " | ".join("yes" if getattr(holds, need) else "-" for holds in columns)
+            lines.append(f"| [`{rule.name}`](rules/{rule.name}.md) | {words[need]} | {told} |")
     return "\n".join(lines)
 
 
@@ -387,8 +408,9 @@ def run(command: str) -> tuple[str, int]:
 
 
 def refreshed(text: str) -> str:
-    """A document with its console blocks run anew, and the table of forms written anew where it has one."""
+    """A document with its console blocks run anew, and the tables of forms written anew where it has them."""
     text = HELD.sub(lambda match: f"{match[1]}{held_table()}\n", text)
+    text = ASKED.sub(lambda match: f"{match[1]}{asked_table()}\n", text)
     return CONSOLE.sub(lambda match: "```console\n" + "".join(f"{s.command}\n{s.output}" for s in run_block(match[1])) + "```", text)
 
 

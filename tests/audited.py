@@ -98,9 +98,10 @@ def said(found: Audit) -> dict[str, dict[str, Any]]:
 
 def is_open(found: Audit, finding: dict[str, Any]) -> bool:
     """Whether the rule behind a finding could not decide about its op."""
-    return any(doubt.rule == finding["rule"] and not {None, finding["op"]}.isdisjoint(doubt.ops) for doubt in found.doubts)
+    open_ = (*found.doubts, *found.untold)
+    return any(doubt.rule == finding["rule"] and not {None, finding["op"]}.isdisjoint(doubt.ops) for doubt in open_)
 
 
 def undecided(found: Audit) -> set[str]:
     """The rules that could not decide all."""
-    return {doubt.rule for doubt in found.doubts}
+    return {doubt.rule for doubt in (*found.doubts, *found.untold)}

@@ -128,7 +128,7 @@ def test_output_goes_to_a_file_and_never_over_the_graph(project: Path) -> None:
         (("--fail-level", "note"), 1),
         (("--fail-level", "note", "--ignore", "foldable-norm"), 0),
         (("--fail-level", "note", "--select", "dead-op"), 0),
-        (("--strict",), 1),
+        (("--strict",), 0),
         (("--strict", "--ignore", "suspicious-attribute"), 0),
         (("--select", "ded-op"), 2),
         (("--explain", "nothing"), 2),

@@ -102,13 +102,13 @@ def test_budget_of_a_type_that_does_not_exist_is_an_error(project: Path, unknown
         assert audited("conv2", GRAPH, *args) == (2, no_type.format("conv2", "did you mean 'conv2d'?"))
     assert audited("xyzzyxyz", GRAPH) == (2, no_type.format("xyzzyxyz", "irflops analyze --by type lists those of a graph"))
     assert audited("frobnicate", GRAPH)[0] == 2
-    assert audited("frobnicate", unknown, "--select", "budget") == (0, "")  # a custom type, which this graph has; its cost is open
+    assert audited("frobnicate", unknown, "--select", "budget") == (1, "")  # a custom type, which this graph has; its cost is open
     assert audited("conv2d", GRAPH, "--select", "budget") == (1, "")
     for lacking in ("conv3d", "optimizer_state_of_nobody", "tick", "boxing_identity"):
         assert audited(lacking, GRAPH, "--select", "budget")[0] == (2 if lacking.endswith("nobody") else 0)
     # Only what is audited has to have it: an older graph may lack what the budget is for.
     (project / "irflops.toml").write_text("[audit.rules.budget.type.frobnicate]\nflops = 1", encoding="utf-8")
-    assert run("audit", unknown, "--baseline", GRAPH, "--select", "budget").exit_code == 0
+    assert run("audit", unknown, "--baseline", GRAPH, "--select", "budget").exit_code == 1  # open, and not refused
 
 
 @pytest.mark.parametrize(
@@ -222,10 +222,11 @@ def test_audit_is_chosen_among_several(project: Path) -> None:
         assert _audited(GRAPH, "--baseline", "old.json", "--graph-baseline", choice) == []
     assert _audited(GRAPH, "--baseline", "old.json", "--graph", "MyGraph_0") == []
     assert _audited(GRAPH, "--baseline", "old.json", "--graph-baseline", "1") == _audited(GRAPH)
-    for args in ((), ("--graph-baseline", "3"), ("--graph-baseline", "\N{SUPERSCRIPT TWO}")):
+    assert _audited(GRAPH, "--baseline", "old.json") == []  # the one of the same file
+    for args in (("--graph-baseline", "3"), ("--graph-baseline", "\N{SUPERSCRIPT TWO}")):
         done = run("audit", GRAPH, "--no-config", "--baseline", "old.json", *args)
         assert done.exit_code == 2
-        assert "old.json: error: 2 audits are in this file:\n  1  " in done.stderr
+        assert "old.json: error: 2 audits are in this file, and none is of " in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -234,7 +235,7 @@ def test_audit_is_chosen_among_several(project: Path) -> None:
         ('{"schema": "irflops.analysis/1"}', "this is JSON of irflops, but not of an audit"),
         ('{"schema": "irflops.audit/1", "findings": [{}]}', "this audit has findings without ids"),
         ('{"schema": "irflops.audit/1"}', "this audit has findings without ids"),
-        ('[{"schema": "irflops.audit/1"}, 5]', "2 audits are in this file:\n  1  ?\n  2  ?"),
+        ('[{"schema": "irflops.audit/1"}, 5]', f"2 audits are in this file, and none is of {GRAPH} alone:\n  1  ?\n  2  ?"),
         ("[]", "no OneFlow graph in here"),
         ("{}", "no OneFlow graph in here"),
         ("[" * 100_000, "no OneFlow graph in here"),

@@ -35,6 +35,7 @@ def test_good_graph_gives_nothing(rule: AuditRule, example: Good) -> None:
     audit = _audit(rule, example.graph, example.settings)
     assert audit.findings == ()
     assert audit.complete != example.undecided
+    assert bool(audit.untold) == example.untold
 
 
 @pytest.mark.parametrize(("rule", "example"), BAD)

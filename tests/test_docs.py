@@ -48,6 +48,8 @@ def test_what_each_form_tells_is_up_to_date() -> None:
     table = GENERATE["held_table"]()
     assert len(GENERATE["HELD"].findall(text)) == 1
     assert f"\n\n{table}\n\n" in text
+    assert len(GENERATE["ASKED"].findall(text)) == 1
+    assert f"\n\n{GENERATE['asked_table']()}\n\n" in text
     assert table.splitlines()[2] == "| all attributes of operators | yes | - | yes | yes | yes |"
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import difflib
 import re
 from fractions import Fraction
+from functools import reduce
+from operator import add
 
 from irflops.analysis.analysis import Analysis
-from irflops.counting.cost import COSTS, FIGURES
+from irflops.counting.cost import COSTS, FIGURES, ZERO
+from irflops.counting.hidden import hidden_by
 from irflops.errors import IrflopsError, quoted
 from irflops.ir.certainty import Certainty
+from irflops.ir.graph import VariableKind
 
 DECLARED = "declared_params"
 """Elements of the parameters that the modules' own lines declare."""
@@ -25,6 +29,9 @@ NAMES = (*COSTS, *OF_THE_WHOLE)
 
 PER_SAMPLE = frozenset({*FIGURES, "bytes"})
 """Costs that grow with the batch, so that there is one of each sample; those of variables do not."""
+
+OF_MODEL = frozenset(name for name in COSTS if name.startswith("param") and not name.endswith(VariableKind.OPTIMIZER_STATE.value))
+"""Costs of the variables that the user's code makes."""
 
 _NUMBER = re.compile(r"([+-]?\d{1,18}(?:\.\d{1,9})?(?:e\+?\d{1,2})?)\s*([A-Za-z]*)")
 _COUNTS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
@@ -42,14 +49,25 @@ def cost_called(name: str) -> str:
 
 
 def cost_of(analysis: Analysis, name: str) -> tuple[int | None, Certainty]:
-    """What a graph costs by any of NAMES, and how sure that is; None where nothing at all is known of it."""
+    """What a graph costs by any of NAMES, and how sure that is; None where nothing at all is known of it.
+
+    A form without the optimizer lacks its states alone: the parameters and buffers of the model are known in full all the same.
+    """
     if name == COMMUNICATION:
         return analysis.communication_bytes
+    if name in OF_MODEL and hides_states_alone(analysis):
+        own = reduce(add, (found.cost for op, found in zip(analysis.graph.ops, analysis.costs, strict=True) if op.kind is not None), ZERO)
+        return own.get(name), own.certainty(name)
     if name != DECLARED:
         return analysis.total.get(name), analysis.total.certainty(name)
     declared = analysis.declared_params
     sure = Certainty.UNBOUNDED if declared is None else Certainty.LOWER_BOUND if analysis.graph.partial else Certainty.EXACT
     return declared, sure
+
+
+def hides_states_alone(analysis: Analysis) -> bool:
+    """Whether the form of a training step lacks no variable but the states of its optimizer."""
+    return not analysis.graph.partial and hidden_by(analysis.graph, "params") == ("optimizer",)
 
 
 def is_bytes(name: str) -> bool:

@@ -15,9 +15,9 @@ def audit_analysis(analysis: Analysis, settings: Settings | None = None) -> Audi
     # Here for start-up time: who only analyzes pays for no rule.
     from irflops.auditing.engine import run_rules
     from irflops.auditing.registry import all_rules
-    from irflops.auditing.settings import refuse_misfits
+    from irflops.auditing.settings import misfits_of, refuse_misfits
 
     rules = all_rules()
     if settings is not None:
-        refuse_misfits(settings, rules, analysis)
+        refuse_misfits(settings, [misfits_of(settings, rules, analysis)])
     return run_rules(analysis, rules, settings)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
 from irflops.analysis.analysis import Analysis
 from irflops.auditing.facts import Facts
@@ -21,7 +20,8 @@ def run_rules(analysis: Analysis, rules: Sequence[AuditRule], settings: Settings
     settings = settings or Settings()
     facts = Facts(analysis)
     findings: list[Finding] = []
-    doubts: dict[tuple[str, str], list[str | None]] = {}
+    doubts: dict[tuple[str, str], list[Undecided]] = {}
+    untold: dict[tuple[str, str], list[Undecided]] = {}
     near: list[NearMiss] = []
     asked = [rule for rule in rules if settings.selects(rule)]
     times: Counter[str] = Counter()
@@ -37,9 +37,10 @@ def run_rules(analysis: Analysis, rules: Sequence[AuditRule], settings: Settings
             elif isinstance(outcome, Near):
                 missed.append(outcome)
             else:
-                doubts.setdefault((rule.name, outcome.reason), []).append(outcome.op.name if outcome.op is not None else None)
+                (untold if outcome.never else doubts).setdefault((rule.name, outcome.reason), []).append(outcome)
         missed.sort(key=lambda miss: -miss.closeness)
         near += [_near(rule, miss) for miss in missed[:NEAREST]]
+    failing = frozenset(rule.name for rule in asked if settings.severity(rule) >= settings.fail_level)
     at = {rule.name: number for number, rule in enumerate(asked)}
     place = facts.index
     findings.sort(key=lambda f: (-f.severity, at[f.rule], place.get(f.op, -1) if f.op is not None else -1))
@@ -47,18 +48,26 @@ def run_rules(analysis: Analysis, rules: Sequence[AuditRule], settings: Settings
         path=analysis.graph.source.name,
         graph=analysis.graph.name,
         findings=tuple(findings),
-        doubts=tuple(Doubt(rule, reason, tuple(names)) for (rule, reason), names in doubts.items()),
+        doubts=_doubts(doubts, failing),
+        untold=_doubts(untold, frozenset()),
         near=tuple(near),
         rules=tuple(rule.name for rule in asked),
         partial=analysis.graph.partial,
+        batch=analysis.batch,
         devices=analysis.devices if analysis.is_spread else None,
     )
 
 
-def only_new(audit: Audit, known: Iterable[str], baseline: str) -> Audit:
-    """The audit without the findings whose ids a baseline has."""
-    ids = frozenset(known)
-    return replace(audit, baseline=baseline, findings=tuple(finding for finding in audit.findings if finding.id not in ids))
+def _doubts(found: Mapping[tuple[str, str], Sequence[Undecided]], failing: frozenset[str]) -> tuple[Doubt, ...]:
+    return tuple(
+        Doubt(
+            rule,
+            reason,
+            tuple(outcome.op.name if outcome.op is not None else None for outcome in outcomes),
+            fails=rule in failing and any(outcome.fails for outcome in outcomes),
+        )
+        for (rule, reason), outcomes in found.items()
+    )
 
 
 def _finding(rule: AuditRule, hit: Hit, facts: Facts, settings: Settings, times: Counter[str]) -> Finding:

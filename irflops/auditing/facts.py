@@ -10,16 +10,19 @@ from typing import NamedTuple
 from irflops.analysis.analysis import Analysis
 from irflops.auditing.identity import Ordinals, made_as
 from irflops.counting.cost import COST_NAMES, OF_A_RUN, Cost, CostTable
+from irflops.counting.hidden import hidden_by
 from irflops.counting.infer import operand_type, view
 from irflops.errors import Span
 from irflops.ir.graph import Graph, Op, Operand, Phase, TensorType, VariableKind
 from irflops.ir.order import run_order
-from irflops.ir.signatures import signature
+from irflops.ir.signatures import op_types, signature
 from irflops.ops.book import RuleBook
 from irflops.ops.op_view import OpView
 
+_UPDATES = tuple(op_type for op_type in op_types() if op_type.endswith("_update"))
 LATER_ATTRS = frozenset(
     {
+        *((op_type, name) for op_type in _UPDATES for name in ("learning_rate_scale", "dampening", "nesterov", "maximize")),
         ("conv1d", "tuning_cache"),
         ("conv2d", "tuning_cache"),
         ("conv3d", "tuning_cache"),
@@ -28,7 +31,7 @@ LATER_ATTRS = frozenset(
         *((f"adaptive_{kind}_pool{rank}d{grad}", "data_format") for kind in ("avg", "max") for rank in (1, 2, 3) for grad in ("", "_grad")),
     }
 )
-"""Attributes that OneFlow after 0.9 added: a dump of 0.9 holds all that there were without them."""
+"""Attributes that OneFlow after 0.9 added, and of optimizers after 0.8: an older dump holds all that there were without them."""
 
 _AGAIN = frozenset({Phase.BACKWARD, Phase.RECOMPUTE})
 _FORWARD = frozenset({Phase.FORWARD, Phase.SYSTEM, None})
@@ -239,6 +242,18 @@ class Facts:
         return Ordinals(self.graph.ops)
 
     # Costs
+
+    def why_unknown(self, name: str) -> tuple[str, str]:
+        """Why a total of COST_NAMES is not known in full, and the fact of `Holds` for want of which where the form never tells it."""
+        graph = self.graph
+        if graph.partial:
+            return "parts of the graph were not read", ""
+        reasons = {found.reason for found in self.analysis.costs if not found.cost.is_known(name)}
+        if reasons:
+            is_of_form = reasons == {"missing_attribute"} and not graph.holds.attrs
+            return ("an attribute that no such form tells decides", "attrs") if is_of_form else ("something of an operator is unknown", "")
+        facts = hidden_by(graph, name)
+        return ("the form never tells all of a training step", facts[0]) if facts else ("a bound is all that is known", "")
 
     def cost(self, op: Op) -> Cost:
         """The cost of all runs of an op of the graph."""

@@ -95,6 +95,8 @@ class Doubt:
     reason: str
     ops: tuple[str | None, ...]
     """The names of the ops that it is about; None once where it is about the graph."""
+    fails: bool = False
+    """Whether the audit fails by it: a limit that a user set may be exceeded."""
 
     @property
     def count(self) -> int:
@@ -129,6 +131,9 @@ class Audit:
     findings: tuple[Finding, ...]
     """The worst first, of equal ones by rule and then in the order of the file."""
     doubts: tuple[Doubt, ...] = ()
+    """What could not be decided, though forms of this kind can tell it."""
+    untold: tuple[Doubt, ...] = ()
+    """What forms of this kind never tell, so that no rule asked it."""
     near: tuple[NearMiss, ...] = field(default=(), repr=False)
     """What came nearest to a limit without being over it, the nearest first within a rule."""
     rules: tuple[str, ...] = ()
@@ -140,14 +145,21 @@ class Audit:
     """The devices of the graph, None where it runs on one."""
     partial: bool = False
     """Whether parts of the graph were not read, in which rules may have found more."""
+    batch: int | None = None
+    """Extent of axis 0 of the first input, None where there is no such thing."""
 
     def __repr__(self) -> str:
         return f"<Audit of {self.graph}: {len(self.findings)} findings>"
 
     @property
     def complete(self) -> bool:
-        """Whether every rule could decide everything, of the whole graph."""
+        """Whether every rule could decide everything that the form can tell, of the whole graph."""
         return not self.doubts and not self.partial
+
+    def fails(self, level: Severity, *, strict: bool = False) -> bool:
+        """Whether it fails: by a finding from that severity up, a limit that may be exceeded, or if `strict` by anything undecided."""
+        found = any(finding.severity >= level for finding in self.findings)
+        return found or any(doubt.fails for doubt in self.doubts) or (strict and not self.complete)
 
     def worst(self) -> Severity | None:
         """The severity of the worst finding, None where there is none."""
@@ -158,12 +170,14 @@ class Audit:
         return {
             "schema": SCHEMA,
             "source": {"path": self.path},
-            "graph": {"name": self.graph},
+            "graph": {"name": self.graph, "batch": self.batch},
             "findings": [finding.to_dict() for finding in self.findings],
             "complete": self.complete,
             "undecided": [
-                {"rule": doubt.rule, "reason": doubt.reason, "count": doubt.count, "example": doubt.example} for doubt in self.doubts
+                {"rule": doubt.rule, "reason": doubt.reason, "count": doubt.count, "example": doubt.example, "fails": doubt.fails}
+                for doubt in self.doubts
             ],
+            "not_applicable": [{"rule": doubt.rule, "why": doubt.reason} for doubt in self.untold],
         }
 
     def _repr_html_(self) -> str:

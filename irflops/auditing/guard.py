@@ -26,6 +26,8 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "measured": (Measure, type(None)),
     "limit": (Measure, type(None)),
     "gain": (Mapping, type(None)),
+    "never": (str,),
+    "fails": (bool,),
     "closeness": (int, float),
 }
 """Of the members of an outcome."""
@@ -34,7 +36,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 def guarded(rule: AuditRule, package: str) -> AuditRule:
     """The same rule, whose faults are IrflopsErrors: faults of what the user installed, and neither of irflops nor of the dump."""
     settings = tuple(replace(setting, parse=_parse(rule, setting, package)) for setting in rule.settings)
-    return replace(rule, check=_check(rule, package), settings=settings, refuse=_refuse(rule, package))
+    return replace(rule, check=_check(rule, package), settings=settings, misfits=_misfits(rule, package))
 
 
 def said(error: BaseException) -> str:
@@ -70,21 +72,19 @@ def _parse(rule: AuditRule, setting: Setting, package: str) -> Callable[[object]
     return parse
 
 
-def _refuse(rule: AuditRule, package: str) -> Callable[[Facts, Options], None] | None:
-    ask = rule.refuse
+def _misfits(rule: AuditRule, package: str) -> Callable[[Facts, Options], Mapping[str, str]] | None:
+    ask = rule.misfits
     if ask is None:
         return None
 
-    def refuse(facts: Facts, options: Options) -> None:
+    def misfits(facts: Facts, options: Options) -> Mapping[str, str]:
         try:
-            ask(facts, options)
-        except ValueError:
-            raise  # the same
+            return dict(ask(facts, options))
         except (Exception, SystemExit) as error:
             hint = f"leave {rule.name} out of the settings, and tell the authors of {package}"
             raise _fault(rule, package, f"cannot judge its settings: {said(error)}", error, ask, hint) from error
 
-    return refuse
+    return misfits
 
 
 def _fault(rule: AuditRule, package: str, what: str, error: BaseException, code: object, hint: str) -> IrflopsError:

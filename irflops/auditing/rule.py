@@ -9,13 +9,14 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from irflops.auditing.facts import Facts
 from irflops.auditing.finding import Confidence, Measure, Severity
 from irflops.errors import quoted
 from irflops.ir.graph import Op
+from irflops.ir.holds import Holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,10 @@ class Undecided:
 
     reason: str
     op: Op | None = None
+    never: str = ""
+    """The fact of `irflops.ir.holds.Holds` for want of which it is unknown, where that is something that the form never tells."""
+    fails: bool = False
+    """Whether an audit must not pass by what may be a finding: a limit that a user set."""
 
 
 Outcome = Hit | Near | Undecided
@@ -128,6 +133,8 @@ class Good:
     settings: Options = field(default_factory=dict)
     undecided: bool = False
     """Whether the graph lacks what the rule needs, so that nothing is found and the audit is not complete."""
+    untold: bool = False
+    """Whether its form never tells what the rule needs, so that nothing is found and the audit says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,12 +173,16 @@ class AuditRule:
     settings: tuple[Setting, ...] = ()
     undecidable: str = ""
     """Which forms leave out what it needs."""
+    needs: tuple[str, ...] = ()
+    """Facts of `irflops.ir.holds.Holds` without which it leaves something open in some graphs."""
     refutable: bool = False
     """Whether ops that were not read could refute a finding: in a part of a graph it is likely at most, and states no gain."""
     source: str = ""
     """Where the rule or its limit comes from."""
-    refuse: Callable[[Facts, Options], None] | None = None
-    """ValueError where a setting that parses cannot be meant for this graph."""
+    misfits: Callable[[Facts, Options], Mapping[str, str]] | None = None
+    """What in settings that parse cannot be meant for this graph: a message by what it is about.
+
+    What none of the graphs that are audited can be meant by is refused."""
 
     def __post_init__(self) -> None:
         for name in ("name", "summary", "why", "fix", "good", "bad"):
@@ -180,7 +191,10 @@ class AuditRule:
         what = f"rule {self.name!r}"
         _should_be(what, {name: (getattr(self, name), str) for name in ("name", "summary", "why", "fix", "undecidable", "source")})
         _should_be(what, {name: (getattr(self, name), (tuple, list)) for name in ("good", "bad", "settings")})
-        _should_be(what, {"severity": (self.severity, Severity), "check": (self.check, Callable)})
+        _should_be(what, {"severity": (self.severity, Severity), "check": (self.check, Callable), "needs": (self.needs, tuple)})
+        known = {fact.name for fact in fields(Holds)}
+        if not known.issuperset(self.needs):
+            raise TypeError(f"{what}: needs are of {', '.join(sorted(known))}")
         for name, type_ in (("good", Good), ("bad", Bad), ("settings", Setting)):
             for item in getattr(self, name):
                 _should_be(what, {f"one of {name}": (item, type_)})

@@ -75,22 +75,34 @@ def settings_of(table: Mapping[str, object], rules: Sequence[AuditRule], path: s
     return Settings(**found, path=path)
 
 
-def refuse_misfits(settings: Settings, rules: Sequence[AuditRule], analysis: Analysis) -> None:
-    """Errors: IrflopsError where a rule is not known, or its settings cannot be used or cannot be meant for this graph."""
+def refuse_misfits(settings: Settings, misfits: Sequence[Mapping[str, str]]) -> None:
+    """Errors: IrflopsError where something in the settings cannot be meant for any of the graphs, given the misfits of each."""
+    about = next((about for about in misfits[0] if all(about in others for others in misfits)), None) if misfits else None
+    if about is not None:
+        raise _refusal(f"audit.rules: {misfits[0][about]}", settings.path)
+
+
+def misfits_of(settings: Settings, rules: Sequence[AuditRule], analysis: Analysis) -> dict[str, str]:
+    """What in the settings cannot be meant for a graph: messages by rule and what they are about.
+
+    Errors: IrflopsError where a rule is not known, or its settings cannot be used.
+    """
     by_name = {rule.name: rule for rule in rules}
     try:
         for name in (*(settings.select or ()), *settings.ignore, *chain(*settings.per_module_ignores.values()), *settings.severities):
             _rule(name, by_name)
     except ValueError as error:
         raise _refusal(str(error), settings.path) from None
+    found: dict[str, str] = {}
     for name in settings.rules:
         try:
             rule = by_name[_rule(name, by_name)]
             options = settings.options(rule)
-            if rule.refuse is not None:
-                rule.refuse(Facts(analysis), options)
+            if rule.misfits is not None:
+                found |= {f"{name}: {about}": said for about, said in rule.misfits(Facts(analysis), options).items()}
         except ValueError as error:
             raise _refusal(f"audit.rules: {error}", settings.path) from None
+    return found
 
 
 def for_explaining(settings: Settings, rule: str) -> Settings:

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
 from irflops import __version__
 from irflops.analysis.analysis import analyze_graph
 from irflops.auditing.config import find_config, read_config
-from irflops.auditing.engine import only_new, run_rules
+from irflops.auditing.engine import run_rules
 from irflops.auditing.finding import SEVERITIES, Audit
+from irflops.auditing.ratchet import only_new
 from irflops.auditing.registry import all_rules
 from irflops.auditing.rule import AuditRule
-from irflops.auditing.settings import Settings, for_explaining, refuse_misfits, settings_of, with_options
-from irflops.cli.baseline import known_ids
-from irflops.cli.exit_codes import FINE, FOUND
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, names_of
+from irflops.auditing.settings import Settings, for_explaining, misfits_of, refuse_misfits, settings_of, with_options
+from irflops.cli.baseline import Baselines
+from irflops.cli.exit_codes import BAD_INPUT, FINE, FOUND
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, expanded, names_of
 from irflops.cli.rules import audit_rule_row
+from irflops.errors import IrflopsError
 from irflops.ir.graph import Graph
 from irflops.readers import load
-from irflops.readers.intake import display_name
 from irflops.report.annotations import write_annotations
 from irflops.report.findings import TOP, audit_report, explain_report
-from irflops.report.json_writer import encoded
+from irflops.report.json_writer import encoded, error_row
 from irflops.report.junit import write_junit
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.sarif import write_sarif
@@ -38,11 +39,20 @@ EPILOG = """\b
 Examples:
   irflops audit graph.txt                          all rules
   irflops audit graph.txt --select dead-op,budget  some of them
-  irflops audit graph.txt --baseline old.txt       only what is new since old.txt
+  irflops audit graph.txt --baseline old.txt       only what is new or worse since old.txt
+  irflops audit dumps/*.txt --strict               several; what cannot be decided fails too
   irflops audit graph.txt --format sarif -o audit.sarif
   irflops audit graph.txt --explain fragmentation  why a rule did not fire
   irflops rules                                    the rules
 """
+
+
+@dataclass(frozen=True, slots=True)
+class BadFile:
+    """A file of several that was not audited."""
+
+    path: str
+    error: IrflopsError
 
 
 class _Audit(Grouped):
@@ -55,10 +65,10 @@ class _Audit(Grouped):
 
 
 @click.command(cls=_Audit, epilog=EPILOG)
-@click.argument("path")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--select", callback=names_of, default="", metavar="A,B", help="Ask only these rules.")
 @click.option("--ignore", callback=names_of, default="", metavar="A,B", help="Do not ask these.")
-@click.option("--baseline", metavar="OTHER", help="Show only what OTHER has not: another graph, or the JSON of its audit.")
+@click.option("--baseline", metavar="OTHER", help="Show only what is new or worse since OTHER: a graph, or the JSON of an audit.")
 @click.option("--explain", metavar="RULE", help="Show the figures behind a rule, of what did not fire too; an ignored one is asked.")
 @click.option("--config", metavar="FILE", help="Read the settings from FILE.  [default: irflops.toml or pyproject.toml, here or above]")
 @click.option("--no-config", is_flag=True, help="Read no settings.")
@@ -70,10 +80,10 @@ class _Audit(Grouped):
 @click.option("--partial", is_flag=True, help="Audit what is readable of a damaged graph.")
 @MAX_SIZE_OPTION
 @click.option("--fail-level", type=click.Choice([*SEVERITIES]), help="Exit with 1 from findings of this severity up.  [default: error]")
-@click.option("--strict", is_flag=True, help="Exit with 1 if something could not be decided, too.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if something that the form can tell could not be decided, too.")
 @click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
 def audit(
-    path: str,
+    paths: tuple[str, ...],
     select: tuple[str, ...],
     ignore: tuple[str, ...],
     baseline: str | None,
@@ -93,14 +103,15 @@ def audit(
 ) -> int:
     """Judge the graph in PATH by rules.
 
-    Is it within budget, sound, and not wasteful? PATH is what `irflops analyze` reads. Settings stand in the
+    Is it within budget, sound, and not wasteful? PATH is what `irflops analyze` reads, or several of them. Settings stand in the
     [audit] table of irflops.toml, or in [tool.irflops.audit] of pyproject.toml.
     """
+    files = expanded(paths)
     if explain and format_ not in ("table", "json", "markdown"):
         raise click.UsageError("--explain is for --format table, json or markdown.")
     if graph_baseline is not None and baseline is None:
         raise click.UsageError("--graph-baseline goes with --baseline.")
-    if path == baseline == "-":
+    if [*files, baseline].count("-") > 1:
         raise click.UsageError("standard input can be PATH or the baseline, not both.")
     rules = all_rules()
     settings = _settings(rules, config, no_config, [explain] if explain else select, ignore)
@@ -109,24 +120,35 @@ def audit(
         settings = for_explaining(settings, explain)
     if fail_level is not None:
         settings = replace(settings, fail_level=SEVERITIES[fail_level])
-    refuse_to_overwrite(output, [path, *([baseline] if baseline else [])])
-    with sign_of_life(f"auditing {short_path(path)}", quiet):
-        analysis = analyze_graph(load(path, graph, partial=partial, max_size=max_size))
-        refuse_misfits(settings, rules, analysis)
-        found = run_rules(analysis, rules, settings)
+    refuse_to_overwrite(output, [*files, *([baseline] if baseline else [])])
+
+    def audited(other: Graph) -> Audit:
+        return run_rules(analyze_graph(other), rules, settings)
+
+    known = None
     if baseline is not None:
-
-        def audited(other: Graph) -> list[str]:
-            return [finding.id for finding in run_rules(analyze_graph(other), rules, settings).findings]
-
         with sign_of_life(f"auditing {short_path(baseline)}", quiet):
-            known = known_ids(baseline, audited, choice=graph_baseline, graph=graph, partial=partial, max_size=max_size)
-        found = only_new(found, known, display_name(baseline))
+            known = Baselines(baseline, audited, choice=graph_baseline, graph=graph, partial=partial, max_size=max_size)
+    found: list[Audit | BadFile] = []
+    misfits = []
+    for path in files:
+        try:
+            with sign_of_life(f"auditing {short_path(path)}", quiet):
+                analysis = analyze_graph(load(path, graph, partial=partial, max_size=max_size))
+                misfits.append(misfits_of(settings, rules, analysis))
+                audit_ = run_rules(analysis, rules, settings)
+            found.append(only_new(audit_, known.of(audit_)) if known is not None else audit_)
+        except IrflopsError as error:
+            if len(files) == 1 or error.path == settings.path:
+                raise
+            click.echo(str(error), err=True)
+            found.append(BadFile(path, error))
+    refuse_misfits(settings, misfits)
     with results_to(output) as stream:
         _write(found, rules, settings, explain, ignored, format_, top, stream)
-    worst = found.worst()
-    failed = (worst is not None and worst >= settings.fail_level) or (strict and not found.complete)
-    return FOUND if failed else FINE
+    if any(isinstance(one, BadFile) for one in found):
+        return BAD_INPUT
+    return FOUND if any(one.fails(settings.fail_level, strict=strict) for one in found if isinstance(one, Audit)) else FINE
 
 
 def _settings(rules: Sequence[AuditRule], config: str | None, no_config: bool, select: Sequence[str], ignore: Sequence[str]) -> Settings:
@@ -148,7 +170,7 @@ def _ignored(settings: Settings, rule: str) -> str:
 
 
 def _write(
-    found: Audit,
+    found: Sequence[Audit | BadFile],
     rules: Sequence[AuditRule],
     settings: Settings,
     explain: str | None,
@@ -157,22 +179,31 @@ def _write(
     top: int,
     stream: TextIO,
 ) -> None:
+    audits = [one for one in found if isinstance(one, Audit)]
     if format_ == "json":
-        row = found.to_dict()
-        stream.write(encoded(row | {"explained": found.near_rows()} if explain else row) + "\n")
+        rows = [error_row(one.error, one.path) if isinstance(one, BadFile) else _row(one, explain) for one in found]
+        stream.write((encoded(rows[0]) if len(rows) == 1 else "[\n" + ",\n".join(map(encoded, rows)) + "\n]") + "\n")
     elif format_ == "sarif":
-        write_sarif(found, [audit_rule_row(rule) for rule in rules], __version__, stream)
+        write_sarif(audits, [audit_rule_row(rule) for rule in rules], __version__, stream)
     elif format_ == "junit":
-        write_junit(found, settings.fail_level, stream)
+        write_junit(audits, settings.fail_level, stream)
     elif format_ == "github":
-        write_annotations(found, stream)
+        for one in audits:
+            write_annotations(one, stream)
     else:
-        row_ = next((audit_rule_row(rule) for rule in rules if rule.name == explain), None)
+        row = next((audit_rule_row(rule) for rule in rules if rule.name == explain), None)
         limit = None if format_ == "markdown" else top
-        report = explain_report(found, row_, limit, ignored) if row_ is not None else audit_report(found, limit)
-        if format_ == "markdown":
-            write_markdown_report(report, stream)
-            return
-        from irflops.report.terminal import print_report  # here for start-up time: rich, which no other format needs
+        for number, one in enumerate(audits):
+            report = explain_report(one, row, limit, ignored) if row is not None else audit_report(one, limit)
+            stream.write("\n" if number else "")
+            if format_ == "markdown":
+                write_markdown_report(report, stream)
+                continue
+            from irflops.report.terminal import print_report  # here for start-up time: rich, which no other format needs
 
-        print_report(report, stream)
+            print_report(report, stream)
+
+
+def _row(audit: Audit, explain: str | None) -> dict[str, Any]:
+    row = audit.to_dict()
+    return row | {"explained": audit.near_rows()} if explain else row

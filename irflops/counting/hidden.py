@@ -62,6 +62,13 @@ def merged_sums(graph: Graph) -> Mapping[str, Certainty]:
     return found | {"flops": Certainty.LOWER_BOUND} if any(len(names) > 1 for names in merged) else found
 
 
+def hidden_by(graph: Graph, name: str) -> tuple[str, ...]:
+    """The facts that the form lacks and for want of which a cost of COST_NAMES is no more than a bound."""
+    if not graph.training:
+        return ("passes",) if name in merged_sums(graph) else ()
+    return tuple(fact for fact, costs in HIDDEN.items() if name in costs and not getattr(graph.holds, fact))
+
+
 def is_forward_alone(graph: Graph) -> bool:
     """Whether this is a training step of which the form holds the forward pass alone."""
     late = (Phase.BACKWARD, Phase.OPTIMIZER)

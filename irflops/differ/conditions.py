@@ -11,12 +11,13 @@ from fractions import Fraction
 from typing import Any
 
 from irflops.analysis.analysis import Analysis
-from irflops.analysis.named import DECLARED, NAMES, OF_THE_WHOLE, PER_SAMPLE, amount, cost_called, cost_of
+from irflops.analysis.named import DECLARED, NAMES, OF_MODEL, OF_THE_WHOLE, PER_SAMPLE, amount, cost_called, cost_of, hides_states_alone
 from irflops.counting.cost import Cost
 from irflops.counting.fold import UNTYPED, bounded, unsure_bits
 from irflops.differ.interval import Interval, exactly
 from irflops.differ.result import Diff
 from irflops.errors import IrflopsError
+from irflops.ir.certainty import Certainty
 
 STRUCTURE = "structure"
 """The condition that there is any edit."""
@@ -120,9 +121,8 @@ def _side(diff: Diff, at: int, name: str) -> _Side:
     if name in OF_THE_WHOLE:
         return _of_the_whole(diff, analysis, name)
     total = analysis.total
-    sure = total.certainty(name)
     if diff.shared.hidden:
-        return _Side(exactly(0), _possible(total, name), "", _hidden(analysis) if not sure.is_at_most else "")
+        return _Side(exactly(0), _possible(total, name), "", _hidden(analysis) if not total.certainty(name).is_at_most else "")
     known = Fraction(total.get(name))
     own, common = exactly(0), exactly(0)
     open_types: list[Counter[str]] = [Counter(), Counter()]
@@ -137,6 +137,8 @@ def _side(diff: Diff, at: int, name: str) -> _Side:
         open_types[is_shared][op.type or "|".join(op.type_candidates) or UNTYPED] += 1
     own += exactly(known)
     hidden = bounded(Cost(total.figures, total.params, total.param_bytes), unsure_bits(analysis.graph)).certainty(name)
+    if name in OF_MODEL and hides_states_alone(analysis):
+        hidden = Certainty.EXACT
     least = own.low if hidden.is_at_least else Fraction(0) if common == exactly(0) else None  # no total is below 0
     own = Interval(least, own.high if hidden.is_at_most else None)
     doubts = [*([_types(open_types[0])] if open_types[0] else []), *[_hidden(analysis)] * (not hidden.is_exact)]

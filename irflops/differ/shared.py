@@ -141,8 +141,11 @@ class OpenSums:
 
 def open_sums(analysis: Analysis, names: frozenset[str], same: Shared) -> OpenSums:
     """The sums of a graph in which the operators of these names, of its side of `same`, cancel; moved ones in the total alone."""
-    unsure = SURE if same.hidden else unsure_bits(analysis.graph)
-    moved = same.moved
+    bits = unsure_bits(analysis.graph)
+    if not names and not bits:  # the sums that the analysis has are as sure as its operators
+        made = Fold(analysis.total, analysis.phases, analysis.types, analysis.modules, analysis.unknown)
+        return OpenSums(made, analysis.total, SURE)
+    unsure, moved = SURE if same.hidden else bits, same.moved
     tree = tree_of(module.path for module in analysis.graph.modules)
     ops = analysis.graph.ops
 

@@ -11,7 +11,11 @@ _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE
 
 
 def write_annotations(audit: Audit, stream: TextIO) -> None:
-    """A command per finding."""
+    """A command per finding, and per limit that may be exceeded."""
+    for doubt in audit.doubts:
+        if doubt.fails:
+            title = _property(f"{doubt.rule} (not decided)")
+            stream.write(f"::error file={_property(audit.path)},title={title}::{_data(doubt.reason)}\n")
     for finding in audit.findings:
         properties = [f"file={_property(audit.path)}"]
         if finding.line is not None:

@@ -17,14 +17,14 @@ TOP = 10
 
 def audit_report(audit: Audit, top: int | None = TOP) -> Report:
     """The findings rule by rule, `top` of each at most, and what could not be decided."""
-    tables = [*_by_rule(audit.findings, top), doubt_table(audit.doubts)]
+    tables = [*_by_rule(audit.findings, top), *_open(audit)]
     return Report(headline=f"{printable(audit.graph)}, audit", facts=_facts(audit), tables=[table for table in tables if table.items])
 
 
 def explain_report(audit: Audit, rule: Mapping[str, str], top: int | None = TOP, ignored: str = "") -> Report:
     """What one rule saw: its findings, what came nearest to its limit, and what it left open; `ignored` says where settings ignore it."""
     facts = [("rule", f"{rule['name']}: {rule['summary']}"), *[("ignored", printable(text)) for text in [ignored] if text], *_facts(audit)]
-    tables = [*_by_rule(audit.findings, top), near_table(audit.near), doubt_table(audit.doubts)]
+    tables = [*_by_rule(audit.findings, top), near_table(audit.near), *_open(audit)]
     if not any(table.items for table in tables):
         facts.append(("looked at", "nothing in this graph is of the kind that the rule judges"))
     return Report(headline=f"{printable(audit.graph)}, audit", facts=facts, tables=[table for table in tables if table.items])
@@ -37,10 +37,11 @@ def _facts(audit: Audit) -> list[tuple[str, str]]:
     if audit.devices is not None:
         facts.append(("devices", devices_words(audit.devices)))
     if audit.baseline is not None:
-        facts.append(("baseline", f"{printable(audit.baseline)}: only what is new is shown"))
+        facts.append(("baseline", f"{printable(audit.baseline)}: only what is new or worse is shown"))
     facts.append(("rules asked", f"{len(audit.rules):,}"))
     why_not = "something unknown kept rules from deciding, see below" if audit.doubts else "parts of the graph were not read"
     facts.append(("complete", "yes" if audit.complete else f"no: {why_not}"))
+    facts += [("" if number else "fails", printable(doubt.reason)) for number, doubt in enumerate(d for d in audit.doubts if d.fails)]
     return facts
 
 
@@ -64,6 +65,21 @@ def finding_table(title: str, findings: Sequence[Finding]) -> Table:
     if any(finding.line is not None for finding in findings):
         people.insert(1, "line")
     return Table(name="findings", title=title, columns=columns, items=findings, people=tuple(people))
+
+
+def _open(audit: Audit) -> list[Table]:
+    """What was not decided, and what the form never tells."""
+    return [doubt_table(audit.doubts), untold_table(audit.untold)]
+
+
+def untold_table(untold: Sequence[Doubt]) -> Table:
+    """A row per thing that forms of this kind never tell."""
+    columns = (
+        Column(name="rule", title="rule", get=lambda d: d.rule, numeric=False),
+        Column(name="reason", title="why", get=lambda d: d.reason, numeric=False, cut_at_end=True),
+    )
+    title = "Never told by a form of this kind"
+    return Table(name="not_applicable", title=title, columns=columns, items=untold, people=tuple(column.name for column in columns))
 
 
 def doubt_table(doubts: Sequence[Doubt]) -> Table:

@@ -15,15 +15,16 @@ SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas
 _FINGERPRINT = "irflopsFinding/v1"
 
 
-def write_sarif(audit: Audit, rules: Sequence[Mapping[str, Any]], version: str, stream: TextIO) -> None:
+def write_sarif(audits: Sequence[Audit], rules: Sequence[Mapping[str, Any]], version: str, stream: TextIO) -> None:
     """One run with its rules, its results, and what could not be decided as notifications."""
     at = {rule["name"]: number for number, rule in enumerate(rules)}
     driver = {"name": "irflops", "version": version, "rules": [_descriptor(rule) for rule in rules]}
+    notifications = [_notification(doubt) for audit in audits for doubt in audit.doubts]
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
-        "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": [_notification(doubt) for doubt in audit.doubts]}],
-        "results": [_result(finding, at, audit.path) for finding in audit.findings],
+        "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": notifications}],
+        "results": [_result(finding, at, audit.path) for audit in audits for finding in audit.findings],
     }
     json.dump({"$schema": SCHEMA_URI, "version": "2.1.0", "runs": [run]}, stream, indent=2)
     stream.write("\n")
@@ -64,7 +65,7 @@ def _result(finding: Finding, at: Mapping[str, int], path: str) -> dict[str, Any
 def _notification(doubt: Doubt) -> dict[str, Any]:
     about = f", for example {doubt.example}" if doubt.example else ""
     return {
-        "level": Severity.NOTE.word,
+        "level": (Severity.ERROR if doubt.fails else Severity.NOTE).word,
         "message": {"text": f"not decided, {doubt.count} times{about}: {doubt.reason}"},
         "associatedRule": {"id": doubt.rule},
     }

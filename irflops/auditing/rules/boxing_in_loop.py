@@ -28,7 +28,9 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         for operand in op.inputs:
             made = _made(operand, facts, known)
             if _is_open(operand, made, facts):
-                yield Undecided(reason="the form does not tell how tensors are wanted or made", op=op)
+                holds = facts.graph.holds
+                never = "" if holds.operand_sbp and holds.result_sbp else "operand_sbp" if not holds.operand_sbp else "result_sbp"
+                yield Undecided(reason="the form does not tell how tensors are wanted or made", op=op, never=never)
                 break
             change = _change(operand, made)
             if change is None:
@@ -104,6 +106,7 @@ RULE = AuditRule(
     fix="Choose the sbp of the layer's weights so that what one op makes is what the next one wants.",
     severity=Severity.NOTE,
     check=_check,
+    needs=("operand_sbp", "result_sbp"),
     undecidable="A saved graph does not hold how consumers want their operands, a forward job neither that nor how tensors are made.",
     good=(Good(name="made as it is wanted", graph=_graph("S(0)")),),
     bad=(

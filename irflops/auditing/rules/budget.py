@@ -4,44 +4,41 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from functools import reduce
-from operator import or_
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from irflops.analysis.named import COMMUNICATION, cost_of
+from irflops.analysis.named import DECLARED, NAMES, OF_MODEL, OF_THE_WHOLE, amount, cost_of, hides_states_alone
 from irflops.auditing.facts import Facts
 from irflops.auditing.finding import Confidence, Measure, Severity
 from irflops.auditing.patterns import module_regex
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, one_of, whole_number
-from irflops.counting.cost import COST_NAMES, COSTS, KINDS, Cost
+from irflops.counting.cost import COST_NAMES, COSTS, Cost
 from irflops.counting.fold import UNTYPED
 from irflops.errors import quoted
 from irflops.ir.certainty import Certainty
-from irflops.ir.graph import VariableKind
 from irflops.ir.signatures import op_types
 from irflops.readers.job.job_schema import system_op_types
 
-_COSTS: Mapping[str, tuple[str, ...]] = COSTS | {name: tuple(f"{name}.{kind}" for kind in KINDS) for name in ("params", "param_bytes")}
-"""By name in a budget, the figures that it is the sum of: of variables those of every kind, an optimizer's states too."""
-
-_OF_THE_GRAPH = (*_COSTS, COMMUNICATION)
-"""What the graph as a whole has a budget of."""
-
-_STATED = frozenset(f"{cost}.{kind}" for cost in ("params", "param_bytes") for kind in KINDS if kind != VariableKind.OPTIMIZER_STATE.value)
-"""Budgets that a forward job tells in full: it lacks the optimizer and its states."""
+_Figure = Callable[[str], tuple[int | None, Certainty]]
+_OF_MODULES = (*COSTS, DECLARED)
+"""What a module has a budget of; an op type has none of the last."""
 
 
-def _limits(value: object, names: Iterable[str] = _COSTS) -> dict[str, int]:
+def _limits(value: object, names: Iterable[str] = COSTS) -> dict[str, int]:
     if not isinstance(value, Mapping):
         raise ValueError("should be a table of limits by cost, { macs = 4_000_000_000 }")  # noqa: TRY004 - the user's fault, which the caller tells by ValueError
     return {one_of(names, "cost")(name): _limit(name, limit) for name, limit in value.items()}
 
 
 def _total_limits(value: object) -> dict[str, int]:
-    return _limits(value, _OF_THE_GRAPH)
+    return _limits(value, NAMES)
 
 
 def _limit(name: str, value: object) -> int:
+    if isinstance(value, str):
+        found = amount(value, name)
+        if found < 0 or found.denominator != 1:
+            raise ValueError(f"{name} should be a whole number, and not below 0")
+        return int(found)
     if value == 0 and not isinstance(value, bool):
         return 0
     try:
@@ -50,51 +47,69 @@ def _limit(name: str, value: object) -> int:
         raise ValueError(f"{name} {error}") from None
 
 
-def _limits_by_name(value: object) -> dict[str, dict[str, int]]:
+def _limits_by_name(value: object, names: Iterable[str] = COSTS) -> dict[str, dict[str, int]]:
     if not isinstance(value, Mapping):
         raise ValueError("should be a table of tables")  # noqa: TRY004 - the user's fault, which the caller tells by ValueError
-    return {name: _limits(limits) for name, limits in value.items()}
+    return {name: _limits(limits, names) for name, limits in value.items()}
 
 
-def _refuse(facts: Facts, options: Options) -> None:
-    """A type that the graph lacks costs nothing and is within any budget: one that is misspelt must not look like that."""
+def _module_limits(value: object) -> dict[str, dict[str, int]]:
+    return _limits_by_name(value, _OF_MODULES)
+
+
+def _misfits(facts: Facts, options: Options) -> dict[str, str]:
+    """A type or a module that the graph lacks costs nothing and is within any budget: one that is misspelt must not look like that."""
+    found = {}
     known = {*facts.analysis.types, *op_types(), *facts.analysis.book.by_type, *system_op_types(), UNTYPED}
     for op_type in options["type"]:
         if op_type not in known:
             near = difflib.get_close_matches(op_type, sorted(known), n=1)
             hint = f"did you mean {near[0]!r}?" if near else "irflops analyze --by type lists those of a graph"
-            raise ValueError(f"budget.type: {quoted(op_type)} is no op type of OneFlow's, and none of this graph; {hint}")
+            found[f"type {op_type}"] = f"budget.type: {quoted(op_type)} is no op type of OneFlow's, and none of this graph; {hint}"
+    for pattern in options["module"]:
+        if not _matching(facts, pattern):
+            near = difflib.get_close_matches(pattern, [path for path in facts.analysis.modules if path], n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "irflops analyze --by module lists those of a graph"
+            found[f"module {pattern}"] = f"budget.module: no module matches {quoted(pattern)}; {hint}"
+    return found
+
+
+def _matching(facts: Facts, pattern: str) -> list[str]:
+    matches = re.compile(module_regex(pattern), re.DOTALL).fullmatch
+    return [path for path in facts.analysis.modules if matches(path)]
 
 
 def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
     analysis = facts.analysis
-    whole = not facts.lacks_optimizer
-    limits = dict(options["total"])
-    sent = limits.pop(COMMUNICATION, None)
-    if sent is not None:
-        value, sure = cost_of(analysis, COMMUNICATION)
-        yield from _within(COMMUNICATION, value or 0, sure, sent, "the graph", "", "total")
-    yield from _judge(analysis.total, limits, "the graph", "", "total", whole=whole)
+    yield from _judge(facts, lambda name: cost_of(analysis, name), options["total"], "the graph", "", "total")
     for pattern, limits in options["module"].items():
-        matches = re.compile(module_regex(pattern), re.DOTALL).fullmatch
-        found = [path for path in analysis.modules if matches(path)]
-        for path in found:
-            yield from _judge(analysis.modules[path], limits, f"module {path or '(graph)'}", path, "module", whole=whole)
-        if not found:
-            yield Undecided(reason=f"no module matches {pattern!r}, which has a budget")
+        for path in _matching(facts, pattern):
+            figure = _figure(facts, analysis.modules[path], analysis.declared.get(path))
+            yield from _judge(facts, figure, limits, f"module {path or '(graph)'}", path, "module")
     for op_type, limits in options["type"].items():
         group = analysis.types.get(op_type)
-        cost = group.cost if group is not None else Cost(missing=facts.analysis.total.missing if UNTYPED in analysis.types else 0)
-        yield from _judge(cost, limits, f"the op type {op_type}", "", op_type, whole=whole)
+        cost = group.cost if group is not None else Cost(missing=analysis.total.missing if UNTYPED in analysis.types else 0)
+        yield from _judge(facts, _figure(facts, cost), limits, f"the op type {op_type}", "", op_type)
 
 
-def _judge(cost: Cost, limits: Mapping[str, int], what: str, module: str, subject: str, *, whole: bool) -> Iterator[Outcome]:
+def _figure(facts: Facts, cost: Cost, declared: int | None = None) -> _Figure:
+    """Figures of a part of the graph. What a form tells of parameters it tells of each part."""
+
+    def figure(name: str) -> tuple[int | None, Certainty]:
+        if name == DECLARED:
+            return declared, cost_of(facts.analysis, name)[1]
+        of_model = name in OF_MODEL and hides_states_alone(facts.analysis)
+        return cost.get(name), cost_of(facts.analysis, name)[1] if of_model else cost.certainty(name)
+
+    return figure
+
+
+def _judge(facts: Facts, figure: _Figure, limits: Mapping[str, int], what: str, module: str, subject: str) -> Iterator[Outcome]:
     for name, limit in limits.items():
-        value = sum(map(cost.get, _COSTS[name]))
-        sure = reduce(or_, map(cost.certainty, _COSTS[name]))
-        if not whole and name not in _STATED:
+        known, sure = figure(name)
+        if facts.lacks_optimizer and name not in OF_MODEL and name not in OF_THE_WHOLE:
             sure |= Certainty.LOWER_BOUND
-        yield from _within(name, value, sure, limit, what, module, subject)
+        yield from _within(name, known or 0, sure, limit, what, module, subject)
 
 
 def _within(name: str, value: int, sure: Certainty, limit: int, what: str, module: str, subject: str) -> Iterator[Outcome]:
@@ -105,7 +120,7 @@ def _within(name: str, value: int, sure: Certainty, limit: int, what: str, modul
         message = f"{what} has {value:,} {name}, {value - limit:,} more than its budget"
         yield Hit(message=message, module=module, subject=f"{subject}/{name}", certainty=certainty, measured=measured, limit=allowed)
     elif not sure.is_at_most:
-        yield Undecided(reason=f"{name} of {what} are not known in full")
+        yield Undecided(reason=f"{name} of {what} are not known in full: {value:,} are counted, {limit:,} are allowed", fails=True)
     else:
         closeness = value / limit if limit else 1.0
         message = f"{what} has {value:,} {name}, {limit - value:,} below its budget"
@@ -132,10 +147,15 @@ RULE = AuditRule(
     fix="Shrink what grew (`irflops analyze --by module` shows where the cost is), or raise the limit on purpose.",
     severity=Severity.ERROR,
     check=_check,
-    refuse=_refuse,
+    misfits=_misfits,
     settings=(
-        Setting(name="total", meaning=f"Limits by cost: {', '.join(_OF_THE_GRAPH)}.", default={}, parse=_total_limits),
-        Setting(name="module", meaning="Limits by cost, by a pattern of module paths.", default={}, parse=_limits_by_name),
+        Setting(
+            name="total",
+            meaning=f"Limits by cost: {', '.join(NAMES)}. A number, or a text with a unit (3MiB, 2.5G).",
+            default={},
+            parse=_total_limits,
+        ),
+        Setting(name="module", meaning="Limits by cost, by a pattern of module paths.", default={}, parse=_module_limits),
         Setting(name="type", meaning="Limits by cost, by op type.", default={}, parse=_limits_by_name),
     ),
     undecidable=f"A form that leaves one of {', '.join(COST_NAMES)} unknown cannot show that a limit is kept, nor can a forward job of a "

@@ -45,7 +45,8 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         if first is not None:
             findings.add(op, first, values)
         elif is_open:
-            yield Undecided(reason="ops read the same operands, and the form does not hold their attributes", op=op)
+            never = "" if facts.graph.holds.attrs else "attrs"
+            yield Undecided(reason="ops read the same operands, and the form does not hold their attributes", op=op, never=never)
     yield from findings.hits()
     yield Near(message=f"{compared:,} ops were compared")
 
@@ -189,6 +190,7 @@ RULE = AuditRule(
     fix="Compute it once, and use it in both places.",
     severity=Severity.WARNING,
     check=_check,
+    needs=("attrs",),
     undecidable="Two ops are the same only if all their attributes are known and equal, or their type has none: a printed graph leaves "
     "most open. Ops that draw at random or keep a state, and those of OneFlow's own passes, are not compared.",
     good=(

@@ -8,8 +8,9 @@ from irflops.auditing.effects import written
 from irflops.auditing.facts import USERS_PHASES, Facts
 from irflops.auditing.finding import Measure, Severity
 from irflops.auditing.identity import made_as
+from irflops.auditing.kinds import BATCH_NORMS
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
-from irflops.ir.graph import Op, Phase
+from irflops.ir.graph import Op, Phase, VariableKind
 from irflops.ops.facts import Effect
 
 _INTERFACE = frozenset({"input", "output", "variable"})
@@ -22,7 +23,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     # A source that was made after the backward pass began is a gradient that nothing asked for, which OneFlow drops later.
     dead = [op for op in dead if not facts.is_hidden(op) and (op.inputs or seed is None or made_as(op) < seed)]
     reason = _blindness(facts)
-    chains = _chains(dead, facts)
+    chains = [chain for chain in _chains(dead, facts) if not _is_count_of_batches(chain, facts)]
     if reason is not None:
         yield from (Undecided(reason=reason, op=chain[-1]) for chain in chains)
         return
@@ -36,9 +37,22 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         gain = facts.gain([*chain, *alone])
         yield Hit(message=message, op=last, measured=Measure("ops", len(chain)), limit=Measure("ops", 0), gain=gain)
     if not facts.graph.holds.dead_ops:
-        yield Undecided(reason="OneFlow drops dead ops when it saves a graph")
+        yield Undecided(reason="OneFlow drops dead ops when it saves a graph", never="dead_ops")
     elif not chains:
         yield Near(message=f"each of {len(facts.graph.ops):,} ops leads to an output, an update or a loss")
+
+
+def _is_count_of_batches(chain: Sequence[Op], facts: Facts) -> bool:
+    """Whether this is the `num_batches_tracked += 1` of a norm: an addition in place to an integer of its module, which no form tells."""
+    (op, *others) = chain
+    if others or op.type != "scalar_add" or len(op.inputs) != 1:
+        return False
+    count = facts.variable(op.inputs[0])
+    if count is None or count.kind is VariableKind.TRAINABLE:
+        return False
+    type_ = facts.type(op.inputs[0])
+    is_integer = type_.dtype is not None and type_.numel == 1 and not type_.dtype.is_float
+    return is_integer and any(norm.module == op.module for norm in facts.of(*sorted(BATCH_NORMS)))
 
 
 def _blindness(facts: Facts) -> str | None:
@@ -125,6 +139,7 @@ RULE = AuditRule(
     fix="Remove it, or use its result.",
     severity=Severity.WARNING,
     check=_check,
+    needs=("dead_ops",),
     undecidable="A saved graph (MLIR) shows no dead ops: OneFlow drops them when it saves. Nothing can be said of a graph that was read in "
     "part, or where the operands of an op are left out. Ops that OneFlow itself adds, the backward pass too, are not judged.",
     good=(
@@ -143,9 +158,24 @@ training=true, momentum=0.9) -> y: f32[2,8], mean: f32[8], inv_variance: f32[8]
             """,
         ),
         Good(
+            name="batch norm that counts its batches",
+            graph="""
+            x = input() -> out: f32[2,8]
+            bn | mean = variable(kind=buffer) -> out: f32[8]
+            bn | var = variable(kind=buffer) -> out: f32[8]
+            bn | gamma = variable() -> out: f32[8]
+            bn | beta = variable() -> out: f32[8]
+            bn | count = variable(kind=buffer) -> out: i64[]
+            bn | counted = scalar_add(in: count) -> out: i64[]
+            bn | y, m, v = normalization(x: x, moving_mean: mean, moving_variance: var, gamma: gamma, beta: beta, axis=1, \
+epsilon=0.00001, training=true, momentum=0.9) -> y: f32[2,8], mean: f32[8], inv_variance: f32[8]
+            output(in: y)
+            """,
+        ),
+        Good(
             name="saved, without its dead ops",
             graph="pruned\nx = input() -> out: f32[2,8]\ny = relu(x: x) -> y: f32[2,8]\noutput(in: y)",
-            undecided=True,
+            untold=True,
         ),
     ),
     bad=(

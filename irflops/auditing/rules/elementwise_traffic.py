@@ -16,11 +16,14 @@ def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
     total = facts.analysis.total
     own = sum((group.cost for op_type, group in facts.analysis.types.items() if op_type in ELEMENTWISE), Cost())
     moved, of_all = _bytes(own), _bytes(total)
-    if not total.is_known("bytes_read") or not total.is_known("bytes_written"):
-        yield Undecided(reason="the bytes of some ops are not known")
-        return
+    for name in ("bytes_read", "bytes_written"):
+        if not total.is_known(name):
+            why, never = facts.why_unknown(name)
+            yield Undecided(reason=f"the bytes that move are not known in full: {why}", never=never)
+            return
     if facts.lacks_optimizer:
-        yield Undecided(reason="the dump shows no optimizer, whose bytes count")
+        never = "" if facts.graph.holds.optimizer else "optimizer"
+        yield Undecided(reason="the dump shows no optimizer, whose bytes count", never=never)
         return
     limit = of_all * percent // 100
     measured, allowed = Measure("bytes", moved), Measure("bytes", limit)
@@ -57,6 +60,7 @@ RULE = AuditRule(
     severity=Severity.NOTE,
     check=_check,
     settings=(Setting(name="percent", meaning="The share of the bytes that is allowed.", default=50, parse=percentage),),
+    needs=("attrs", "passes", "optimizer", "recompute", "backward"),
     undecidable="Nothing is said where the bytes of an op are unknown, or of a forward job, which lacks the optimizer. What `oneflow.save` "
     "writes lacks the backward pass too: there it is likely.",
     source="Ma et al., ShuffleNet V2, arXiv 1807.11164, guideline G4",

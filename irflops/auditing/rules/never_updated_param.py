@@ -15,7 +15,7 @@ _TARGETS = ("model", "ref", "value")
 
 def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     if facts.may_train:
-        yield Undecided(reason="a saved graph holds no backward pass: whether it trains is not known")
+        yield Undecided(reason="a saved graph holds no backward pass: whether it trains is not known", never="backward")
         return
     if not facts.has_backward:
         yield Near(message="the graph does not train")
@@ -32,7 +32,8 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         if any(made.lbn in written for made in variable.outputs):
             continue
         if not facts.updates:
-            yield Undecided(reason="the dump shows no optimizer: it was made before there was one", op=variable)
+            never = "" if facts.graph.holds.optimizer else "optimizer"
+            yield Undecided(reason="the dump shows no optimizer: it was made before there was one", op=variable, never=never)
         elif facts.graph.partial:
             yield Undecided(reason="parts of the graph were not read, and may hold the update", op=variable)
         else:
@@ -62,6 +63,7 @@ RULE = AuditRule(
     fix="Give it to the optimizer, or freeze it with `requires_grad_(False)`.",
     severity=Severity.WARNING,
     check=_check,
+    needs=("backward", "optimizer"),
     undecidable="A forward job (`graph._graph_proto`) shows no optimizer, and what `oneflow.save` writes no backward pass either.",
     good=(
         Good(name="updated", graph=_STEP + "sgd_update(model: w, model_diff: dw, learning_rate: rate) -> ()"),
@@ -81,7 +83,7 @@ RULE = AuditRule(
             name="saved, of which nobody knows whether it trains",
             graph="pruned\nx = input() -> out: f32[2,8]\nw = variable() -> out: f32[8,8]\n"
             "y = matmul(a: x, b: w) -> out: f32[2,8]\noutput(in: y)",
-            undecided=True,
+            untold=True,
         ),
     ),
     bad=(

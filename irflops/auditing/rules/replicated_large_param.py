@@ -22,7 +22,8 @@ def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
             continue
         if nbytes is None or made.nd_sbp is None:
             if nbytes is None or nbytes >= least:
-                yield Undecided(reason="the size or the sbp of a parameter is not known", op=variable)
+                never = "" if facts.graph.holds.result_sbp or nbytes is None else "result_sbp"
+                yield Undecided(reason="the size or the sbp of a parameter is not known", op=variable, never=never)
             continue
         part = device_bytes(made, facts.type(made), placement)
         times = copies(made, placement)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from irflops.auditing.facts import Facts
+from irflops.auditing.facts import LATER_ATTRS, Facts, argument
 from irflops.auditing.finding import Severity
 from irflops.auditing.kinds import BATCH_NORMS, CONVOLUTIONS, NORMS, TRANSPOSED_CONVOLUTIONS
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
@@ -16,6 +16,7 @@ from irflops.ir.signatures import op_types, signature
 
 _CONVS = CONVOLUTIONS | TRANSPOSED_CONVOLUTIONS
 _POOLS = frozenset(f"{kind}_pool_{rank}d" for kind in ("avg", "max") for rank in (1, 2, 3))
+_ADAPTIVE = frozenset(f"adaptive_{kind}_pool{rank}d" for kind in ("avg", "max") for rank in (1, 2, 3))
 _SCALES = frozenset({"scalar_mul", "scalar_div"})
 _FACTORS = ("has_int_operand", "has_float_operand", "int_operand", "float_operand")
 _UPDATES = frozenset(op_type for op_type in op_types() if op_type.endswith("_update"))
@@ -51,9 +52,7 @@ _ODD = (
     _Doubtful(BATCH_NORMS, "momentum", _any(lambda v: not 0 <= v <= 1), "momentum is not between 0 and 1"),
     _Doubtful(frozenset({"dropout"}), "rate", _any(lambda v: v == 1), "a rate of 1 drops everything"),
     _Doubtful(frozenset({"dropout"}), "rate", _any(lambda v: not 0 <= v <= 1), "rate is not between 0 and 1"),
-    _Doubtful(
-        frozenset({"adaptive_avg_pool1d", "adaptive_avg_pool2d"}), "output_size", _any(lambda v: v <= 0), "output_size is not positive"
-    ),
+    _Doubtful(_ADAPTIVE, "output_size", _any(lambda v: v <= 0), "output_size is not positive"),
 )
 _BY_TYPE: dict[str, list[_Doubtful]] = {}
 for _doubtful in _ODD:
@@ -71,12 +70,17 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         key = op.type, id(op.attrs)  # readers share the attributes of ops that are alike
         said = judged.get(key)
         if said is None:
-            said = judged[key] = _said_of(op)
+            said = judged[key] = _said_of(op.type, op.attrs)
         looked_at += bool(op.attrs)
+        lacks = _needed(op.type).difference(op.attrs) if op.type is not None and not said else frozenset()
+        if lacks:
+            told = _told_by_shapes(op, facts)
+            said, lacks = _said_of(op.type, told), lacks.difference(told)
         if said:
             yield Hit(message="; ".join(said), op=op)
-        elif op.type is not None and not _needed(op.type).issubset(op.attrs):
-            yield Undecided(reason="the form does not hold the op's attributes", op=op)
+        elif lacks:
+            never = "" if facts.graph.holds.attrs else "attrs"
+            yield Undecided(reason="the form does not hold the op's attributes", op=op, never=never)
     yield Near(message=f"the attributes of {looked_at:,} ops were looked at")
 
 
@@ -87,23 +91,37 @@ def _needed(op_type: str) -> frozenset[str]:
     if declared is None:
         return frozenset()
     looked_at = {odd.attr for odd in _BY_TYPE.get(op_type, ())} | set(_FACTORS if op_type in _SCALES else ())
-    return frozenset(declared.floats) | (frozenset(declared.attrs) & looked_at)
+    needed = frozenset(declared.floats) | (frozenset(declared.attrs) & looked_at)
+    return frozenset(name for name in needed if (op_type, name) not in LATER_ATTRS)
 
 
-def _said_of(op: Op) -> list[str]:
+def _told_by_shapes(op: Op, facts: Facts) -> dict[str, AttrValue]:
+    """Attributes that the form leaves out and shapes tell: an adaptive pool's `output_size` is what it makes, a weight has its kernel.
+
+    Whichever axis has the channels, they are taken along: an extent is judged by itself.
+    """
+    if op.type in _ADAPTIVE and op.outputs:
+        made = facts.shape(op.outputs[0])
+        return {"output_size": made[1:]} if made is not None else {}
+    weight = argument(op, "weight") if op.type in _CONVS else None
+    shape = facts.shape(weight) if weight is not None else None
+    return {"kernel_size": shape[1:]} if shape is not None else {}
+
+
+def _said_of(op_type: str | None, attrs: Mapping[str, AttrValue]) -> list[str]:
     """What is wrong with the attributes that are known."""
-    if not op.attrs:
+    if not attrs:
         return []
-    said = list(dict.fromkeys(odd.text for odd in _BY_TYPE.get(op.type or "", ()) if odd.is_odd(op.attrs.get(odd.attr))))
-    for name, value in op.attrs.items():
+    said = list(dict.fromkeys(odd.text for odd in _BY_TYPE.get(op_type or "", ()) if odd.is_odd(attrs.get(odd.attr))))
+    for name, value in attrs.items():
         for number in value if isinstance(value, tuple) else (value,):
-            if isinstance(number, float) and not math.isfinite(number) and _makes_no_sense(op.type, name, number):
+            if isinstance(number, float) and not math.isfinite(number) and _makes_no_sense(op_type, name, number):
                 said.append(f"{name} is {number}")
                 break
-    if op.type in _CONVS or op.type in _POOLS:
-        said += _idle_dilation(op)
-    if op.type in _SCALES and _factor(op) == 0:
-        said.append("a factor of 0 leaves nothing" if op.type == "scalar_mul" else "it divides by 0")
+    if op_type in _CONVS or op_type in _POOLS:
+        said += _idle_dilation(attrs)
+    if op_type in _SCALES and _factor(attrs) == 0:
+        said.append("a factor of 0 leaves nothing" if op_type == "scalar_mul" else "it divides by 0")
     return said
 
 
@@ -114,17 +132,17 @@ def _makes_no_sense(op_type: str | None, name: str, number: float) -> bool:
     return scales or not any(part in name for part in _MAY_BE_INFINITE)
 
 
-def _factor(op: Op) -> AttrValue:
+def _factor(attrs: Mapping[str, AttrValue]) -> AttrValue:
     """What a scalar op multiplies or divides by; None where the form does not tell."""
     for flag, name in (("has_float_operand", "float_operand"), ("has_int_operand", "int_operand")):
-        if op.attrs.get(flag):
-            return op.attrs.get(name)
+        if attrs.get(flag):
+            return attrs.get(name)
     return None
 
 
-def _idle_dilation(op: Op) -> list[str]:
-    kernel = op.attrs.get("kernel_size")
-    dilation = op.attrs.get("dilation_rate", op.attrs.get("dilation"))
+def _idle_dilation(attrs: Mapping[str, AttrValue]) -> list[str]:
+    kernel = attrs.get("kernel_size")
+    dilation = attrs.get("dilation_rate", attrs.get("dilation"))
     if not isinstance(kernel, tuple) or not isinstance(dilation, tuple):
         return []
     idle = any(size == 1 and isinstance(step, int) and step > 1 for size, step in zip(kernel, dilation, strict=False))
@@ -150,7 +168,8 @@ RULE = AuditRule(
     fix="Look where the value comes from: often an argument stands in another's place.",
     severity=Severity.WARNING,
     check=_check,
-    undecidable="A printed graph holds no attributes but those that its module texts tell.",
+    needs=("attrs",),
+    undecidable="A printed graph holds no attributes but those that its module texts and shapes tell.",
     good=(
         Good(name="ordinary convolution", graph=_CONV.format(dilation="1,1")),
         Good(name="ordinary epsilon", graph=_NORM.replace("EPS", "0.00001")),

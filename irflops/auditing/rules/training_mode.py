@@ -31,7 +31,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         if facts.graph.partial:
             yield Undecided(reason="parts of the graph were not read, and may be its backward pass", op=op)
         elif fault == _OPEN:
-            yield Undecided(reason=fault, op=op)
+            yield Undecided(reason=fault, op=op, never="" if facts.graph.holds.attrs else "attrs")
         else:
             yield Hit(message=fault, op=op, certainty=certainty)
     yield Near(message=f"{looked_at:,} dropouts, random rectifiers and batch norms were looked at")
@@ -76,6 +76,7 @@ RULE = AuditRule(
     fix="Call `model.eval()` before the graph is built.",
     severity=Severity.ERROR,
     check=_check,
+    needs=("attrs",),
     undecidable="What `oneflow.save` writes holds no backward pass: there it is likely. OneFlow makes no `dropout` of rate 0, "
     "but masks and fused ops: where the form lacks their rate, they are left open.",
     source="oneflow/core/functional/impl/nn_functor.cpp and activation_functor.cpp: which ops a module makes that is switched off",

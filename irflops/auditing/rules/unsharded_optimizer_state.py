@@ -19,7 +19,7 @@ def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
     states = [op for op in facts.of("variable") if op.kind is VariableKind.OPTIMIZER_STATE and _is_spread(op)]
     if not states:
         if (facts.lacks_optimizer or facts.may_train) and any(_is_spread(op) for op in facts.parameters):
-            yield Undecided(reason="the dump does not show the optimizer")
+            yield Undecided(reason="the dump does not show the optimizer", never="" if facts.graph.holds.optimizer else "optimizer")
         else:
             yield Near(message="no optimizer state lies on more than one device")
         return
@@ -28,7 +28,8 @@ def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
     for op in states:
         nd_sbp = op.outputs[0].nd_sbp
         if op.placement is None or nd_sbp is None or facts.type(op.outputs[0]).nbytes is None:
-            yield Undecided(reason="how an optimizer state lies, or its size, is not known", op=op)
+            never = "" if facts.graph.holds.result_sbp or facts.type(op.outputs[0]).nbytes is None else "result_sbp"
+            yield Undecided(reason="how an optimizer state lies, or its size, is not known", op=op, never=never)
             continue
         mesh = op.placement.hierarchy
         along = batch.get(len(mesh))
@@ -114,6 +115,7 @@ RULE = AuditRule(
             parse=whole_number,
         ),
     ),
+    needs=("optimizer", "result_sbp"),
     undecidable="A forward job (`graph._graph_proto`) and what `oneflow.save` writes show no optimizer; a form that does not tell how "
     "variables lie leaves it open too.",
     source="Rajbhandari et al., ZeRO, arXiv 1910.02054",
@@ -126,7 +128,7 @@ RULE = AuditRule(
             undecided=True,
         ),
         Good(name="before there is an optimizer", graph=_BEFORE_OPTIMIZER, undecided=True),
-        Good(name="saved, of which nobody knows whether it trains", graph=_BEFORE_OPTIMIZER.replace("training", "pruned"), undecided=True),
+        Good(name="saved, of which nobody knows whether it trains", graph=_BEFORE_OPTIMIZER.replace("training", "pruned"), untold=True),
         Good(name="the batch is not split", graph=_STEP.replace("SBP", "B").replace("f32[4,64] @ 2 (S(0))", "f32[4,64] @ 2 (B)")),
     ),
     bad=(

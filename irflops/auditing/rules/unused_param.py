@@ -48,7 +48,7 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
     if facts.graph.holds.declarations:
         yield Near(message=f"{looked_at:,} parameters were looked at")
     else:
-        yield Undecided(reason="the form declares no parameters, and makes none that nothing reads")
+        yield Undecided(reason="the form declares no parameters, and makes none that nothing reads", never="declarations")
 
 
 def _bypassed(facts: Facts, unmade: list[tuple[str, Parameter]]) -> tuple[list[tuple[str, Parameter]], list[Parameter]]:
@@ -88,6 +88,7 @@ RULE = AuditRule(
     fix="Remove it from the model, or use it.",
     severity=Severity.WARNING,
     check=_check,
+    needs=("declarations",),
     undecidable="Only a printed graph declares parameters; a job or a saved graph has no trace of one that nothing reads.",
     good=(
         Good(
@@ -106,7 +107,7 @@ RULE = AuditRule(
         Good(
             name="no declarations",
             graph="x = input() -> out: f32[2,8]\ny = relu(x: x) -> y: f32[2,8]\noutput(in: y)",
-            undecided=True,
+            untold=True,
         ),
     ),
     bad=(
