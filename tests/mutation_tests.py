@@ -115,7 +115,7 @@ def relevant(mutant: Mutant, tests: Tests, killers: Counter[str], most: float) -
     """
     run_file = [test for test, run in tests.functions.items() if mutant.file in run]
     running = [test for test in run_file if mutant.function in tests.functions[test][mutant.file]]
-    signs = [sign for word in mutant.words for sign in (f"[{word}(", f"[{word}:", f"{word}]", f"-{word}-")]
+    signs = [sign for word in mutant.words for sign in (f"[{word}(", f"[{word}-", f"[{word}:", f"{word}]", f"-{word}-")]
     named = {test for test in (running or tests.functions) if any(sign in test for sign in signs)}
     if running:
         # Tests that run little else look at it most closely; and one of each file before a second of any, in different ways.

@@ -223,9 +223,21 @@ def test_margins_stay_as_wide_as_they_are_in_all() -> None:
     assert given_out(asked("pad", {"x": (1, 5)}, {"x": (4, 5)}, {"y": (1, 8)})) == [(4, 8)]
     assert given_out(asked("pad_grad", {"dy": (2, 8)}, {"dy": (2, 10)}, {"dx": (2, 5)})) == [(2, 7)]
 
+    assert given_out(asked("reflection_pad2d", {"x": (1, 2, 5, 5)}, {"x": (1, 2, 6, 7)}, {"y": (1, 2, 7, 8)})) == [(1, 2, 8, 10)]
+    grown = {"dy": (1, 2, 7, 8)}, {"dy": (1, 2, 8, 10)}
+    assert given_out(asked("constant_pad2d_grad", *grown, {"dx": (1, 2, 5, 5)})) == [(1, 2, 6, 7)]
+
 
 def test_what_is_made_of_nothing_keeps_its_size() -> None:
     assert given_out(asked("eye", {}, {}, {"out": (3, 4)})) == [(3, 4)]
+    assert given_out(asked("randperm", {}, {}, {"out": (5,)})) == [(5,)]
+
+
+def test_orders_of_equal_axes_are_told_apart_up_to_a_limit() -> None:
+    """Five axes of 1 that become five sizes may have stood in 120 orders, six in 720."""
+    for axes, missing in ((5, None), (6, "perm")):
+        before, after = (1,) * axes, tuple(range(1, axes + 1))
+        assert asked("transpose", {"input": before}, {"input": after}, {"output": before}).missing == missing
 
 
 def test_operands_of_shapes_known_in_part_that_no_longer_agree_leave_the_result_unknown() -> None:

@@ -95,6 +95,24 @@ def test_every_target_holds_the_elements(target: list[int], old: int, new: int) 
     assert (new, *target) in reshape_targets((old, rest), (new, rest), (old, *target), changes)
 
 
+def test_what_is_no_reshape_has_no_targets() -> None:
+    assert reshape_targets((2, 3), (4, 3), (5,), PAIRS) == {}
+
+
+@pytest.mark.parametrize(
+    ("cut", "found"),
+    [
+        pytest.param((6, 9, 2, 5, 1), [(2, 5), (2, 8), (5, 8)], id="counted from either end"),
+        pytest.param((4, 8, 1, 3, 1), [(1, 3), (1, 7), (5, 7), (2, 6)], id="or its share"),
+        pytest.param((4, 8, 1, 4, 1), [(1, 8), (5, 8)], id="to the end"),
+        pytest.param((4, 8, 0, 4, 1), [(0, 8)], id="all"),
+        pytest.param((4, 2, 3, 4, 1), [(1, 2)], id="the last one"),
+    ],
+)
+def test_cuts_of_an_axis(cut: tuple[int, int, int, int, int], found: list[tuple[int, int]]) -> None:
+    assert cuts(*cut) == found
+
+
 def view(call: str) -> OpView:
     read = read_call(call)
     return OpView(read.op_type, read.inputs, read.outputs, read.attrs)
@@ -107,6 +125,8 @@ def test_expand_follows_its_operand_and_keeps_or_scales_what_it_repeats() -> Non
     new = view("expand(in: f32[16,1,5], expand_shape=[2,3,5]) -> out: f32[2,3,5]")
     assert [value["expand_shape"] for value in expanded(old, new, PAIRS)] == [(16, 3, 5)]
     assert [value["expand_shape"] for value in expanded(old, new, NOTHING)] == [(16, 3, 5)]
+    shorter = view("expand(in: f32[2,3], expand_shape=[3]) -> out: f32[3]")
+    assert list(expanded(shorter, shorter, PAIRS)) == [{}]
 
 
 @pytest.mark.parametrize(

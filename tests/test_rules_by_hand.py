@@ -65,6 +65,17 @@ HEADS = 'query_head_size=4, query_layout="BM(HK)", key_layout="BM(HK)", value_la
         ("normalization(x: f32[2,3], gamma: f32[3], beta: f32[3], _add_to_output: f32[2,3], axis=1) -> y: f32[2,3]", 18, 0),
         ("matmul(a: f32[2,3], b: f32[3,4], _add_to_output: f32[2,4], transpose_a=false, transpose_b=false) -> out: f32[2,4]", 48 + 8, 0),
         ("matmul(a: f32[2,0], b: f32[0,4], transpose_a=false, transpose_b=false) -> out: f32[2,4]", 0, 0),
+        # Without keys there are no scores, and 8 rows of query; without rows no sums.
+        (
+            f"scaled_dot_product_flash_attention({FLASH.replace('[1,3,2,8]', '[1,0,2,8]')}) -> out: f16[1,2,4,8], softmax_lse: f32[1,4,2]",
+            8,
+            8,
+        ),
+        (
+            "cublas_bias_add_relu_matmul_grad(dy: f32[0,3], weight: f32[3,4], aux: i32[0,4]) -> d_grad: f32[0,4], d_bias: f32[4]",
+            0,
+            0,
+        ),
         # 4 an element, and 1 for a scale; two scales are multiplied once.
         ("sgd_update(model: f32[8], model_diff: f32[8], learning_rate: f32[1]) -> ()", 32, 0),
         ("sgd_update(model: f32[8], model_diff: f32[8], learning_rate: f32[1], scale_by_tensor: f32[1]) -> ()", 40, 0),
@@ -165,6 +176,10 @@ def test_shapes_of_results(call: str, results: str) -> None:
         ("fused_matmul_bias(x: f32[2,3], weight: f32[4,5], bias: f32[4]) -> out: f32[?]", "does not go with weight"),
         ("fused_matmul_bias(x: f32[2,3], weight: f32[3], bias: f32[4]) -> out: f32[?]", "does not go with weight"),
         ("flatten(in: f32[2,3,4], start_dim=2, end_dim=1) -> out: f32[?]", "start_dim 2 lies behind end_dim 1"),
+        (
+            "fused_self_attention_query_mul_key_and_value(hidden_states: f32[2,1,10], head_size=2) -> query_mul_key: f32[?]",
+            "heads of 3 x 2",
+        ),
         ("reshape(in: f32[2,3], shape=[4,2]) -> out: f32[?]", "do not fill"),
         ("reshape(in: f32[2,3], shape=[-1,4]) -> out: f32[?]", "do not fill"),
         ("reshape(in: f32[2,3], shape=[0,-1]) -> out: f32[?]", "do not fill"),
@@ -301,6 +316,7 @@ def test_a_formula_says_what_is_counted() -> None:
     assert BOOK.by_type["relu"].formula.startswith("flops = numel(y)")
     assert BOOK.by_type["gelu"].formula.startswith("flops = 4 * numel(out), transcendentals = numel(out)")
     assert BOOK.by_type["exp"].formula.startswith("transcendentals = numel(y)")
+    assert BOOK.by_type["softmax"].formula.startswith("for each row of n along the last axis: flops = 4n - 2, transcendentals = n:")
 
 
 @pytest.mark.parametrize("name", ["op_types", "summary", "formula", "examples"])

@@ -95,6 +95,26 @@ def test_a_transposed_convolution_may_have_its_channels_last() -> None:
 
 
 @pytest.mark.parametrize(
+    ("size", "kernel", "count", "now", "found"),
+    [
+        pytest.param(4, 2, 8, 6, 12, id="windows side by side"),
+        pytest.param(4, 4, 8, 6, 12, id="windows that overlap, a margin of 1"),
+        pytest.param(4, 3, 8, 6, 12, id="a margin of 1, and 1 put out"),
+        pytest.param(4, 2, 9, 6, 13, id="1 put out"),
+        pytest.param(1, 3, 3, 2, 6, id="of one position"),
+        pytest.param(5, 3, 5, 8, 8, id="the same size"),
+        pytest.param(5, 3, 2, 8, 5, id="smaller"),
+    ],
+)
+def test_the_likeliest_windows_of_a_transposed_convolution(size: int, kernel: int, count: int, now: int, found: int) -> None:
+    """Each position takes its share of the result: (now - 1) * stride - 2 * margin + kernel + what is put out."""
+    before, after = ({"in": (1, 4, extent), "weight": (4, 2, kernel)} for extent in (size, now))
+    answer = asked("deconv1d", before, after, {"out": (1, 2, count)})
+    assert answer.guessed
+    assert [alternative.shapes for alternative in answer.alternatives] == [((1, 2, found),)]
+
+
+@pytest.mark.parametrize(
     ("op_type", "attrs"),
     [
         ("max_pool_2d", {"kernel_size": (3, 3), "stride": (2, 2), "padding": (1, 1), "dilation": (1, 1)}),
