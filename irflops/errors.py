@@ -34,6 +34,8 @@ class Source:
     name: str
     """What to call it in messages: a path, or `<stdin>`."""
     text: str = field(repr=False)
+    origin: Origin | None = field(default=None, repr=False)
+    """What the text was made of. Lines and columns are those of the file as it lies on disk, wherever the text differs."""
 
     @cached_property
     def _line_starts(self) -> array[int]:
@@ -47,22 +49,46 @@ class Source:
 
     def line_col(self, offset: int) -> tuple[int, int]:
         """The 1-based line and column of a character offset; an offset past the end gives the place behind the last character."""
+        if self.origin is not None:
+            return self.origin.source.line_col(self.origin.place(offset))
         offset = max(0, min(offset, len(self.text)))
         line = bisect.bisect_right(self._line_starts, offset)
         return line, offset - self._line_starts[line - 1] + 1
 
     def line(self, offset: int) -> int:
         """The 1-based line of a character offset."""
+        if self.origin is not None:
+            return self.origin.source.line(self.origin.place(offset))
         return bisect.bisect_right(self._line_starts, max(0, min(offset, len(self.text))))
 
     def line_text(self, line: int) -> str:
         """The text of a 1-based line, without its line end."""
+        if self.origin is not None:
+            return self.origin.source.line_text(line)
         start = self._line_starts[line - 1]
         end = self._line_starts[line] - 1 if line < len(self._line_starts) else len(self.text)
         return self.text[start:end].rstrip("\r")
 
     def __getstate__(self) -> dict[str, object]:
-        return {"name": self.name, "text": self.text}
+        return {"name": self.name, "text": self.text, "origin": self.origin}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The text that another was made of, and where each piece of that one stands in it."""
+
+    source: Source
+    at: array[int] = field(repr=False)
+    """Offsets in the made text where pieces begin, in order; the first is 0."""
+    was: array[int] = field(repr=False)
+    """Where each begins in the source's text, in order."""
+
+    def place(self, offset: int) -> int:
+        """Where in the source's text a character of the made one stands, or what it was made of."""
+        piece = max(0, bisect.bisect_right(self.at, offset) - 1)
+        start = self.was[piece]
+        last = self.was[piece + 1] - 1 if piece + 1 < len(self.was) else len(self.source.text)
+        return max(start, min(start + offset - self.at[piece], last))
 
 
 class IrflopsError(Exception):
@@ -142,7 +168,8 @@ def error_at(kind: type[IrflopsError], source: Source, span: Span, message: str,
         start += 1  # people look at the text, not at its indentation
     line, column = source.line_col(start)
     text = source.line_text(line)
-    width = max(1, min(span.end - start, len(text) - column + 1))
+    last_line, last = source.line_col(max(start, span.end - 1))
+    width = max(1, min(last if last_line == line else len(text), len(text)) - column + 1)
     return kind(message, path=source.name, line=line, column=column, width=width, excerpt=text, hint=hint)
 
 

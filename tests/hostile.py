@@ -13,7 +13,6 @@ from counts import check_counts
 
 import irflops
 from irflops import Graph, IrflopsError
-from irflops.readers.detect import form_of
 
 BYTES = int(os.environ.get("IRFLOPS_HOSTILE_BYTES", "500000"))
 FULL = 10_000_000
@@ -68,14 +67,8 @@ def check_error(error: IrflopsError) -> None:
 
 def attack(content: Attack, size: int) -> None:
     data = content(size)
-    for partial in readings(data):
+    for partial in (False, True):
         outcome(data, partial=partial)
-
-
-def readings(data: str | bytes) -> tuple[bool, ...]:
-    """How a content can be read: what is no print has no parts that are left out if they are damaged."""
-    raw = data.encode("utf-8", errors="replace") if isinstance(data, str) else data
-    return (False,) if form_of(raw) is not None else (False, True)
 
 
 def withstand(script: str, name: str, content: Attack) -> None:
@@ -96,7 +89,7 @@ def withstand(script: str, name: str, content: Attack) -> None:
 def report(content: Attack, size: int) -> None:
     """Prints seconds of the slower of its readings and peak megabytes, for `withstand`."""
     slowest = 0.0
-    for as_partial in readings(content(size)):
+    for as_partial in (False, True):
         data = content(size)
         began = time.process_time()
         outcome(data, partial=as_partial)

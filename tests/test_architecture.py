@@ -66,7 +66,9 @@ IMPORTS_INSIDE_FUNCTIONS = {
     ("analysis/analysis.py", "irflops.devices"): "the same",
     ("analysis/analysis.py", "irflops.devices.communication"): "the same",
     ("analysis/notebook.py", "html"): "start-up time: most results are shown elsewhere",
-    ("readers/__init__.py", "hashlib"): "start-up time: few files hold several prints",
+    ("readers/__init__.py", "irflops.readers.mlir.mlir_partial"): "start-up time: each form's reader only where it is needed",
+    ("readers/job/job.py", "irflops.readers.job.job_salvage"): "start-up time: few files are cut off",
+    ("readers/printed/prints.py", "hashlib"): "start-up time: few files hold several prints",
     ("readers/detect.py", "irflops.readers.job.job_schema"): "start-up time: only what looks like a job needs the fields of one",
     ("ir/graph.py", "networkx"): "start-up time: the slowest import, and few runs need the view",
 }

@@ -61,7 +61,7 @@ def test_error_is_on_standard_error_alone() -> None:
 def test_damaged_graph_is_an_error_unless_partial(cut: Path) -> None:
     refused, read = run("analyze", cut), run("analyze", cut, "--partial", "--format", "json")
     assert (refused.exit_code, refused.stdout) == (2, "")
-    assert "hint: --partial" in refused.stderr
+    assert "hint: irflops analyze --partial" in refused.stderr
     assert read.exit_code == 0
     assert json.loads(read.stdout)["totals"]["certainty"] == "lower_bound"
     assert run("analyze", cut, "--partial", "--strict").exit_code == 1

@@ -36,7 +36,7 @@ def test_a_graph_cut_off_at_any_line_is_an_error_and_a_lower_bound_with_partial(
     assert error.message == "the graph is cut off: its last parentheses are missing"
     assert error.line == kept
     assert error.hint is not None
-    assert error.hint.startswith("--partial ")
+    assert error.hint.startswith("irflops analyze --partial ")
     analysis = irflops.analyze(irflops.loads(text, partial=True))
     assert analysis.graph.partial
     assert {analysis.total.certainty(cost) for cost in ("macs", "flops", "params", "bytes_read")} == {"lower_bound"}
@@ -78,7 +78,7 @@ def test_a_foreign_line_anywhere_inside_is_an_error_with_its_line(at: int) -> No
     assert (error.line, error.column) == (at + 1, 1)
     assert error.excerpt == FOREIGN
     assert error.hint is not None
-    assert error.hint.startswith("--partial ")
+    assert error.hint.startswith("irflops analyze --partial ")
     analysis = irflops.analyze(irflops.loads(text, partial=True))
     assert analysis.total.get("macs") == 92_274_688
     assert analysis.total.certainty("macs") == "lower_bound"

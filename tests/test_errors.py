@@ -55,7 +55,7 @@ def test_a_malformed_line_is_passed_over_with_partial() -> None:
         if isinstance(caught.value, GraphSyntaxError):
             assert irflops.loads(dump, partial=True).partial, path.stem
             assert caught.value.hint is not None
-            assert "--partial analyzes what is readable" in caught.value.hint
+            assert "irflops analyze --partial reads what is readable" in caught.value.hint
         else:
             assert isinstance(caught.value, GraphError)
             assert "partial" not in message_of(dump, partial=True)

@@ -12,7 +12,7 @@ from jobs import WITH_JOBS, both_ways, content
 from test_fuzz import EDITS, places
 
 import irflops
-from irflops.readers.job import job_wire
+from irflops.readers.job.wire_fields import wire_fields
 
 TEXTS = [
     content(stem, form).decode() for stem in WITH_JOBS for form in ("fwd.prototxt", "job.prototxt") if len(content(stem, form)) < 60_000
@@ -98,7 +98,7 @@ def test_moved_bytes(data: bytes, moves: list[tuple[float, int, float]]) -> None
 def test_a_binary_job_cut_off_is_never_passed_off_as_whole(data: bytes, at: float) -> None:
     """Within a field of the job; what a cut between two of them leaves is told in test_job_binary.py."""
     size = int(at * len(data))
-    ends = {0, *(end for *_, end in job_wire._fields(data, 0, len(data)))}
+    ends = {0, *(end for *_, end in wire_fields(data, 0, len(data)))}
     if size not in ends:
         assert outcome(data[:size]) is not None
 

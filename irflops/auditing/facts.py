@@ -184,8 +184,8 @@ class Facts:
         return next((op for op in self.graph.ops if op.elided and not self.is_hidden(op)), None)
 
     def is_hidden(self, op: Op) -> bool:
-        """Whether nothing in the dump makes this op, and it is no source that OneFlow leaves out."""
-        return op.hidden and op.elided
+        """Whether nothing in the dump makes this op, which others read, and it is no source that OneFlow leaves out."""
+        return op.hidden and op.elided and bool(op.outputs)
 
     @cached_property
     def order(self) -> Sequence[int]:

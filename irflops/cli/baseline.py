@@ -13,7 +13,8 @@ from irflops.auditing.ratchet import Baseline, baseline_of
 from irflops.errors import ChoiceError, IrflopsError, quoted
 from irflops.ir.graph import Graph
 from irflops.readers import load, loads
-from irflops.readers.intake import MAX_SIZE, decode, display_name, read_bytes
+from irflops.readers.compression import MAX_SIZE
+from irflops.readers.intake import decode, display_name, read_bytes
 
 _HEAD_BYTES = 65536
 _INTEGER = re.compile(r"-?\d{1,4000}")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import click
 
-from irflops.readers.intake import MAX_SIZE
+from irflops.readers.compression import MAX_SIZE
 
 
 def bytes_of(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:

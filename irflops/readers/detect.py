@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from irflops.readers.intake import decode, is_text
+from irflops.readers.intake import is_text
 
 JOB_TEXT, JOB_BINARY, MLIR, ZIP = "job_text", "job_binary", "mlir", "zip"
 
@@ -24,13 +24,15 @@ _MLIR_LEAD = re.compile(r"(?://|[#!][A-Za-z_][\w$]*\s*=)")
 
 
 def form_of(data: bytes) -> str | None:
-    """JOB_TEXT, JOB_BINARY, MLIR or ZIP; None where a printed graph may stand somewhere in it, or nothing at all."""
+    """JOB_BINARY or ZIP; None where it is a text, or nothing at all."""
     head = data[:HEAD_BYTES]
     if head.startswith(b"PK\x03\x04"):
         return ZIP
-    if not is_text(head):
-        return JOB_BINARY if _is_job(head) else None
-    text = decode(head)
+    return JOB_BINARY if not is_text(head) and _is_job(head) else None
+
+
+def text_form_of(text: str) -> str | None:
+    """JOB_TEXT or MLIR, by the beginning of a text; None where a printed graph may stand somewhere in it, or nothing at all."""
     if _is_job_text(text):
         return JOB_TEXT
     text = text.lstrip()

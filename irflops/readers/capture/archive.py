@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from irflops.errors import IrflopsError, quoted
-from irflops.readers.intake import MAX_SIZE, refuse_bomb
+from irflops.readers.compression import MAX_SIZE, refuse_bomb
 
 SCHEMA = "irflops.capture/1"
 """Name and version of the manifest. A reader refuses versions that it does not know."""

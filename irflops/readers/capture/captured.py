@@ -8,8 +8,9 @@ from irflops.errors import GraphError, IrflopsError, Source, quoted
 from irflops.ir.graph import Graph, Op, VariableKind
 from irflops.ir.tree import nearest
 from irflops.readers.capture.archive import JOB, REPR, unpack
+from irflops.readers.compression import MAX_SIZE
 from irflops.readers.forms import CAPTURE
-from irflops.readers.intake import MAX_SIZE, source_of
+from irflops.readers.intake import source_of
 from irflops.readers.job.job import read_job_binary
 from irflops.readers.printed.graph_repr import read_graph
 from irflops.readers.printed.log import scan

@@ -9,14 +9,17 @@ from itertools import zip_longest
 from typing import Any
 
 from irflops.errors import GraphSyntaxError, IrflopsError, NotAGraphError, Source, Span, error_at, quoted
-from irflops.ir.graph import UNKNOWN_TENSOR, Attrs, AttrValue, Graph, Module, Note, Operand, Placement, TensorType
+from irflops.ir.graph import UNKNOWN_TENSOR, Attrs, Graph, Module, Note, Operand, Placement, TensorType
 from irflops.ir.sbp import NdSbp, Sbp
 from irflops.ir.tree import nearest, with_parents
 from irflops.readers.forms import FORWARD_JOB, FULL_JOB, FULL_JOB_BINARY
 from irflops.readers.job import job_text, job_wire
-from irflops.readers.job.job_schema import DTYPE_BY_NUMBER, SECTIONS, Message, Statement, dtype_word
+from irflops.readers.job.job_schema import DTYPE_BY_NUMBER, SECTIONS, Message, Statement
+from irflops.readers.job.job_values import attr_of, sbp_of
 from irflops.readers.meaning.assemble import complete, freeze
 from irflops.readers.meaning.draft import Draft
+from irflops.readers.meaning.partial import PARTIAL_HINT, partial_note
+from irflops.readers.meaning.phase import is_update
 from irflops.readers.meaning.placement import MAX_DEVICES, placement_of_devices
 from irflops.readers.meaning.resolve import free_tensor_module, resolve
 from irflops.readers.printed.operators import UNPLACED, named_module, user_frame
@@ -43,22 +46,40 @@ _TICK = "UserSourceOpTickInput"
 """The argument by which OneFlow's passes say when a source runs: a control edge, not a tensor that is read."""
 
 
-def read_job_text(source: Source) -> Graph:
-    """The graph of a job in protobuf's text format. Errors: GraphSyntaxError, GraphError; NotAGraphError where it has no operators."""
-    return _Job(source, len(source.text)).read(job_text.job_statements(source), FULL_JOB.name)
+def read_job_text(source: Source, *, partial: bool = False) -> Graph:
+    """The graph of a job in protobuf's text format; with `partial`, as far as that reads.
+
+    Errors: GraphSyntaxError, GraphError; NotAGraphError where it has no operators.
+    """
+    return _Job(source, len(source.text), partial=partial).read(job_text.job_statements(source), FULL_JOB.name)
 
 
-def read_job_binary(data: bytes, name: str) -> Graph:
-    """The graph of a serialized job. Errors: GraphSyntaxError with the byte, GraphError; NotAGraphError where it has no operators."""
-    return _Job(Source(name, ""), len(data)).read(job_wire.job_statements(data, name), FULL_JOB_BINARY.name)
+def read_job_binary(data: bytes, name: str, *, partial: bool = False) -> Graph:
+    """The graph of a serialized job; with `partial`, as far as that goes.
+
+    Errors: GraphSyntaxError with the byte, GraphError; NotAGraphError where it has no operators.
+    """
+    try:
+        return _Job(Source(name, ""), len(data), partial=False).read(job_wire.job_statements(data, name), FULL_JOB_BINARY.name)
+    except GraphSyntaxError as error:
+        if not partial:
+            raise
+        from irflops.readers.job.job_salvage import salvaged  # here for start-up time: few files are cut
+
+        job = _Job(Source(name, ""), len(data), partial=True)
+        job.damage = error.message
+        return job.read(job_wire.job_statements(salvaged(data), name), FULL_JOB_BINARY.name)
 
 
 class _Job:
     """A job under construction."""
 
-    def __init__(self, source: Source, size: int) -> None:
+    def __init__(self, source: Source, size: int, *, partial: bool) -> None:
         self.source = source
         self.size = size
+        self.partial = partial
+        self.damage: str | None = None
+        """Why not all of the job was read."""
         self.statements = Statements(size)
         self.confs: list[tuple[Message, Span | None, tuple[str, ...]]] = []
         self.config: Message | None = None
@@ -73,7 +94,7 @@ class _Job:
 
     def read(self, statements: Iterable[Statement], form: str) -> Graph:
         sbp_of_1d: list[Statement] = []
-        for statement in _spread(statements):
+        for statement in self._readable(_spread(statements)):
             self.unknown.update(statement.unknown)
             if len(self.confs) > _OPERATORS + self.size // _SIZE_PER_OPERATOR or len(self.paths) > _MODULES + self.size // _SIZE_PER_MODULE:
                 raise self._error(statement.span, "more operators or modules than a job of this size can have")
@@ -96,13 +117,26 @@ class _Job:
                 self._sign(statement.value())
         if not self.confs:
             raise NotAGraphError("the job has no operators", path=self.source.name, hint="dump it after the graph was called once")
+        if self.config is None and self.partial:
+            self.damage = self.damage or "the job is cut off: its job_conf is missing"
+            self.config = {}
         if self.config is None:
             message = "the job is cut off: its job_conf is missing, which every job has"
             if self.source.text:
                 end = len(self.source.text.rstrip())
-                raise error_at(GraphSyntaxError, self.source, Span(end, end + 1), message)
-            raise GraphSyntaxError(f"{message}; {self.size} bytes are here", path=self.source.name)
+                raise error_at(GraphSyntaxError, self.source, Span(end, end + 1), message, PARTIAL_HINT)
+            raise GraphSyntaxError(f"{message}; {self.size} bytes are here", path=self.source.name, hint=PARTIAL_HINT)
         return self._graph(form, self.config)
+
+    def _readable(self, statements: Iterator[Statement]) -> Iterator[Statement]:
+        """The statements; of a job that is read in part, those before the first that does not read."""
+        try:
+            yield from statements
+        except GraphSyntaxError as error:
+            if not self.partial:
+                raise
+            place = "" if error.line is None else f"line {error.line}: "
+            self.damage = f"{place}{error.message}"
 
     def _describe(self, entries: Iterable[Message], span: Span | None) -> None:
         for entry in entries:
@@ -143,12 +177,12 @@ class _Job:
             signature = entry.get("value", {})
             blobs = {pair.get("key", ""): self._nd_sbp(pair.get("value", {})) for pair in signature.get("bn_in_op2nd_sbp", ())}
             blobs |= {
-                pair.get("key", ""): self._shared((_sbp(pair.get("value", {})),)) for pair in signature.get("bn_in_op2sbp_parallel", ())
+                pair.get("key", ""): self._shared((sbp_of(pair.get("value", {})),)) for pair in signature.get("bn_in_op2sbp_parallel", ())
             }
             self.nd_sbps[entry.get("key", "")] = blobs
 
     def _nd_sbp(self, message: Message) -> NdSbp:
-        nd_sbp: NdSbp = self._shared(tuple(map(_sbp, message.get("sbp_parallel", ()))))
+        nd_sbp: NdSbp = self._shared(tuple(map(sbp_of, message.get("sbp_parallel", ()))))
         return nd_sbp
 
     def _own(self, entries: Iterable[Message]) -> None:
@@ -161,7 +195,9 @@ class _Job:
 
     def _graph(self, form: str, config: Message) -> Graph:
         name = config.get("job_name", "")
-        training = "train_conf" in config
+        # Where a job breaks off before its configuration, its optimizer tells.
+        updates = (is_update(conf.get("user_conf", {}).get("op_type_name")) for conf, *_ in self.confs)
+        training = "train_conf" in config if config else any(updates)
         nameless = next((number for number, (conf, *_) in enumerate(self.confs, 1) if not conf.get("name")), None)
         if nameless is not None:
             raise self._error(self.confs[nameless - 1][1], f"operator {nameless} of the job has no name")
@@ -172,6 +208,8 @@ class _Job:
         trained = config.get("train_conf", {})
         losses = tuple(zip_longest(trained.get("loss_lbn", ()), trained.get("loss_grad_lbn", ()), fillvalue=""))
         notes += self._dangling(drafts)
+        if self.damage is not None:
+            notes.append(partial_note(self.damage))
         whole = complete(drafts, self.source, training, {}, notes, losses)
         notes += self._oddities(config)
         holds = replace((FULL_JOB if _is_full(drafts) else FORWARD_JOB).holds, backward=whole)
@@ -188,6 +226,7 @@ class _Job:
             format=form,
             source=self.source,
             notes=tuple(notes),
+            partial=self.damage is not None,
             holds=holds,
         )
 
@@ -211,7 +250,7 @@ class _Job:
         draft.elided = kind is None
         draft.after = tuple(conf.get("ctrl_in_op_name", ()))
         draft.module = named_module(name, op_type, resolved)
-        draft.attrs = self._shared(Attrs({pair.get("key", ""): _attr(pair.get("value", {})) for pair in body.get("attr", ())}))
+        draft.attrs = self._shared(Attrs({pair.get("key", ""): attr_of(pair.get("value", {})) for pair in body.get("attr", ())}))
         if op_type == "variable":
             draft.trainable = body.get("trainable", True)
         if span is not None:
@@ -316,7 +355,7 @@ class _Job:
         more = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
         text = f"{quoted(reader.name)} reads {quoted(first)}{more}, and no operator of the job has that name"
         span = Span(reader.start, reader.end) if reader.start >= 0 else None
-        if len(missing) > MAX_DANGLING:
+        if len(missing) > MAX_DANGLING and self.damage is None:
             raise self._error(span, text)
         yield Note("dangling-operand", text, span)
 
@@ -352,27 +391,3 @@ def _spread(statements: Iterable[Statement]) -> Iterator[Statement]:
         for field, value in (statement.value() or {"": None}).items():
             yield Statement(statement.field, field, lambda value=value: value, statement.span, unknown)  # type: ignore[misc]  # a constant
             unknown = ()
-
-
-def _sbp(message: Message) -> Sbp:
-    if "split_parallel" in message:
-        return Sbp("S", message["split_parallel"].get("axis", 0))
-    return Sbp("P") if "partial_sum_parallel" in message else Sbp("B")
-
-
-def _attr(value: Message) -> AttrValue:
-    """The value of a user operator's attribute, by the one of AttrValue's fields that is set."""
-    for field, content in value.items():
-        if field == "at_data_type":
-            return dtype_word(content)
-        if field == "at_list_data_type":
-            return tuple(map(dtype_word, content.get("val", ())))
-        if field in ("at_shape", "at_stride"):
-            return tuple(content.get("dim", ()))
-        if field in ("at_list_shape", "at_list_stride"):
-            return tuple(tuple(element.get("dim", ())) for element in content.get("val", ()))
-        if field.startswith("at_list_"):
-            return tuple(content.get("val", ()))
-        scalar: AttrValue = content
-        return scalar
-    return None

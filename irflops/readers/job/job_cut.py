@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from irflops.errors import GraphSyntaxError, Source, Span, error_at
 from irflops.readers.job.job_schema import SECTIONS
+from irflops.readers.meaning.partial import PARTIAL_HINT
 from irflops.readers.text.skeleton import terminal
 
 MAX_DEPTH = 100
@@ -125,7 +126,8 @@ def by_marks(source: Source, cursor: Cursor) -> Iterator[Piece]:
         elif len(mark[0]) == 1 and sign != "#":
             raise error_at(GraphSyntaxError, source, Span(*mark.span()), "a string without an end on its line")
     if open_:
-        raise error_at(GraphSyntaxError, source, Span(len(text.rstrip()), len(text)), "the job is cut off: its last braces are missing")
+        message = "the job is cut off: its last braces are missing"
+        raise error_at(GraphSyntaxError, source, Span(len(text.rstrip()), len(text)), message, PARTIAL_HINT)
     yield from _loose(text, "", last, len(text))
 
 

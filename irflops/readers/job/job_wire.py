@@ -24,6 +24,7 @@ from irflops.readers.job.job_schema import (
     messages,
     single,
 )
+from irflops.readers.job.wire_fields import MAX_DEPTH, BrokenAt, wire_fields
 
 _PACKAGE = "irflops.job"
 _OPAQUE = "Opaque"
@@ -36,8 +37,6 @@ _IN_C = api_implementation.Type() != "python"
 """Whether the library is the compiled one; the other miscounts bytes once unknown fields were dropped."""
 _MESSAGE_TYPE = 11
 _OPTIONAL, _REPEATED = 1, 3
-MAX_DEPTH = 100
-"""Levels of messages, as in protobuf's own parsers."""
 
 
 @cache
@@ -82,7 +81,7 @@ def job_statements(data: bytes, name: str) -> Iterator[Statement]:
         raise _fault(data, name) from None
     try:
         yield from _statements(job)
-    except _BrokenAt:  # the library without its C parts lets some of it pass
+    except BrokenAt:  # the library without its C parts lets some of it pass
         raise _fault(data, name) from None
 
 
@@ -173,64 +172,10 @@ _CONVERT: Mapping[str, Convert] = {
 }
 
 
-# The wire format, by hand: where the library only says that something is wrong.
-
-
-class _BrokenAt(Exception):
-    """A place where bytes are no message, and why."""
-
-    def __init__(self, offset: int, message: str) -> None:
-        super().__init__(message)
-        self.offset = offset
-
-
-def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """An integer of the wire format and the offset behind it."""
-    value = shift = 0
-    start = at
-    while at < end and shift < 70:
-        byte = data[at]
-        value |= (byte & 127) << shift
-        at += 1
-        if byte < 128:
-            return value, at
-        shift += 7
-    raise _BrokenAt(start, "a number without an end")
-
-
-def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """The fields between two offsets: number, wire type, and where the content begins and ends. Of a group (type 3) nothing within."""
-    groups: list[int] = []
-    while at < end:
-        tag_at = at
-        tag, at = _varint(data, at, end)
-        number, wire_type = tag >> 3, tag & 7
-        start = at
-        if wire_type == 0:
-            _, at = _varint(data, at, end)
-        elif wire_type in (1, 5):
-            at += 8 if wire_type == 1 else 4
-        elif wire_type == 2:
-            size, start = _varint(data, at, end)
-            at = start + size
-        if not 0 < number < 1 << 29 or wire_type > 5 or (wire_type == 4 and (not groups or groups.pop() != number)):
-            raise _BrokenAt(tag_at, "no field of a message begins here")
-        if at > end:
-            raise _BrokenAt(tag_at, f"a field claims {at - start} bytes, and {max(0, end - start)} are left")
-        if not groups and wire_type != 4:
-            yield number, wire_type, start, at
-        if wire_type == 3:
-            groups.append(number)
-            if len(groups) > MAX_DEPTH:
-                raise _BrokenAt(tag_at, f"messages nested deeper than {MAX_DEPTH} levels")
-    if groups:
-        raise _BrokenAt(end, "a group of fields has no end")
-
-
 def _unknown_numbers(data: bytes, message: str, start: int, end: int, deep: bool) -> Iterator[int]:
     """Numbers of fields that no description has, or has of another wire type."""
     by_number = {field.number: field for field in (fields_of(message) or {}).values()}
-    for number, wire_type, first, last in _fields(data, start, end):
+    for number, wire_type, first, last in wire_fields(data, start, end):
         field = by_number.get(number)
         if field is None or wire_type not in (_WIRE_TYPES.get(field.kind, 2), 2 if field.repeated else -1):
             if is_whole(message):
@@ -250,11 +195,11 @@ def _fault(data: bytes, name: str) -> GraphSyntaxError:
             faults.append((start, f"messages nested deeper than {MAX_DEPTH} levels"))
             continue
         try:
-            for number, wire_type, first, last in _fields(data, start, end):
+            for number, wire_type, first, last in wire_fields(data, start, end):
                 field = by_number.get(number)
                 if wire_type == 2 and field is not None and field.kind not in _TYPES:
                     waiting.append((field.kind, first, last, depth + 1))
-        except _BrokenAt as broken:
+        except BrokenAt as broken:
             faults.append((broken.offset, str(broken)))
     offset, reason = min(faults, default=(len(data), "it contradicts itself"))
     return GraphSyntaxError(

@@ -9,6 +9,7 @@ from functools import cache
 from typing import NamedTuple
 
 from irflops.errors import GraphSyntaxError, IrflopsError, Source, Span, error_at
+from irflops.readers.meaning.partial import PARTIAL_HINT
 from irflops.readers.mlir.mlir_foreign import Part, foreign_name, split_foreign
 from irflops.readers.mlir.mlir_plan import MlirOp, OperationPlan, plan_of
 from irflops.readers.text.skeleton import Allowance, BadValue, Skeletons, terminal
@@ -148,7 +149,7 @@ class _Cutter:
         yield from self._flush(len(text))
         if self.braces or self.regions:
             at = len(text.rstrip())
-            raise self._error(Span(at, at + 1), "the module is cut off: its last braces are missing")
+            raise self._error(Span(at, at + 1), "the module is cut off: its last braces are missing", PARTIAL_HINT)
 
     def _end_of_declaration(self, before: str) -> int | None:
         """Where in the text behind a head, which is then one without a body, a line begins a foreign operation."""

@@ -20,10 +20,12 @@ import lark
 from irflops.errors import IrflopsError, NotAGraphError, quoted
 from irflops.ir.graph import UNKNOWN_TENSOR, Graph, Note, Op, TensorType
 from irflops.ir.shapes import fit
+from irflops.readers.compression import MAX_SIZE
 from irflops.readers.forms import SAVED_FOLDER
-from irflops.readers.intake import MAX_SIZE, decode, read_bytes, source_of
+from irflops.readers.intake import decode, read_bytes, source_of
 from irflops.readers.job.job_schema import DTYPE_BY_NUMBER, DTYPE_BY_WORD
 from irflops.readers.meaning.resolve import free_tensor_module
+from irflops.readers.mlir.mlir_partial import read_partial_mlir
 from irflops.readers.mlir.saved_mlir import read_mlir
 from irflops.readers.printed.values import MAX_RANK
 from irflops.readers.text.skeleton import Skeletons
@@ -43,8 +45,9 @@ _LOOKED_AT = 1000
 _SAVE_HINT = 'save the graph itself, called once: oneflow.save(graph, "DIR")'
 
 
-def read_folder(path: str | PathLike[str], max_size: int = MAX_SIZE, choice: str | int | None = None) -> Graph:
+def read_folder(path: str | PathLike[str], max_size: int = MAX_SIZE, choice: str | int | None = None, *, partial: bool = False) -> Graph:
     """The graph in a folder, `choice` of several. Variables whose files are missing or do not fit are notes of the code `variable-file`.
+    With `partial`, a model.mlir is read as far as that goes.
 
     Errors: NotAGraphError where the folder holds no graph; those of `read_mlir`; IrflopsError where a file cannot be read, is larger than
     `max_size` bytes, is none (a pipe, a device), or lies outside the folder.
@@ -59,7 +62,8 @@ def read_folder(path: str | PathLike[str], max_size: int = MAX_SIZE, choice: str
         model = _inside(root, MODEL)
     except _Unfit as problem:
         raise IrflopsError(f"its {MODEL} {problem}", path=name) from None
-    graph = read_mlir(source_of(read_bytes(str(model), max_size), str(Path(name) / MODEL)), choice)
+    read = read_partial_mlir if partial else read_mlir
+    graph = read(source_of(read_bytes(str(model), max_size), str(Path(name) / MODEL)), choice)
     variables = [op for op in graph.ops if op.type == "variable"]
     return replace(graph, format=SAVED_FOLDER.name, notes=(*graph.notes, *_notes(root, variables)))
 

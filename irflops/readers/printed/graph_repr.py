@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from irflops.errors import GraphSyntaxError, Source, Span, error_at
-from irflops.ir.graph import Attrs, Graph, Note, Op, Parameter, Placement, VariableKind
+from irflops.errors import GraphSyntaxError, Source, Span, error_at, quoted
+from irflops.ir.graph import Attrs, Graph, Note, Op, Parameter, Phase, Placement, VariableKind
 from irflops.readers.forms import PRINTED
 from irflops.readers.meaning.assemble import complete, freeze
 from irflops.readers.meaning.draft import Draft
+from irflops.readers.meaning.partial import PARTIAL_HINT, partial_note
 from irflops.readers.meaning.resolve import free_tensor_module, resolve
 from irflops.readers.meaning.updates import LOOKS_LIKE_LARS
 from irflops.readers.printed import log
 from irflops.readers.printed.elided import fill_elided
 from irflops.readers.printed.fused_add import find_fused_terms
 from irflops.readers.printed.fused_gradients import find_fused_gradients
+from irflops.readers.printed.module_print import bounded
 from irflops.readers.printed.module_text import ModuleTexts
 from irflops.readers.printed.module_tree import Level, Line, frozen_modules, name_lost_modules
 from irflops.readers.printed.operators import draft_of, settle_updates, user_frame
 from irflops.readers.printed.statement import BYTES_PER_TEXT, MAX_TEXTS, Statements
 from irflops.readers.printed.values import MAX_DEPTH
 from irflops.readers.text.syntax import SyntaxProblem
-
-_PARTIAL_HINT = "--partial analyzes what is readable and marks every total as a lower bound"
 
 
 def read_graph(source: Source, text: log.GraphText, partial: bool = False) -> Graph:
@@ -67,7 +67,7 @@ class _Reader:
             self._take(kind, start, end, pieces)
         if damage is not None:
             _from, span, message = damage
-            raise error_at(GraphSyntaxError, self.source, span, message, _PARTIAL_HINT)
+            raise error_at(GraphSyntaxError, self.source, span, message, PARTIAL_HINT)
         return self._graph(root)
 
     def _refuse_excess(self) -> None:
@@ -103,7 +103,7 @@ class _Reader:
         except SyntaxProblem as problem:
             if not self.partial:
                 span = Span(*(_offset(at, start, end, pieces) for at in (problem.start, problem.end)))
-                hint = f"{problem.hint}; {_PARTIAL_HINT}" if problem.hint else _PARTIAL_HINT
+                hint = f"{problem.hint}; {PARTIAL_HINT}" if problem.hint else PARTIAL_HINT
                 raise error_at(GraphSyntaxError, self.source, span, problem.message, hint) from None
             self.skipped += 1
             if self.first_skipped is None:
@@ -126,6 +126,8 @@ class _Reader:
             self._parameter(kind, text)
         elif kind == log.MODULE:
             path, module_text = self.statements.level(text)
+            if self.text.is_module and not self.header:
+                self.header = f"{path or ''}:{self.module_texts.class_name(module_text or '') or ''}"
             self._open(Level(path, module_text, start, end), text)
         elif kind == log.GRAPH_MODULE:
             self.statements.level(text)
@@ -182,9 +184,14 @@ class _Reader:
         find_fused_gradients(self.drafts, self.notes)
         declared = {p.name: p.kind for level in self.modules for p in level.parameters}
         name, _, class_name = self.header.partition(":")
+        if self.text.is_module:
+            self.drafts += bounded(self.drafts, declared)
+            text = f"this is the print of one module, {quoted(name)}: what the graph does outside of it is not counted"
+            self.notes.append(Note("module-alone", text))
         complete(self.drafts, self.source, self.training, declared, self.notes, declares=True)
         find_fused_terms(self.drafts, self.notes, partial=self._is_partial())
         self._place_hidden()
+        self.training |= self.text.is_module and any(draft.phase in (Phase.BACKWARD, Phase.OPTIMIZER) for draft in self.drafts)
         self._recover_attrs()
         self._note_oddities()
         modules = frozen_modules(self.modules, self.drafts, self.module_texts.class_name)
@@ -298,7 +305,7 @@ class _Reader:
                 reasons.append("operator lines stand behind its last parenthesis")
             faults = [span for span in (self.first_skipped, *self.text.foreign[:1], self.text.stray) if span is not None]
             span = min(faults, key=lambda fault: fault.start) if faults else Span(self.text.end, self.text.end)
-            self.notes.append(Note("partial", f"the graph was read in part: {'; '.join(reasons)}. Every total is a lower bound", span))
+            self.notes.append(partial_note("; ".join(reasons), span))
 
     def _is_partial(self) -> bool:
         text = self.text

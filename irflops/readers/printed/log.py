@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from irflops.errors import GraphSyntaxError, Source, Span, error_at
 from irflops.readers.intake import lines_of
+from irflops.readers.printed.heads import MAX_PREFIX, OPENING, TAIL, graph_lines, module_lines, opens
 from irflops.readers.printed.prefix import is_whole, loose_pattern, pattern_of
 
 LINE_KINDS = (
@@ -50,9 +52,7 @@ _WORDS = "GRAPH|CONFIG|INPUT|OUTPUT|PARAMETER|BUFFER|MODULE|GraphModule|OPERATOR
 _HEAD = re.compile(rf"[ \t]*(?:\[[A-Z]+\][ \t]*)?\([ \t]*({_WORDS})")
 _LINE = re.compile(rf"{_HEAD.pattern}|[ \t]*(\)+)[ \t]*$|[ \t]*$")
 """A statement's head, closing parentheses, or nothing."""
-_OPENING = re.compile(r"\)[ \t]*:[ \t]*\([ \t]*(\))?[ \t]*$")
-_TAIL = 80
-"""Characters at the end of a line that say how it ends."""
+_LINE_OF_MODULES = re.compile(rf"{_HEAD.pattern}|[ \t]*\)+[ \t]*$")
 
 MAX_PIECES = 1000
 """Lines that a statement may wrap over."""
@@ -65,8 +65,6 @@ MAX_GRAPHS = 50_000
 """Graphs in one file, copies counted."""
 MAX_TRIES = 20_000_000
 """Lines times prefixes."""
-MAX_PREFIX = 300
-"""Characters of a prefix."""
 
 _MARKER = re.compile(rf"\([ \t]*(?:{_WORDS})[:A-Z_a-z]")
 _STATEMENT = re.compile(r"\([ \t]*(?:OPERATOR|MODULE|GraphModule)[ \t]*:")
@@ -86,7 +84,9 @@ class GraphText:
     """Lines within the graph that are none of it."""
     closed: bool = False
     has_head: bool = True
-    """Whether its `(GRAPH:` line is there."""
+    """Whether its `(GRAPH:` line is there, or it is the print of one module."""
+    is_module: bool = False
+    """Whether it is the print of one module, as `print(graph.linear)` makes it."""
     stray: Span | None = None
     """The first operator line that follows its last parenthesis."""
     line_counts: list[int] = field(default_factory=lambda: [0] * len(LINE_KINDS))
@@ -115,6 +115,8 @@ class Scan:
 
     graphs: list[GraphText]
     line_counts: Counter[str]
+    strays: int = 0
+    """Statements and closing parentheses outside of the graphs."""
 
 
 @dataclass
@@ -186,16 +188,26 @@ class _Streams:
 def scan(source: Source) -> Scan:
     """Finds every graph and says of each line what it is. Errors: GraphSyntaxError if more prefixes than any log has carry a graph."""
     text = source.text
+    heads = graph_lines(text)
+    if heads:
+        return _scan(source, heads, GraphText)
+    modules = module_lines(text)
+    if modules:
+        found = _scan(source, modules, partial(GraphText, is_module=True))
+        if not found.strays:
+            return found
+    first = _STATEMENT.search(text)
+    if first is None:
+        return Scan([], Counter({"foreign": sum(1 for _ in lines_of(text))}))
+    return _scan(source, {text.rfind("\n", 0, first.start()) + 1: first.start()}, partial(GraphText, has_head=False))
+
+
+def _scan(source: Source, heads: dict[int, int], begin: Callable[[int], GraphText]) -> Scan:
+    """The same, given where graphs begin, by the start of their line."""
+    text = source.text
     counts: Counter[str] = Counter()
     graphs: list[GraphText] = []
-    heads = _graph_lines(text)
-    has_head = bool(heads)
-    if not has_head:
-        first = _STATEMENT.search(text)
-        heads = {} if first is None else {text.rfind("\n", 0, first.start()) + 1: first.start()}
-    if not heads:
-        counts["foreign"] = sum(1 for _ in lines_of(text))
-        return Scan(graphs, counts)
+    strays = 0
     streams = _Streams()
     outside = 0
     for start, end in lines_of(text):
@@ -203,8 +215,8 @@ def scan(source: Source) -> Scan:
         stream: _Stream | None
         if head is not None:
             stream, at = _stream_for(streams, text[start:head]), head
-            stream.graph = GraphText(at, has_head=has_head)
-            stream.depth = 0 if has_head else 1
+            stream.graph = begin(at)
+            stream.depth = 0 if stream.graph.has_head else 1
             graphs.append(stream.graph)
             if len(streams.by_pattern) > MAX_STREAMS or len(graphs) > MAX_GRAPHS:
                 many = len(graphs) > MAX_GRAPHS
@@ -217,6 +229,7 @@ def scan(source: Source) -> Scan:
             stream, at = _owner(streams, text, start, end)
         if stream is None or stream.graph is None:
             outside += 1
+            strays += stream is not None and _LINE_OF_MODULES.match(text, at, end) is not None
             if stream is not None and stream.last_closed is not None:
                 _note_stray(stream, text, at, end)
             continue
@@ -224,21 +237,7 @@ def scan(source: Source) -> Scan:
     counts["foreign"] += outside
     for graph in graphs:
         counts.update({LINE_KINDS[kind]: n for kind, n in enumerate(graph.line_counts) if n})
-    return Scan(graphs, counts)
-
-
-def _graph_lines(text: str) -> dict[int, int]:
-    """Where `(GRAPH...): (` stands, by the start of its line; other talk of a GRAPH in a log (`start building graph`) is none."""
-    heads: dict[int, int] = {}
-    at = text.find("(GRAPH")
-    while at >= 0:
-        start = text.rfind("\n", 0, at) + 1
-        end = text.find("\n", at)
-        end = len(text) if end < 0 else end
-        if at - start <= MAX_PREFIX and _opens(text, at, end):
-            heads[start] = at
-        at = text.find("(GRAPH", end)
-    return heads
+    return Scan(graphs, counts, strays)
 
 
 def _take_line(stream: _Stream, text: str, at: int, end: int) -> None:
@@ -286,14 +285,8 @@ def _take_line(stream: _Stream, text: str, at: int, end: int) -> None:
         stream.graph = None
 
 
-def _opens(text: str, at: int, end: int) -> bool:
-    """Whether a line ends by opening a level: `): (`, not `): ()`."""
-    match = _OPENING.search(text, max(at, end - _TAIL), end)
-    return match is not None and match[1] is None
-
-
 def _open_level(stream: _Stream, text: str, at: int, end: int) -> None:
-    stream.depth += _opens(text, at, end)
+    stream.depth += opens(text, at, end)
 
 
 def _is_open(graph: GraphText, text: str) -> bool:
@@ -304,9 +297,9 @@ def _is_open(graph: GraphText, text: str) -> bool:
         return False
     first = (graph.starts[number], graph.ends[number])
     start, end = graph.pieces[number][-1] if number in graph.pieces else first
-    last = text[max(start, end - _TAIL) : end].rstrip()
+    last = text[max(start, end - TAIL) : end].rstrip()
     if kind in _LEVELS:
-        return _OPENING.search(last) is None
+        return OPENING.search(last) is None
     if number != graph.balanced:
         graph.balanced, graph.balance = number, text.count("(", *first) - text.count(")", *first)
     return last.endswith(",") or graph.balance > 0
@@ -316,7 +309,7 @@ def _goes_on(graph: GraphText, text: str, at: int, end: int) -> bool:
     """Whether a line may be a further one of the last statement: tensors break behind commas, a module's text may say anything."""
     if len(graph.pieces.get(len(graph.kinds) - 1, ())) >= MAX_PIECES:
         return False
-    return graph.kinds[-1] in _LEVELS or text[max(at, end - _TAIL) : end].rstrip().endswith((",", ")", "(", "[", "..."))
+    return graph.kinds[-1] in _LEVELS or text[max(at, end - TAIL) : end].rstrip().endswith((",", ")", "(", "[", "..."))
 
 
 def _note_stray(stream: _Stream, text: str, at: int, end: int) -> None:

@@ -1,109 +1,56 @@
-"""Recognises what is often mistaken for a graph dump, and says which line of Python dumps the right thing."""
+"""The errors for contents without a graph: what they are instead, and which line of Python dumps the right thing."""
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from irflops.errors import NotAGraphError, Source
-from irflops.readers.intake import decode, is_text
+from irflops.readers.printed.other_files import AFTER_CALL, PRINT_GRAPH, other_bytes, other_text
 
-PRINT_GRAPH = "print(graph, file=open('graph.txt', 'w'))"
-"""The line that dumps what irflops reads; the graph must have been called once before."""
-
-_AFTER_CALL = f"graph(*inputs); {PRINT_GRAPH}"
-
-_ONNX = re.compile(rb"\x08[\x01-\x20](?:\x12(?P<size>[\x00-\x7f])|[\x3a\x42])")
-"""A ModelProto's first fields: the version of the format, then the name of the producer, the graph, or the operator sets."""
-
-_COMMENTS = re.compile(r"\s*(?://[^\n]*(?:\n\s*|\Z))+\Z")
-_MODULE_PRINT = re.compile(r"^[ \t]*\(\w+\): [A-Z]\w*\(", re.MULTILINE)
-_JOB_TEXT = re.compile(r"^[ \t]*(?:net|job_conf)[ \t]*\{", re.MULTILINE)
-_PLAN_TEXT = re.compile(r"^[ \t]*task[ \t]*\{\s*task_type[ \t]*:", re.MULTILINE)
-
-
-class _Form(NamedTuple):
-    what: str
-    hint: str
-
-
-_PICKLE = _Form(
-    "a pickle or checkpoint: weights, not a graph, and irflops never unpickles", f"in the script that builds the graph: {_AFTER_CALL}"
-)
-_ONNX_FILE = _Form("an ONNX model, not a OneFlow graph", f"where the OneFlow graph is: {_AFTER_CALL}")
-_PLAN = _Form(
-    "a OneFlow Plan: the compiled tasks of each device, from which the logical graph cannot be told",
-    f"dump the graph itself: {_AFTER_CALL}",
-)
-_JOB = _Form("a text with a OneFlow job somewhere in it", "keep the job alone, from its line 'net {' on")
-_MLIR = _Form("a text with a saved graph's MLIR somewhere in it", "keep the module alone, from its line 'module {' on")
-_MLIR_BARE = _Form(_MLIR.what, "keep the job or function alone, from its line 'oneflow.job @...' or 'func.func @...' on")
-_COMMENTED = _Form("a text of comments (//) alone, without any MLIR", "save the graph: oneflow.save(graph, 'DIR')")
-_MODULE = _Form(
-    "the print of a module: it has no operators and no shapes", "wrap the module in a oneflow.nn.Graph and call it: " + _AFTER_CALL
-)
-
-
-def recognise(data: bytes) -> _Form | None:
-    """What a content is that holds no graph, as far as its first bytes tell; None if nothing is known of it."""
-    head = data[:65536]
-    if head.startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04", b"\x93NUMPY", b"\x89HDF")):
-        return _PICKLE
-    if _is_onnx(head):
-        return _ONNX_FILE
-    if head[:1] == b"\x0a" and not is_text(head):
-        return _binary_message(head)
-    text = decode(head)
-    if _PLAN_TEXT.search(text):
-        return _PLAN
-    if _JOB_TEXT.search(text):
-        return _JOB
-    if _COMMENTS.match(text):
-        return _COMMENTED
-    if "oneflow.job" in text or '"oneflow.' in text:
-        return _MLIR if "module {" in text else _MLIR_BARE
-    if _MODULE_PRINT.search(text):
-        return _MODULE
-    return None
-
-
-def _is_onnx(head: bytes) -> bool:
-    match = _ONNX.match(head)
-    if match is None:
-        return False
-    size = match["size"][0] if match["size"] else 0
-    return head[match.end() : match.end() + size].isascii()
-
-
-def _binary_message(head: bytes) -> _Form | None:
-    """A binary Plan, by its first field: it holds tasks, and those begin with their type."""
-    at = 1
-    while at < 11 and at < len(head) and head[at] & 0x80:
-        at += 1
-    first = head[at + 1 : at + 2]
-    if first == b"\x08":
-        return _PLAN
-    return None
+_HEAD = 65536
+_BUILDING = re.compile(r"\(GRAPH:[^()\n]*\) (?:start|end) (?:re-)?building|\[GraphCompile\]")
+"""What `graph.debug()` makes OneFlow say while it builds a graph."""
 
 
 def not_a_graph(head: bytes, source: Source) -> NotAGraphError:
-    """The error for a content without any graph, of which these are the first bytes."""
+    """The error for a text without any graph, made of a file with these first bytes; none where another text was undone for it."""
     name = source.name
-    form = recognise(head)
-    if form is not None:
-        return NotAGraphError(f"this is {form.what}", path=name, hint=form.hint)
+    other = other_bytes(head) or other_text(source.text[:_HEAD])
+    if other is not None:
+        return NotAGraphError(f"this is {other.what}", path=name, hint=other.hint)
     if not source.text.strip():
-        return NotAGraphError("the input is empty", path=name, hint=_AFTER_CALL)
+        return NotAGraphError("the input is empty", path=name, hint=AFTER_CALL)
+    if _BUILDING.search(source.text) is not None:
+        return NotAGraphError(BUILT_ALONE[0], path=name, hint=BUILT_ALONE[1])
     return NotAGraphError(
         "no OneFlow graph in here: neither the line '(GRAPH:name:Class): (' of a print, nor a job, nor a saved graph",
         path=name,
-        hint=f"irflops formats lists what is read, and how to make each; the simplest: {_AFTER_CALL}",
+        hint=f"irflops formats lists what is read, and how to make each; the simplest: {AFTER_CALL}",
     )
+
+
+def without_operators(source: Source, *, is_module: bool, called: bool) -> tuple[str, str]:
+    """What to say, and a hint, of the print of a graph or module that has no operators; `called` where it shows inputs."""
+    if "(OPERATOR" in source.text:
+        return LINES_LOST
+    if _BUILDING.search(source.text) is not None:
+        return BUILT_ALONE
+    if is_module and not called:
+        return MODULE_NOT_CALLED
+    return PRINTED_BY_0_7 if called else NOT_CALLED
 
 
 NOT_CALLED = (
     "the graph was printed before its first call, so it has modules and no operators",
-    f"call it first, with OneFlow 0.8.0 or newer, for older ones print no operators: {_AFTER_CALL}",
+    f"call it first, with OneFlow 0.8.0 or newer, for older ones print no operators: {AFTER_CALL}",
+)
+MODULE_NOT_CALLED = (
+    "this is the print of one module of a graph before its first call: it has no operators",
+    f"call the graph first, and print all of it: {AFTER_CALL}",
+)
+BUILT_ALONE = (
+    "this is what graph.debug() says while a graph is built: modules and their tensors, and no operators",
+    f"print the graph after its first call: {AFTER_CALL}",
 )
 LINES_LOST = (
     "operators stand in this text, but not on lines of their own: its line ends are lost or written as \\n",
@@ -111,5 +58,5 @@ LINES_LOST = (
 )
 PRINTED_BY_0_7 = (
     "the graph has modules and no operators: OneFlow 0.7 and earlier print none",
-    f"with OneFlow 0.8.0 or newer: {_AFTER_CALL}",
+    f"with OneFlow 0.8.0 or newer: {AFTER_CALL}",
 )
