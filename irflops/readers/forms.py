@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from irflops.ir.holds import Holds
 
@@ -93,6 +93,9 @@ SAVED_MLIR = Form(
     lacks="the same",
     holds=_SAVED,
 )
+
+SAVED_STEP = replace(_SAVED, passes=True, backward=True, recompute=True, optimizer=True)
+"""What a saved graph tells that was made from the full job, after OneFlow's passes."""
 
 FORMS = (CAPTURE, PRINTED, FULL_JOB, FULL_JOB_BINARY, FORWARD_JOB, SAVED_FOLDER, SAVED_MLIR)
 """In the order of what they tell, forms of one kind together."""

@@ -9,7 +9,7 @@ from irflops.errors import NotAGraphError, Source
 from irflops.ir.graph import Graph, Note, Phase
 from irflops.ir.holds import Holds
 from irflops.readers.choice import Choosable, choose
-from irflops.readers.forms import SAVED_MLIR
+from irflops.readers.forms import SAVED_MLIR, SAVED_STEP
 from irflops.readers.meaning.assemble import complete, freeze
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.mlir.mlir_calls import Calls, at
@@ -80,7 +80,7 @@ def _graph(builder: GraphBuilder, name: str) -> Graph:
 def _holds(drafts: Sequence[Draft]) -> Holds:
     """What the file tells: `oneflow.save` writes the forward job; one with an optimizer was made from the full job, after the passes."""
     if any(draft.phase is Phase.OPTIMIZER for draft in drafts):
-        return replace(SAVED_MLIR.holds, passes=True, backward=True, recompute=True, optimizer=True)
+        return SAVED_STEP
     return SAVED_MLIR.holds
 
 
