@@ -13,6 +13,7 @@ from modules import TYPE, W, X, module, op, read
 
 import irflops
 from irflops import Graph
+from irflops.counting.cost import FIGURES
 from irflops.ir.graph import DType, Op
 from irflops.readers.job.job import read_job_binary
 
@@ -54,7 +55,9 @@ def differences(one: Graph, other: Graph) -> Iterator[str]:
         mine, theirs = costs[0][op_.name], costs[1][op_.name]
         if dropped and mine.saved != theirs.saved:  # what a dropped operator of the backward pass reads is not kept for it
             yield "dropped"
-            theirs = replace(theirs, saved=mine.saved)
+            kept = FIGURES.index("saved_bytes")
+            figures = theirs.cost.figures[:kept] + mine.cost.figures[kept : kept + 1] + theirs.cost.figures[kept + 1 :]
+            theirs = replace(theirs, saved=mine.saved, cost=replace(theirs.cost, figures=figures))
         if mine != theirs:
             yield f"{op_.name}: {costs[0][op_.name]} != {costs[1][op_.name]}"
         yield from _differences(op_, same, dropped)
