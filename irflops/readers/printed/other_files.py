@@ -173,7 +173,7 @@ _TEXTS: tuple[tuple[Callable[[str], object], Other], ...] = (
     (_having(r"^layers? \{\s*(?:name|type): "), _elsewhere("a Caffe network")),
     (_beginning(r"(?:strict )?digraph\b"), _elsewhere("a drawing for Graphviz")),
     (
-        _having(r"Layer \(type|Param #|^Total params:|^\W*Total mult-adds"),
+        _having(r"Layer \(type|Param #|^Total params:|^[^\w\n]{0,20}Total mult-adds"),
         Other("the table of another counter", f"irflops counts from the graph itself: {AFTER_CALL}"),
     ),
     (_having(r"^[ \t]*\(\w+\): [A-Z]\w*\("), MODULE),
