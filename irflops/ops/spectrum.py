@@ -50,7 +50,10 @@ def transform(n: int) -> int:
 
 
 def _dims(op: OpView, rank: int) -> list[int]:
-    return [normal_axis(axis, rank) for axis in op.ints("dims")]
+    axes = [normal_axis(axis, rank) for axis in op.ints("dims")]
+    if not axes:
+        raise ValueError(f"{op.type} transforms along one axis at least, and dims is empty")
+    return axes
 
 
 def c2c_shape(op: OpView) -> Inferred:
