@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -19,9 +20,18 @@ def lowest() -> list[str]:
     return [requirement.replace(">=", "==") for requirement in PROJECT["dependencies"]]
 
 
+def extra(name: str) -> list[str]:
+    """The requirements of an extra, those of the extras that it names itself in their place."""
+    listed: list[str] = []
+    for requirement in EXTRAS[name]:
+        own = re.fullmatch(rf"{PROJECT['name']}\[(\w+)\]", requirement)
+        listed += extra(own[1]) if own else [requirement]
+    return listed
+
+
 def oneflow() -> list[str]:
     """The dependencies, OneFlow and what runs the tests; the project itself is installed apart."""
-    return [*PROJECT["dependencies"], *EXTRAS["oneflow"], *(r for r in EXTRAS["dev"] if not r.startswith(PROJECT["name"]))]
+    return [*PROJECT["dependencies"], *extra("oneflow"), *extra("dev")]
 
 
 print("\n".join({"lowest": lowest, "oneflow": oneflow}[sys.argv[1]]()))

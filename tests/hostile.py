@@ -65,18 +65,22 @@ def check_error(error: IrflopsError) -> None:
         assert text.splitlines()[2].rstrip().endswith("^")
 
 
-def attack(content: Attack, size: int) -> None:
-    data = content(size)
+def attack(content: Attack, size: int) -> float:
+    """Seconds of the slower of its two readings, for its bounds are of one command."""
+    slowest = 0.0
     for partial in (False, True):
+        data = content(size)
+        began = time.process_time()
         outcome(data, partial=partial)
+        slowest = max(slowest, time.process_time() - began)
+        del data
+    return slowest
 
 
 def withstand(script: str, name: str, content: Attack) -> None:
     """At full size in a process of its own, within the bounds that are stated; a small one here, in half the time."""
     if BYTES < FULL:
-        start = time.process_time()
-        attack(content, BYTES)
-        assert time.process_time() - start <= SECONDS / 2
+        assert attack(content, BYTES) <= SECONDS / 2
         return
     command = [sys.executable, script, name, str(BYTES)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=10 * SECONDS, check=False)
@@ -88,13 +92,7 @@ def withstand(script: str, name: str, content: Attack) -> None:
 
 def report(content: Attack, size: int) -> None:
     """Prints seconds of the slower of its readings and peak megabytes, for `withstand`."""
-    slowest = 0.0
-    for as_partial in (False, True):
-        data = content(size)
-        began = time.process_time()
-        outcome(data, partial=as_partial)
-        slowest = max(slowest, time.process_time() - began)
-        del data
+    slowest = attack(content, size)
     try:
         import resource
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
-import inspect
 import json
 import os
 import subprocess
@@ -16,7 +15,7 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
-from click.testing import CliRunner, Result
+from commands import run
 
 import irflops
 from irflops.analysis.analysis import analyze_graph
@@ -27,7 +26,6 @@ from irflops.auditing.finding import Severity
 from irflops.auditing.rule import AuditRule, Hit, Options
 from irflops.auditing.rules import RULES
 from irflops.auditing.settings import Settings, settings_of
-from irflops.cli import cli
 from irflops.errors import GraphSyntaxError, IrflopsError
 from irflops.readers.notation.sketch import sketch
 
@@ -44,14 +42,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def _run(*args: object) -> Result:
-    # Click before 8.2 mixes the streams unless told otherwise, and since then it never does.
-    apart: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
-    return CliRunner(**apart).invoke(cli, [str(arg) for arg in args])
-
-
 def _audit(*args: object) -> dict[str, Any]:
-    done = _run("audit", *args, "--format", "json")
+    done = run("audit", *args, "--format", "json")
     assert done.exit_code in (0, 1), done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -71,7 +63,7 @@ def test_json_has_the_schema(project: Path, path: Path) -> None:
 
 
 def test_rules_json_has_the_schema() -> None:
-    found = json.loads(_run("rules", "--format", "json").stdout)
+    found = json.loads(run("rules", "--format", "json").stdout)
     jsonschema.validate(found, _schema("rules"))
     assert {rule["name"] for rule in found["rules"]} >= {rule.name for rule in RULES}
 
@@ -80,42 +72,42 @@ def test_sarif_has_the_standards_schema(project: Path) -> None:
     """The schema is OASIS's own: sarif-2.1/schema/sarif-schema-2.1.0.json of github.com/oasis-tcs/sarif-spec at e0583813."""
     schema = json.loads(gzip.decompress((ROOT / "tests" / "sarif-schema-2.1.0.json.gz").read_bytes()))
     for path in (RESNET, GPT, MLP):
-        found = json.loads(_run("audit", path, "--format", "sarif").stdout)
+        found = json.loads(run("audit", path, "--format", "sarif").stdout)
         jsonschema.validate(found, schema)
-        run = found["runs"][0]
-        assert [result["partialFingerprints"]["irflopsFinding/v1"] for result in run["results"]] == [
+        sarif = found["runs"][0]
+        assert [result["partialFingerprints"]["irflopsFinding/v1"] for result in sarif["results"]] == [
             finding["id"] for finding in _audit(path)["findings"]
         ]
-        for result in run["results"]:
-            assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
+        for result in sarif["results"]:
+            assert sarif["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
 
 
 def test_junit_counts_failures_from_the_fail_level_up(project: Path) -> None:
     for level, failing in (("error", 0), ("note", 20)):
-        suite = ET.fromstring(_run("audit", RESNET, "--format", "junit", "--fail-level", level).stdout)[0]  # noqa: S314 - our own output
+        suite = ET.fromstring(run("audit", RESNET, "--format", "junit", "--fail-level", level).stdout)[0]  # noqa: S314 - our own output
         assert int(suite.attrib["failures"]) == len(suite.findall("testcase/failure")) == failing
         assert int(suite.attrib["tests"]) == len(suite.findall("testcase"))
         assert int(suite.attrib["skipped"]) == len(suite.findall("testcase/skipped"))
 
 
 def test_github_annotations_are_escaped(project: Path) -> None:
-    lines = _run("audit", GPT, "--format", "github").stdout.splitlines()
+    lines = run("audit", GPT, "--format", "github").stdout.splitlines()
     assert len(lines) == len(_audit(GPT)["findings"]) > 0
     assert all(line.startswith(("::notice file=", "::warning file=", "::error file=")) for line in lines)
     assert lines[0].count("::") == 2
 
 
 def test_markdown_has_a_table_a_rule(project: Path) -> None:
-    text = _run("audit", RESNET, "--format", "markdown").stdout
+    text = run("audit", RESNET, "--format", "markdown").stdout
     assert "## note: foldable-norm" in text
     assert text.count("\n| model.") == len(_audit(RESNET)["findings"])
 
 
 def test_output_goes_to_a_file_and_never_over_the_graph(project: Path) -> None:
-    assert _run("audit", RESNET, "--format", "sarif", "-o", project / "a.sarif").stdout == ""
+    assert run("audit", RESNET, "--format", "sarif", "-o", project / "a.sarif").stdout == ""
     assert json.loads((project / "a.sarif").read_text(encoding="utf-8"))["version"] == "2.1.0"
     (project / "g.txt").write_bytes(gzip.decompress(MLP.read_bytes()))
-    assert _run("audit", project / "g.txt", "-o", project / "g.txt").exit_code == 2
+    assert run("audit", project / "g.txt", "-o", project / "g.txt").exit_code == 2
 
 
 # Exit codes
@@ -137,12 +129,12 @@ def test_output_goes_to_a_file_and_never_over_the_graph(project: Path) -> None:
     ],
 )
 def test_exit_code(project: Path, args: tuple[str, ...], code: int) -> None:
-    assert _run("audit", RESNET, *args).exit_code == code
+    assert run("audit", RESNET, *args).exit_code == code
 
 
 def test_misspelt_rule_gets_a_suggestion(project: Path) -> None:
     for command in (("audit", RESNET, "--select", "ded-op"), ("audit", RESNET, "--explain", "ded-op"), ("rules", "ded-op")):
-        assert "did you mean 'dead-op'?" in _run(*command).stderr
+        assert "did you mean 'dead-op'?" in run(*command).stderr
 
 
 # Settings
@@ -168,7 +160,7 @@ def test_settings_of_every_kind(project: Path) -> None:
         module = { "model.layer*" = { "params.trainable" = 2_000_000 } }
     """
     _settings(text, project)
-    done = _run("audit", RESNET, "--format", "json")
+    done = run("audit", RESNET, "--format", "json")
     findings = json.loads(done.stdout)["findings"]
     assert done.exit_code == 1
     found = {(f["rule"], f["severity"], f["op"] or f["module"]) for f in findings}
@@ -225,9 +217,9 @@ def test_nearest_configuration_counts(project: Path) -> None:
 
 def test_command_line_beats_the_configuration(project: Path) -> None:
     (project / "irflops.toml").write_text("[audit]\nselect = ['dead-op']\nfail-level = 'note'", encoding="utf-8")
-    assert _run("audit", RESNET).exit_code == 0
-    assert _run("audit", RESNET, "--select", "foldable-norm").exit_code == 1
-    assert _run("audit", RESNET, "--no-config").exit_code == 0
+    assert run("audit", RESNET).exit_code == 0
+    assert run("audit", RESNET, "--select", "foldable-norm").exit_code == 1
+    assert run("audit", RESNET, "--no-config").exit_code == 0
     assert len(_audit(RESNET, "--no-config")["findings"]) > 0
 
 
@@ -293,15 +285,15 @@ def test_explain_shows_what_came_nearest(project: Path) -> None:
     explained = _audit(RESNET, "--explain", "unequal-channels")["explained"]
     assert explained[0]["measured"] == {"cost": "channels", "value": 128}
     assert explained[0]["limit"] == {"cost": "channels", "value": 256}
-    assert "128 channels" in _run("audit", RESNET, "--explain", "unequal-channels").stdout
+    assert "128 channels" in run("audit", RESNET, "--explain", "unequal-channels").stdout
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_every_rule_explains_itself(project: Path, rule: AuditRule) -> None:
-    done = _run("rules", rule.name)
+    done = run("rules", rule.name)
     assert done.exit_code == 0
     assert rule.bad[0].name in done.stdout
-    assert _run("audit", MLP, "--explain", rule.name).exit_code == 0
+    assert run("audit", MLP, "--explain", rule.name).exit_code == 0
 
 
 def test_two_findings_of_one_op_are_told_apart() -> None:

@@ -239,7 +239,7 @@ def test_audit_is_chosen_among_several(project: Path) -> None:
         ("[]", "no OneFlow graph in here"),
         ("{}", "no OneFlow graph in here"),
         ("[" * 100_000, "no OneFlow graph in here"),
-        ('{"schema": "irflops.audit/1"', "no OneFlow graph in here"),
+        ('{"schema": "irflops.audit/1"', "this is a result of irflops itself, as JSON"),
     ],
 )
 def test_json_that_is_no_baseline_is_an_error(project: Path, content: str, message: str) -> None:

@@ -227,7 +227,7 @@ def analysis(made: Callable[[int], Iterator[str]], n: int) -> Analysis:
 @pytest.mark.parametrize("made", GRAPHS)
 def test_rules_take_a_graphs_size_in_steps(made: Callable[[int], Iterator[str]]) -> None:
     small, large = (analysis(made, n) for n in (SMALL, FACTOR * SMALL))
-    run_rules(small, RULES)  # what is worked out once in a process is no step of either
+    run_rules(analysis(made, SMALL), RULES)  # what is worked out once in a process is no step of either
     sizes = [len(judged.graph.ops) + len(judged.graph.modules) for judged in (small, large)]
     assert sizes[1] > 0.9 * FACTOR * sizes[0]
     first, second = (steps(lambda judged=judged: run_rules(judged, RULES)) for judged in (small, large))  # type: ignore[misc]  # the default binds the loop's value

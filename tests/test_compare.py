@@ -11,10 +11,9 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
-from click.testing import CliRunner, Result
+from commands import run
 
 import irflops
-from irflops.cli import cli
 from irflops.conventions.compare import between, compare_analysis
 from irflops.conventions.registry import BY_NAME, CONVENTIONS, count
 
@@ -29,11 +28,6 @@ RESNET50 = FIXTURES / "resnet50.repr.txt.gz"
 def analysis(name: str, graph: str | None = None) -> irflops.Analysis:
     """Of a fixture."""
     return irflops.analyze(irflops.load(FIXTURES / name, graph))
-
-
-def run(*args: object) -> Result:
-    """The command line, without a process."""
-    return CliRunner().invoke(cli, [*map(str, args)])
 
 
 @pytest.mark.parametrize("name", GRAPHS)

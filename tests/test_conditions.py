@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from commands import run as run_command
 
 import irflops
 from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.analysis.named import COMMUNICATION, NAMES, amount, cost_of
-from irflops.cli import cli
 from irflops.counting.cost import FIGURES
 from irflops.differ import Diff, diff_analyses
 from irflops.differ.conditions import condition
@@ -129,7 +128,7 @@ def test_every_name_of_a_cost_is_one_everywhere() -> None:
         "--columns",
         ",".join(name for name in NAMES if name != COMMUNICATION),
     ]  # of no module
-    shown = CliRunner().invoke(cli, ["analyze", str(FIXTURES / "resnet18.repr.txt.gz"), *wish])
+    shown = run_command("analyze", FIXTURES / "resnet18.repr.txt.gz", *wish)
     heads, values = (line.split(",") for line in shown.stdout.splitlines())
     assert [int(value) for value in values] == [cost_of(analysis, name)[0] for name in heads]
 
@@ -197,7 +196,7 @@ def custom(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 
 def run(*arguments: str) -> tuple[int, str]:
-    found = CliRunner().invoke(cli, ["diff", *arguments])
+    found = run_command("diff", *arguments)
     return found.exit_code, found.stdout
 
 

@@ -17,12 +17,12 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from commands import run as run_command
 from jobs import X, content, job, message, user
 
 import irflops
 from irflops.analysis.analysis import Analysis
-from irflops.cli import cli
 from irflops.differ import Diff, diff_analyses
 from irflops.differ.conditions import condition
 from irflops.differ.edit import REVERSE, difference
@@ -208,7 +208,7 @@ def path(name: str, form: str = "job.pb") -> str:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(cli, ["diff", *arguments])
+    return run_command("diff", *arguments)
 
 
 @pytest.mark.parametrize("format_", ["table", "json", "markdown", "github"])

@@ -8,10 +8,9 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
-from click.testing import CliRunner, Result
+from commands import run
 
 import irflops
-from irflops.cli import cli
 from irflops.errors import IrflopsError
 from irflops.explaining.explanation import explain_op, find_op
 
@@ -19,11 +18,6 @@ ROOT = Path(__file__).resolve().parent.parent
 RESNET18 = ROOT / "fixtures" / "resnet18.repr.txt.gz"
 CONV = "model.layer1.0.conv1-conv2d-4"
 ANALYSIS = irflops.analyze(RESNET18)
-
-
-def run(*args: object) -> Result:
-    """The command line, without a process."""
-    return CliRunner().invoke(cli, [*map(str, args)])
 
 
 def explained(*args: object) -> dict[str, Any]:

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
-from click.testing import CliRunner
+from commands import run as run_command
 
 import irflops
-from irflops.cli import cli
 from irflops.ir.graph import Graph, Phase, Role
 from irflops.readers.forms import FORMS, SAVED_STEP
 
 
 def run(*args: str) -> str:
-    result = CliRunner().invoke(cli, args)
+    result = run_command(*args)
     assert result.exit_code == 0
     return result.stdout
 

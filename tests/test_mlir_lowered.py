@@ -108,4 +108,4 @@ def test_comments_alone() -> None:
 def test_mlir_without_a_module_in_a_log() -> None:
     error = fault('saved\nfunc.func @f() {\n  %0 = "oneflow.constant"() {op_name = "a"} : () -> tensor<f32>\n  return\n}\n')
     assert error.message == "this is a text with a saved graph's MLIR somewhere in it"
-    assert error.hint == "keep the job or function alone, from its line 'oneflow.job @...' or 'func.func @...' on"
+    assert error.hint == "keep the job or function alone, from its line 'oneflow.job @...' or 'func.func @...' to its last '}'"
