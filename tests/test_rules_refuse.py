@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from seen_ops import DECONV, FILTER_GRAD, FLASH, seen
+from seen_ops import AFFINE, AXES, DECONV, FILTER_GRAD, FLASH, GRU, LSTM, PAIRS, PAST, ROTARY, SHIFTED, STEPS, seen
 
 
 @pytest.mark.parametrize(
@@ -117,6 +117,137 @@ from seen_ops import DECONV, FILTER_GRAD, FLASH, seen
             ),
             "stride 0",
         ),
+        ("fft_c2c(input: c64[8], dims=[]) -> out: c64[?]", "one axis at least"),
+        ("fft_c2c(input: c64[8], dims=[1]) -> out: c64[?]", "out of range"),
+        (f"fft_r2c(input: f32[], dims=[0], {AXES}) -> out: c64[?]", "at least 1"),
+        (f"fft_r2c(input: c64[8], dims=[0], {AXES}) -> out: c64[?]", "takes no input of complex64"),
+        ("fft_c2r(input: c64[], dims=[0], last_dim_size=8) -> out: f32[?]", "at least 1"),
+        ("fft_c2r(input: c64[5], dims=[0], last_dim_size=0) -> out: f32[?]", "at least 1"),
+        ("stft(input: f32[3,8], onesided=true) -> output: f32[?]", "takes 3"),
+        ("real(x: f32[2]) -> out: f32[?]", "takes no x of float32"),
+        ("lu_decomposition(x: f32[4]) -> LU: f32[?], pivot: i32[?]", "at least 2"),
+        ("det(x: f32[3,4]) -> y: f32[?]", "not of square matrices"),
+        ("linalg_cross(input: f32[2,4], other: f32[2,4], dim=1) -> out: f32[?]", "not vectors of 3"),
+        ("linalg_cross(input: f32[2,3], other: f32[1,3], dim=1) -> out: f32[?]", "not vectors of 3"),
+        ("linalg_cross(input: f32[], other: f32[], dim=0) -> out: f32[?]", "at least 1"),
+        ("ctc_loss(log_probs: f32[4,5], max_target_length=3) -> loss: f32[?], alpha: f32[?]", "takes 3"),
+        ("ctc_loss(log_probs: f32[4,2,5], max_target_length=-1) -> loss: f32[?], alpha: f32[?]", "at least 0"),
+        ("ctc_greedy_decoder(log_probs: f32[4,5], input_lengths: i64[2]) -> decoded: i64[?]", "takes 3"),
+        (f"deform_conv2d({SHIFTED.replace('f32[4,2,2,3]', 'f32[4,1,2,3]')}, {STEPS}) -> out: f32[?]", "do not go together"),
+        (f"deform_conv2d({SHIFTED.replace('24,4,4', '24,4,3')}, {STEPS}) -> out: f32[?]", "do not go together"),
+        (f"deform_conv2d({SHIFTED}, {STEPS.replace('stride_h=1', 'stride_h=0')}) -> out: f32[?]", "at least 1"),
+        (f"deform_conv2d({SHIFTED}, {STEPS.replace('dilation_w=1', 'dilation_w=0')}) -> out: f32[?]", "at least 1"),
+        (f"deform_conv2d({SHIFTED}, {STEPS.replace(', groups=2', ', groups=0')}) -> out: f32[?]", "at least 1"),
+        ("fused_dot_feature_interaction(features: [f32[2,3]], self_interaction=true) -> out: f32[?]", "takes 3"),
+        (f"fused_dot_feature_interaction(features: [f32[2,1,4], f32[3,1,4]], {PAIRS}) -> out: f32[?]", "not of one batch"),
+        (f"fused_dot_feature_interaction(features: [f32[2,1,4], f32[2,1,5]], {PAIRS}) -> out: f32[?]", "not of one batch"),
+        (f"fused_dot_feature_interaction(features: [f32[2,1,4]], {PAIRS.replace('none', 'max')}) -> out: f32[?]", "called 'max'"),
+        (f"fused_dot_feature_interaction(features: [f32[2,1,4]], {PAIRS.replace('=0', '=-1')}) -> out: f32[?]", "at least 0"),
+        (f"fused_dot_feature_interaction(features: [f32[2,1,4]], output_concat: f32[2,1,3], {PAIRS}) -> out: f32[?]", "takes 2"),
+        ("fused_cross_feature_interaction(x: f32[2,3], weight: f32[2,3], x0: f32[2,3]) -> out: f32[?]", "do not cross"),
+        ("fused_cross_feature_interaction(x: f32[2,3], weight: f32[1,4], x0: f32[2,3]) -> out: f32[?]", "do not cross"),
+        ("fused_cross_feature_interaction(x: f32[2,3], weight: f32[1,3], x0: f32[1,3]) -> out: f32[?]", "do not cross"),
+        (f"quantization(in: f32[2,3], scale: f32[3], zero_point: f32[1], {AFFINE}) -> out: f32[?]", "scale .* does not go with in"),
+        (f"quantization(in: f32[2,3], scale: f32[2], zero_point: f32[3], {AFFINE}) -> out: f32[?]", "zero_point .* does not go"),
+        (f"quantization(in: f32[], scale: f32[2], zero_point: f32[1], {AFFINE}) -> out: f32[?]", "does not go with in"),
+        (f"min_max_observer(in: f32[], {AFFINE}, per_layer_quantization=false) -> scale: f32[?]", "at least 1"),
+        ("groupwise_dequantize(in: u8[], scale: f16[1], num_bits=8, group_dim=0, group_size=1) -> out: f16[?]", "at least 1"),
+        ("groupwise_dequantize(in: u8[4], scale: f16[2], num_bits=0, group_dim=0, group_size=2) -> out: f16[?]", "at least 1"),
+        ("groupwise_dequantize(in: u8[4], scale: f16[4], num_bits=8, group_dim=0, group_size=0) -> out: f16[?]", "at least 1"),
+        ("groupwise_dequantize(in: u8[4], scale: f16[1], num_bits=8, group_dim=0, group_size=3) -> out: f16[?]", "not one for each 3"),
+        ("groupwise_dequantize(in: u8[4,2], scale: f16[2], num_bits=8, group_dim=0, group_size=2) -> out: f16[?]", "not one for each"),
+        (f"fused_apply_rotary_emb(x: f16[2,3,24], {ROTARY.replace('k_size=4', 'k_size=0')}) -> out: f16[?]", "at least 1"),
+        (f"fused_attention_concat_past_key_value(key: f16[2,1,8], value: f16[2,1,8], past_key: f16[3,2,5,4], {PAST}", "past_key .* differ"),
+        (f"fused_attention_concat_past_key_value(key: f16[2,1,8], value: f16[2,1,8], past_key: f16[2,3,5,4], {PAST}", "past_key .* differ"),
+        (
+            f"fused_attention_concat_past_key_value(key: f16[2,1,8], value: f16[2,1,8], past_value: f16[2,2,5,5], {PAST}",
+            "past_value .* diff",
+        ),
+        (
+            f"fused_attention_concat_past_key_value(key: f16[2,1,8], value: f16[2,1,8], {PAST.replace('size=4', 'size=0')}",
+            "at least 1",
+        ),
+        (
+            "fused_codegeex_qkv_reshape(query: f16[3,1,8], key: f16[3,1,8], value: f16[3,1,8], num_attention_heads=3) -> q: f16[?]",
+            "3 heads",
+        ),
+        (
+            "fused_codegeex_qkv_reshape(query: f16[3,1,8], key: f16[3,1,8], value: f16[3,1,8], num_attention_heads=0) -> q: f16[?]",
+            "least 1",
+        ),
+        ("fused_codegeex_qkv_reshape(query: f16[3,8], key: f16[3,8], value: f16[3,8], num_attention_heads=2) -> q: f16[?]", "takes 3"),
+        (f"{LSTM.replace('[2,12]', '[2,13]')}) -> hy: f32[?], cy: f32[?], workspace: f32[?]", "are not 4 gates"),
+        (f"{LSTM.replace('cx: f32[2,3]', 'cx: f32[1,3]')}) -> hy: f32[?], cy: f32[?], workspace: f32[?]", "are not 4 gates"),
+        (f"{GRU.replace('[2,9]', '[2,12]')}) -> hy: f32[?], workspace: f32[?]", "are not 3 gates"),
+        ("nms(in: f32[4], iou_threshold=0.5, keep_n=-1) -> out: i8[?]", "takes 2"),
+        ("reduce_max_global_stage(in: f32[4,2], device_count: i32[4,1], axis=[1], keepdims=false) -> out: f32[?]", "not of one shape"),
+        ("mode(input: f32[]) -> values: f32[?], indices: i64[?]", "at least 1"),
+        ("roc_auc_score(label: i32[4], pred: f32[5]) -> out: f32[?]", "not of one number"),
+        (
+            (
+                'crop_mirror_normalize_from_uint8(in: u8[1,6,6,3], color_space="GRAY", output_layout="NCHW", crop_h=4, crop_w=4, '
+                'output_dtype="float32") -> out: f32[?]'
+            ),
+            "has 3 channels",
+        ),
+        (
+            (
+                'crop_mirror_normalize_from_uint8(in: u8[1,6,6,3], color_space="RGB", output_layout="NCHW", crop_h=-1, crop_w=4, '
+                'output_dtype="float32") -> out: f32[?]'
+            ),
+            "at least 0",
+        ),
+        (
+            (
+                'crop_mirror_normalize_from_tensorbuffer(in: ?[2], color_space="RGB", output_layout="NCHW", crop_h=4, crop_w=0, '
+                'output_dtype="float32") -> out: f32[?]'
+            ),
+            "at least 1",
+        ),
+        (
+            (
+                'crop_mirror_normalize_from_tensorbuffer(in: ?[2], color_space="RGB", output_layout="CHWN", crop_h=4, crop_w=4, '
+                'output_dtype="float32") -> out: f32[?]'
+            ),
+            "laid out as 'CHWN'",
+        ),
+        ("image_batch_align(in: ?[2], shape=[8,8], alignment=1) -> out: f32[?]", "3 values"),
+        ("OFRecordReader(batch_size=-1) -> out: ?[?]", "at least 0"),
+        ("tensor_to_tensor_buffer(in: f32[4,2], instance_dims=3) -> out: ?[?]", "no 3 axes"),
+        ("tensor_to_tensor_buffer(in: f32[4,2], instance_dims=-1) -> out: ?[?]", "at least 0"),
+        ('tensor_buffer_to_list_of_tensors(in: ?[2], out_shape=[3], out_dtype="float32") -> out: [f32[?]]', "2 buffers, and there are 1"),
+        (
+            'tensor_buffer_to_list_of_tensors_v2(in: ?[2], out_shapes=[[3],[2]], out_dtypes=["float32"]) -> out: [f32[?], f32[?]]',
+            "not for 2 buffers",
+        ),
+        ("distributed_partial_fc_sample(weight: f32[], label: i32[8], num_sample=1) -> mapped_label: i32[?]", "at least 1"),
+        ("distributed_partial_fc_sample(weight: f32[9], label: i32[], num_sample=1) -> mapped_label: i32[?]", "at least 1"),
+        ("distributed_partial_fc_sample(weight: f32[9], label: i32[8], num_sample=-1) -> mapped_label: i32[?]", "at least 0"),
+        ("dynamic_reshape_like(x: f32[4,8], like: i64[31]) -> y: f32[?]", "not as many elements"),
+        ("unique_key_value_pair(keys: i64[4], num_tables=2) -> num_unique: i32[?]", "are not 2 columns"),
+        ("unique_key_value_pair(keys: i64[4,3], num_tables=2) -> num_unique: i32[?]", "are not 2 columns"),
+        ("unique_key_value_pair(keys: i64[5,2,2], num_tables=2) -> num_unique: i32[?]", "are not 2 columns"),
+        ("unique_key_value_pair(keys: i64[4], num_tables=0) -> num_unique: i32[?]", "at least 1"),
+        ("unique_key_value_pair(keys: i64[4], values: u8[3], num_tables=1) -> num_unique: i32[?]", "not of one shape"),
+        ("one_embedding_gather(in: f32[8,3], indices: u32[4], embedding_size=0) -> out: f32[?]", "at least 1"),
+        ("embedding_gradient_shuffle(embedding_grad: f32[0,3], inverse_unique_partition_indices: u32[0]) -> g: f32[?]", "no row"),
+        ("embedding_gradient_shuffle(embedding_grad: f32[4,3], inverse_unique_partition_indices: u32[5]) -> g: f32[?]", "no row"),
+        ('embedding_lookup(unique_ids: i64[4], dtype="float32", line_size=0) -> unique_values: f32[?]', "at least 1"),
+        ("affine_grid(theta: f32[2,2,4], size=[2,1,4,5]) -> grid: f32[?]", "does not go with size"),
+        ("affine_grid(theta: f32[2,4,5], size=[2,1,4,5,6,7]) -> grid: f32[?]", "does not go with size"),
+        ("affine_grid(theta: f32[3,2,3], size=[2,1,4,5]) -> grid: f32[?]", "does not go with size"),
+        ("affine_grid(theta: f32[2,2,3], size=[2,1,4]) -> grid: f32[?]", "4 values"),
+        ("affine_grid(theta: f32[2,3], size=[2,1,4,5]) -> grid: f32[?]", "takes 3"),
+        ("affine_grid_grad(dgrid: f32[2,5,2]) -> dtheta: f32[?]", "at least 4"),
+        ("grid_sample(input: f32[1,2,5], grid: f32[1,3,1]) -> output: f32[?]", "at least 4"),
+        ("grid_sample(input: f32[1,2,5,5], grid: f32[1,3,2]) -> output: f32[?]", "at least 4"),
+        ("grid_sample(input: f32[1,2,5,5], grid: f32[1,3,3,3,2]) -> output: f32[?]", "does not point"),
+        ("grid_sample(input: f32[1,2,5,5], grid: f32[1,3,3,3]) -> output: f32[?]", "does not point"),
+        ("grid_sample(input: f32[1,2,5,5], grid: f32[2,3,3,2]) -> output: f32[?]", "does not point"),
+        ("grid_sample(input: f32[1,2,5,5,5,5], grid: f32[1,3,3,3,3,4]) -> output: f32[?]", "does not point"),
+        ("roi_align(x: f32[2,8,8], rois: f32[3,5], pooled_h=2, pooled_w=2) -> y: f32[?]", "takes 4"),
+        ("roi_align(x: f32[1,2,8,8], rois: f32[3,4], pooled_h=2, pooled_w=2) -> y: f32[?]", "four corners"),
+        ("roi_align(x: f32[1,2,8,8], rois: f32[15], pooled_h=2, pooled_w=2) -> y: f32[?]", "takes 2"),
     ],
 )
 def test_what_does_not_go_together_is_refused(call: str, words: str) -> None:
@@ -131,6 +262,19 @@ def test_what_does_not_go_together_is_refused(call: str, words: str) -> None:
         ("adaptive_avg_pool2d(x: f32[1,2,9,8], output_size=[3]) -> y: f32[1,2,3]", "is not pooled from"),
         ('upsample(x: f32[1,2,4,4], interpolation="cubist") -> y: f32[1,2,8,8]', "no interpolation is called 'cubist'"),
         ("matmul(a: f32[2,3], b: f32[3,4], transpose_a=false, transpose_b=false) -> out: f32[5,4]", "is no product"),
+        ("ctc_loss(log_probs: f32[4,2,5]) -> loss: f32[2], alpha: f32[2,7]", "takes 3"),
+        (f"deform_conv2d({SHIFTED.replace('f32[2,24', 'f32[1,24')}, {STEPS}) -> out: f32[2,4,4,4]", "does not shift"),
+        (f"deform_conv2d({SHIFTED.replace('f32[2,24', 'f32[2,25')}, {STEPS}) -> out: f32[2,4,4,4]", "does not shift"),
+        (f"deform_conv2d({SHIFTED.replace('2,2,3]', '2,0,3]')}, {STEPS}) -> out: f32[2,4,4,4]", "does not shift"),
+        (f"deform_conv2d({SHIFTED.replace('f32[2,4,5,6]', 'f32[2,4,30]')}, {STEPS}) -> out: f32[2,4,4,4]", "takes 4"),
+        (f"quantization(in: f32[6], zero_point: f32[1], {AFFINE.replace('google', 'other')}) -> out: f32[6]", "'other', 'affine'"),
+        (f"quantization(in: f32[6], zero_point: f32[1], {AFFINE.replace('affine', 'other')}) -> out: f32[6]", "'google', 'other'"),
+        (f"fused_apply_rotary_emb(x: f16[2,3,24], {ROTARY}, rotary_size=5) -> out: f16[2,3,2,4]", "more than a head of 4"),
+        (f"fused_apply_rotary_emb(x: f16[2,3,24], {ROTARY}, rotary_size=-1) -> out: f16[2,3,2,4]", "at least 0"),
+        ('fused_glu_without_linear_grad(dy: f16[8], matmul_wx: f16[16], activation="erf") -> d_matmul_wx: f16[16]', "called 'erf'"),
+        ('grid_sample(input: f32[1,1,5,5,5], interpolation_mode="bicubic") -> output: f32[1,1,1,1,1]', "over 3 axes is called 'bicubic'"),
+        ('grid_sample(input: f32[1,1,5,5], interpolation_mode="cubic") -> output: f32[1,1,1,1]', "is called 'cubic'"),
+        ('grid_sample(input: f32[1,1], interpolation_mode="nearest") -> output: f32[1,1]', "at least 3"),
     ],
 )
 def test_work_that_is_none_is_refused(call: str, words: str) -> None:
