@@ -132,15 +132,15 @@ def audit(graph: object, settings: Settings | None = None) -> Audit:
     return audit_analysis(_whole(graph), settings)
 
 
-def diff(old: object, new: object, *, ignore: Iterable[str] = ()) -> Diff:
+def diff(old: object, new: object, *, ignore: Iterable[str] = (), also: Iterable[str] = ()) -> Diff:
     """What changed from one graph to another, and what each change costs; each an `Analysis`, or what `analyze` takes.
 
     Operators are compared, not text: neither counters nor names count, and the forms may differ. `ignore` leaves kinds of change out:
-    `renames`, `moves`, `placement`. Errors: IrflopsError.
+    `renames`, `moves`, `placement`; `also` are costs to compare that are worked out on demand: `memory_bytes`. Errors: IrflopsError.
     """
     from irflops.differ import diff_analyses  # here for start-up time: most programs compare nothing
 
-    return diff_analyses(_whole(old), _whole(new), ignore=_words(ignore, "ignore"))
+    return diff_analyses(_whole(old), _whole(new), ignore=_words(ignore, "ignore"), also=_words(also, "also"))
 
 
 def compare(graph: object, conventions: Iterable[str] = ()) -> tuple[Comparison, ...]:

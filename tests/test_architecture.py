@@ -65,6 +65,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
     ("analysis/analysis.py", "irflops.analysis.device_rows"): "start-up time: most graphs run on one device",
     ("analysis/analysis.py", "irflops.devices"): "the same",
     ("analysis/analysis.py", "irflops.devices.communication"): "the same",
+    ("analysis/analysis.py", "irflops.memory.memory"): "start-up time: numpy, which only a plan needs",
     ("analysis/notebook.py", "html"): "start-up time: most results are shown elsewhere",
     ("readers/__init__.py", "irflops.readers.mlir.mlir_partial"): "start-up time: each form's reader only where it is needed",
     ("readers/job/job.py", "irflops.readers.job.job_salvage"): "start-up time: few files are cut off",

@@ -24,6 +24,7 @@ from irflops.ops.book import RuleBook
 if TYPE_CHECKING:
     from irflops.devices.communication import Communication
     from irflops.devices.shares import Devices
+    from irflops.memory.memory import Memory
 
 SCHEMA = "irflops.analysis/1"
 """Name and version of the JSON form; fields may be added within a version, never renamed or dropped."""
@@ -112,6 +113,14 @@ class Analysis:
         if not self.is_spread:
             return 0, Certainty.LOWER_BOUND if self.graph.partial else Certainty.EXACT
         return self.communication.total_bytes, self.communication.certainty
+
+    @cached_property
+    def memory(self) -> Memory:
+        """What each device holds over a step; of a selection that of the whole graph. Errors: IrflopsError beyond any device."""
+        from irflops.memory.memory import memory_of  # here for start-up time: numpy, which only a plan needs
+
+        whole = self.whole
+        return memory_of(whole.graph, whole.inference.types, whole.devices, whole.book)
 
     @cached_property
     def declared_params(self) -> int | None:

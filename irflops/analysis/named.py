@@ -21,8 +21,14 @@ DECLARED = "declared_params"
 COMMUNICATION = "communication_bytes"
 """What the devices of a graph send one another in a step."""
 
-OF_THE_WHOLE = (DECLARED, COMMUNICATION)
+MEMORY = "memory_bytes"
+"""What the device that holds most holds at most over a step."""
+
+OF_THE_WHOLE = (DECLARED, COMMUNICATION, MEMORY)
 """The costs that are no sums over operators."""
+
+ON_DEMAND = (MEMORY,)
+"""The costs that are worked out only where one asks for them by name: a plan takes longer than an analysis."""
 
 NAMES = (*COSTS, *OF_THE_WHOLE)
 """Every name of a cost of a graph."""
@@ -55,6 +61,8 @@ def cost_of(analysis: Analysis, name: str) -> tuple[int | None, Certainty]:
     """
     if name == COMMUNICATION:
         return analysis.communication_bytes
+    if name == MEMORY:
+        return analysis.memory.total
     if name in OF_MODEL and hides_states_alone(analysis):
         own = reduce(add, (found.cost for op, found in zip(analysis.graph.ops, analysis.costs, strict=True) if op.kind is not None), ZERO)
         return own.get(name), own.certainty(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from irflops.analysis.analysis import Analysis, analyze_graph
+from irflops.analysis.named import ON_DEMAND
 from irflops.cli.exit_codes import FINE, FOUND
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, names_of
 from irflops.differ import diff_analyses
@@ -93,9 +94,10 @@ def diff(
         with sign_of_life(f"analyzing {short_path(path)}", quiet):
             return analyze_graph(load(path, graph, partial=partial, max_size=max_size))
 
+    also = [name for name in ON_DEMAND if any(one.cost == name for one in conditions)]
     sides = analyzed(old, graph_old), analyzed(new, graph_new or graph_old)
     with sign_of_life("comparing", quiet):
-        found = diff_analyses(*sides, ignore=ignore)
+        found = diff_analyses(*sides, ignore=ignore, also=also)
     verdicts = [wanted.judge(found) for wanted in conditions]
     failed = [str(verdict) for verdict in verdicts if verdict.fails]
     with results_to(output) as stream:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 from irflops.analysis.analysis import analyze_graph
+from irflops.analysis.limits import limit_called
+from irflops.analysis.named import MEMORY
 from irflops.cli.exit_codes import FINE, FOUND
 from irflops.cli.inputs import BATCH_OPTION, DTYPE_OPTION, shapes_of
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, bytes_of
@@ -23,6 +25,7 @@ Examples:
   irflops memory job.pb
   irflops memory graph.txt --on cuda --memory 24GiB
   irflops memory graph.txt --batch 64
+  irflops memory graph.txt --fail-on "memory_bytes>24GiB"
   irflops memory job.pb --format json --timeline
 """
 
@@ -48,6 +51,7 @@ class _Memory(Grouped):
 @click.option("--compute-stream", is_flag=True, help="As if collectives ran on the stream of the other operators, which no job tells.")
 @click.option("--workspace", callback=bytes_of, default="0", metavar="SIZE", help="What cuDNN takes for each convolution: 64M.")
 @click.option("--memory", "limit", callback=bytes_of, metavar="SIZE", help="Exit with 1 where a device holds more than SIZE.")
+@click.option("--fail-on", multiple=True, metavar="CONDITION", help="Exit with 1 only if memory_bytes>24GiB; repeatable.")
 @click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
 @MAX_SIZE_OPTION
 @BATCH_OPTION
@@ -71,6 +75,7 @@ def memory(
     compute_stream: bool,
     workspace: int | None,
     limit: int | None,
+    fail_on: tuple[str, ...],
     graph: str | None,
     max_size: int,
     batch: int | None,
@@ -82,7 +87,10 @@ def memory(
 
     How much at most, when, and what that is made of. The figures are those of the memory plan that OneFlow 0.9.0 makes when it compiles
     the graph.
+
+    Exits with 1 where a device holds more than --memory, or with --fail-on where one of its conditions holds or cannot be decided.
     """
+    conditions = [limit_called(text, (MEMORY,)) for text in fail_on]
     if timeline and format_ != "json":
         raise click.UsageError("--timeline is for --format json; the table has a plot.")
     refuse_to_overwrite(output, [path])
@@ -96,6 +104,7 @@ def memory(
         asked = Asked(DeviceKind(on) if on else None, compute_stream or None, workspace or 0)
         planned = memory_of(analysis.graph, analysis.inference.types, analysis.devices, analysis.book, asked)
     exceeded = limit is not None and any(one.plan.total > limit for one in planned.classes)
+    verdicts = [one.judge(*planned.total) for one in conditions]
     with results_to(output) as stream:
         if format_ == "json":
             stream.write(encoded(planned.to_dict(timeline=timeline)) + "\n")
@@ -112,4 +121,7 @@ def memory(
             for table in tables:
                 stream.write("\n")
                 write_table(table, format_, stream)
-    return FOUND if exceeded else FINE
+    for verdict in verdicts:
+        if verdict.fails:
+            click.echo(str(verdict), err=True)
+    return FOUND if (any(verdict.fails for verdict in verdicts) if conditions else exceeded) else FINE

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Collection, Iterable
 
 from irflops.analysis.analysis import Analysis
+from irflops.analysis.named import ON_DEMAND
 from irflops.differ.align import HINTS, align
 from irflops.differ.compare import Matching
 from irflops.differ.edit import EDIT_KINDS, IGNORABLE, Edit
@@ -25,13 +26,15 @@ from irflops.errors import IrflopsError, quoted
 from irflops.ir.graph import Module
 
 
-def diff_analyses(old: Analysis, new: Analysis, *, ignore: Iterable[str] = ()) -> Diff:
+def diff_analyses(old: Analysis, new: Analysis, *, ignore: Iterable[str] = (), also: Iterable[str] = ()) -> Diff:
     """The edits that make the new graph of the old one.
 
-    `ignore` holds words of IGNORABLE. Whatever the order of the two, they are aligned in one and the same: `diff_analyses(b, a)` is
-    `diff_analyses(a, b)` reversed. Errors: IrflopsError where `ignore` has another word.
+    `ignore` holds words of IGNORABLE, `also` costs of ON_DEMAND that are to be among the totals. Whatever the order of the two, they are
+    aligned in one and the same: `diff_analyses(b, a)` is `diff_analyses(a, b)` reversed. Errors: IrflopsError where either has another
+    word.
     """
     left_out = {kind for word in ignore for kind in _ignored(word)}
+    asked = tuple(map(_on_demand, also))
     aspects = aspects_of(old.graph, new.graph)
     sides = side_of(old, aspects), side_of(new, aspects)
     matching, found = _fewest_edits(*sides, aspects)
@@ -40,13 +43,19 @@ def diff_analyses(old: Analysis, new: Analysis, *, ignore: Iterable[str] = ()) -
     same = shared(old, new, edits, pairs, matching.modules)
     costed, follows = with_costs(edits, old, new, pairs, same)
     lacks = not_compared(old.graph, new.graph, aspects)
-    return Diff(old, new, costed, follows, lacks, pairs, matching.modules, dict(matching.consequences()), same)
+    return Diff(old, new, costed, follows, lacks, pairs, matching.modules, dict(matching.consequences()), same, asked)
 
 
 def _ignored(word: str) -> Collection[str]:
     if word not in IGNORABLE:
         raise IrflopsError(f"no kind of change is called {quoted(word)}", hint=f"what can be ignored: {', '.join(IGNORABLE)}")
     return IGNORABLE[word]
+
+
+def _on_demand(name: str) -> str:
+    if name not in ON_DEMAND:
+        raise IrflopsError(f"{quoted(name)} is no cost that is worked out on demand", hint=f"those are {', '.join(ON_DEMAND)}")
+    return name
 
 
 def _fewest_edits(old: Side, new: Side, aspects: Aspects) -> tuple[Matching, list[Edit]]:

@@ -11,10 +11,22 @@ from fractions import Fraction
 from typing import Any
 
 from irflops.analysis.analysis import Analysis
-from irflops.analysis.named import DECLARED, NAMES, OF_MODEL, OF_THE_WHOLE, PER_SAMPLE, amount, cost_called, cost_of, hides_states_alone
+from irflops.analysis.named import (
+    DECLARED,
+    MEMORY,
+    NAMES,
+    OF_MODEL,
+    OF_THE_WHOLE,
+    PER_SAMPLE,
+    amount,
+    cost_called,
+    cost_of,
+    hides_states_alone,
+)
 from irflops.counting.cost import Cost
 from irflops.counting.fold import UNTYPED, bounded, unsure_bits
 from irflops.differ.interval import Interval, exactly
+from irflops.differ.peaks import peak_words
 from irflops.differ.result import Diff
 from irflops.errors import IrflopsError
 from irflops.ir.certainty import Certainty
@@ -94,6 +106,8 @@ class Condition:
         (old, sure), (new, sure_too) = (cost_of(analysis, self.cost) for analysis in (diff.old, diff.new))
         values = [Fraction(value or 0) * times for value, times in ((old, before), (new, after))]
         words = [f"{certainty.sign}{_number(value)}" for value, certainty in zip(values, (sure, sure_too), strict=True)]
+        if self.cost == MEMORY:
+            words[1] = "; ".join(filter(None, (words[1], peak_words(diff.old, diff.new))))
         return f"{words[0]} -> {words[1]}{' per sample' if self.by_sample else ''}"
 
     def _doubt(self, old: _Side, new: _Side) -> str:
@@ -147,10 +161,14 @@ def _side(diff: Diff, at: int, name: str) -> _Side:
 
 def _of_the_whole(diff: Diff, analysis: Analysis, name: str) -> _Side:
     value, sure = cost_of(analysis, name)
+    if value is not None and sure is Certainty.ESTIMATE:  # by its nature: who sets a limit on an estimate means the estimate
+        return _Side(exactly(value), exactly(0), "", "")
     found = Interval(Fraction(value or 0 if sure.is_at_least else 0), Fraction(value) if value is not None and sure.is_at_most else None)
     nothing = "no line declares them" if name == DECLARED else "the form does not tell how operators want their operands"
     doubt = "" if sure.is_exact else nothing if value is None else _hidden(analysis) if analysis.graph.partial else "parts are not known"
-    return _Side(exactly(0), found, "", doubt) if diff.shared.hidden else _Side(found, exactly(0), doubt, "")
+    # A device may hold more though no operator changed: it may be of another kind.
+    same = diff.shared.hidden and (name != MEMORY or cost_of(diff.old, name) == cost_of(diff.new, name))
+    return _Side(exactly(0), found, "", doubt) if same else _Side(found, exactly(0), doubt, "")
 
 
 def _possible(cost: Cost, name: str) -> Interval:

@@ -9,10 +9,11 @@ from typing import Any
 
 from irflops.analysis import notebook
 from irflops.analysis.analysis import Analysis
-from irflops.analysis.named import NAMES, OF_THE_WHOLE, cost_of
+from irflops.analysis.named import MEMORY, NAMES, OF_THE_WHOLE, ON_DEMAND, cost_of
 from irflops.analysis.rows import Row, cost_row, flat
 from irflops.counting.cost import COST_NAMES, COSTS, Cost
 from irflops.differ.edit import Consequence, Edit
+from irflops.differ.peaks import peak_row
 from irflops.differ.shared import Shared, open_sums
 from irflops.differ.sums import Beside, Sides, folded, modules, phases, total_change, totals, types
 from irflops.differ.words import label
@@ -44,6 +45,9 @@ class Diff:
     shared: Shared = field(default_factory=Shared)
     """What is unknown in both graphs and the same, so that it cancels."""
 
+    also: tuple[str, ...] = ()
+    """Costs of ON_DEMAND that are among the totals."""
+
     def __repr__(self) -> str:
         return f"<Diff of {self.old.graph.name} and {self.new.graph.name}: {len(self.edits)} edits>"
 
@@ -72,6 +76,8 @@ class Diff:
         yield "edits", self._edit_rows()
         yield "follows", _change_row(self.follows)["cost"]
         yield "costs", dict(self._cost_rows())
+        if MEMORY in self.also:
+            yield "peak", plain.change(*(peak_row(analysis) for analysis in (self.old, self.new)))
         yield "phases", {row.key: _beside_row(row) for row in phases(self.sides)}
         yield "by_type", ({"type": row.key, "count": plain.change(*row.count)} | _beside_row(row) for row in types(self.sides))
         yield "modules", (self._module_row(row) for row in modules(self.sides))
@@ -118,7 +124,7 @@ class Diff:
             }
 
     def _cost_rows(self) -> Iterator[tuple[str, Row]]:
-        for name in NAMES:
+        for name in (name for name in NAMES if name not in ON_DEMAND or name in self.also):
             (old, sure), (new, sure_too) = (cost_of(analysis, name) for analysis in (self.old, self.new))
             if old is not None and new is not None:
                 yield name, plain.change(old, new) | {"certainty": plain.change(sure.value, sure_too.value)}

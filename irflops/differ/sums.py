@@ -113,13 +113,17 @@ def _beside(
     return Beside(key, was, costs[0] or Cost(), costs[1] or Cost(), change, is_changed(difference(after, before)), count)
 
 
-def totals(old: Analysis, new: Analysis) -> dict[str, tuple[int, int]]:
-    """Every cost there is, by its flat name (`params.trainable`), before and after; of communication where both forms tell."""
+def totals(old: Analysis, new: Analysis, also: Sequence[str] = ()) -> dict[str, tuple[int, int]]:
+    """Every cost there is, by its flat name (`params.trainable`), before and after; of communication where both forms tell.
+
+    `also` are costs of ON_DEMAND.
+    """
     before, after = (flat(cost_row(analysis.total)) for analysis in (old, new))
     found = {name: (before[name], after[name]) for name in after}
-    sent, sent_now = (cost_of(analysis, COMMUNICATION)[0] for analysis in (old, new))
-    if sent is not None and sent_now is not None:
-        found[COMMUNICATION] = sent, sent_now
+    for name in (COMMUNICATION, *also):
+        before_, after_ = (cost_of(analysis, name)[0] for analysis in (old, new))
+        if before_ is not None and after_ is not None:
+            found[name] = before_, after_
     return found
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import Any
 
 from irflops.devices.classes import Interval
@@ -122,6 +123,11 @@ class Memory:
         return max(self.classes, key=lambda one: one.plan.total)
 
     @property
+    def total(self) -> tuple[int, Certainty]:
+        """Bytes that the device that holds most holds, and how sure that is: another may hold more where its own figure is a bound."""
+        return self.largest.plan.total, reduce(or_, (one.certainty for one in self.classes))
+
+    @property
     def notes(self) -> tuple[Note, ...]:
         """Why the figures are not exact, each reason once."""
         return tuple(dict.fromkeys(note for one in self.classes for note in one.doubts))
@@ -145,12 +151,12 @@ def memory_of(graph: Graph, types: Mapping[str, TensorType], devices: Devices, b
     accumulates = any(op.type == "acc" for op in graph.ops)
     shown = any(op.type is not None and op.type.startswith("_nccl_logical") for op in graph.ops)
     stream = shown if asked.compute_stream is None else asked.compute_stream
-    found = []
+    found: list[ClassMemory] = []
     for one in devices.classes:
         share = share_of(one.ranks[0][0], layout, types, kinds, one_stream=stream)
         device = device_of(share, book, asked.workspace, max(len(devices.stages), 1))
         made = plan(device, kind, training=graph.training, accumulates=accumulates, compute_stream=stream)
-        if not made.total and len(devices.classes) > 1:
+        if not made.total and (found or one is not devices.classes[-1]):
             continue
         doubts = tuple(_doubts(graph, made, device, asked, share.moved, devices.ranks, stream=stream))
         found.append(ClassMemory(one.ranks, made, _certainty(doubts), doubts))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from irflops.analysis.named import COMMUNICATION, cost_of
+from irflops.analysis.named import COMMUNICATION, MEMORY, cost_of
 from irflops.counting.cost import Cost
 from irflops.differ import Diff
 from irflops.differ.sums import Beside, Folded, folded, is_changed, modules, phases, summed, totals, types
@@ -20,7 +20,7 @@ from irflops.report.table import Column, Table, printable
 ROWS = 20
 """Rows of a table of edits or of parts unless the user wants all."""
 
-_BYTES = ("bytes_read", "bytes_written", "activation_bytes", "saved_bytes", COMMUNICATION)
+_BYTES = ("bytes_read", "bytes_written", "activation_bytes", "saved_bytes", COMMUNICATION, MEMORY)
 _UNITS = {"macs": "MACs", "flops": "FLOPs"} | dict.fromkeys(_BYTES, "bytes")
 _COLUMNS = (("macs", "MACs"), ("flops", "FLOPs"), ("params", ""), ("bytes", "bytes"))
 """What edits, modules and types show the change of."""
@@ -28,7 +28,7 @@ _COLUMNS = (("macs", "MACs"), ("flops", "FLOPs"), ("params", ""), ("bytes", "byt
 
 def total_table(diff: Diff) -> Table:
     """A row per cost: before, after, and the change."""
-    sides = totals(diff.old, diff.new)
+    sides = totals(diff.old, diff.new, diff.also)
 
     def certainty(name: str, side: int) -> Certainty:
         return cost_of((diff.old, diff.new)[side], name)[1]

@@ -115,15 +115,16 @@ def _judge(facts: Facts, figure: _Figure, limits: Mapping[str, int], what: str, 
 def _within(name: str, value: int, sure: Certainty, limit: int, what: str, module: str, subject: str) -> Iterator[Outcome]:
     """Whether a figure is within its limit, as far as it is known."""
     measured, allowed = Measure(name, value), Measure(name, limit)
-    if value > limit and (sure.is_at_least or sure.is_at_most):
+    is_estimate = sure is Certainty.ESTIMATE  # who sets a limit on an estimate means the estimate
+    if value > limit and (sure.is_at_least or sure.is_at_most or is_estimate):
         certainty = Confidence.PROVEN if sure.is_at_least else Confidence.LIKELY
-        message = f"{what} has {value:,} {name}, {value - limit:,} more than its budget"
+        message = f"{what} has {sure.sign if is_estimate else ''}{value:,} {name}, {value - limit:,} more than its budget"
         yield Hit(message=message, module=module, subject=f"{subject}/{name}", certainty=certainty, measured=measured, limit=allowed)
-    elif not sure.is_at_most:
+    elif not sure.is_at_most and not is_estimate:
         yield Undecided(reason=f"{name} of {what} are not known in full: {value:,} are counted, {limit:,} are allowed", fails=True)
     else:
         closeness = value / limit if limit else 1.0
-        message = f"{what} has {value:,} {name}, {limit - value:,} below its budget"
+        message = f"{what} has {sure.sign if is_estimate else ''}{value:,} {name}, {limit - value:,} below its budget"
         yield Near(message=message, module=module, measured=measured, limit=allowed, closeness=closeness)
 
 
@@ -184,6 +185,15 @@ RULE = AuditRule(
         ),
     ),
     bad=(
+        Bad(
+            name="memory",
+            graph=_NET,
+            op=None,
+            because="512 of w, 512 and a header of 64 each of x and y, and 365,184 of OneFlow's ticks on a CPU",
+            measured=Measure("memory_bytes", 366_848),
+            limit=Measure("memory_bytes", 366_847),
+            settings={"total": {"memory_bytes": 366_847}},
+        ),
         Bad(
             name="communication",
             graph=_TWO_DEVICES,
