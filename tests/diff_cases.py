@@ -178,6 +178,9 @@ m | momentum_update(model: w, model_diff: g, learning_rate: lr, momentum: s) -> 
 output(in: y)
 """
 
+ANOTHER = {"m | w = variable()": "v = variable() -> out: f32[3]\nm | w = variable()"}
+"""A parameter in front, so that those behind it stand elsewhere in the list of operators."""
+
 MOVED = same("placement_changed", "relu-1")
 
 CASES: dict[str, Case] = {
@@ -282,6 +285,17 @@ CASES: dict[str, Case] = {
     ),
     "a weight is on other devices, and its state with it": Case(STEP, {"@ 2": "@ 4"}, [same("placement_changed", "m.w")]),
     "a weight lies otherwise, and its state with it": Case(STEP, {"@ 2 (B)": "@ 2 (S(0))"}, [same("sbp_changed", "m.w")]),
+    "a weight is on other devices, and its state with it, behind another one": Case(
+        STEP, {"@ 2": "@ 4", **ANOTHER}, [same("placement_changed", "m.w"), ("param_added", None, "v")]
+    ),
+    "a weight has another size, and its state with it, behind another one": Case(
+        STEP,
+        {"[8,8]": "[8,4]", "out: f32[2,8]\nm | g": "out: f32[2,4]\nm | g", **ANOTHER},
+        [("param_added", None, "v"), same("param_resized", "m.w")],
+    ),
+    "a weight lies otherwise, and its state with it, behind another one": Case(
+        STEP, {"@ 2 (B)": "@ 2 (S(0))", **ANOTHER}, [same("sbp_changed", "m.w"), ("param_added", None, "v")]
+    ),
     "a state lies otherwise by itself": Case(
         STEP,
         {"optimizer_state) -> out: f32[8,8] @ 2 (B)": "optimizer_state) -> out: f32[8,8] @ 2 (S(0))"},

@@ -31,6 +31,12 @@ PAST = (
     'past_key_layout="BHMK", past_value_layout="BHMK", key_layout="BM(HK)", value_layout="BM(HK)", key_head_size=4) '
     "-> output_key: f16[?], output_value: f16[?]"
 )
+SLICES = ", ".join(
+    [
+        "num_heads=2",
+        *(f"{arg}_hidden_slice_start={start}, {arg}_hidden_slice_end=-1" for arg, start in (("query", 4), ("key", 0), ("value", 1))),
+    ]
+)
 SYMMETRIC, AFFINE, CAMBRICON = (
     f'quantization_formula="{formula}", quantization_scheme="{scheme}"'
     for formula, scheme in (("google", "symmetric"), ("google", "affine"), ("cambricon", "symmetric"))

@@ -100,6 +100,12 @@ def test_inputs_and_outputs_are_paired_by_name_and_then_in_order() -> None:
     ]
 
 
+def test_graphs_without_inputs_and_outputs_are_compared_too() -> None:
+    text = "c = constant() -> out: f32[2,8]\na = relu(x: c) -> y: f32[2,8]\nb = tanh(x: a) -> y: f32[2,8]"
+    assert diff_of(text, text).edits == ()
+    assert named(diff_of(text, text.replace("relu", "exp")).edits) == [("op_retyped", "relu-1", "exp-1")]
+
+
 # Edits
 
 
@@ -278,6 +284,18 @@ def test_a_module_that_went_is_listed_with_what_it_cost() -> None:
     rows = [(row.key, row.was, row.old.get("transcendentals"), row.new.get("transcendentals")) for row in modules(diff.sides)]
     assert rows[-1] == ("", "m.b", 16, 0)
     assert {row[0] for row in rows} == {"", "m", "m.a", "m.c"}
+
+
+def test_what_is_unknown_of_an_operator_that_moves_cancels_in_the_total_alone() -> None:
+    """One that nobody knows leaves one module for another: of the whole it changes nothing, of the two it may."""
+    lines = ["x = input() -> out: f32[2,8]", "m.a | a = relu(x: x) -> y: f32[2,8]", "m.a | b = frobnicate(x: a) -> y: f32[2,8]"]
+    lines += ["m.b | c = tanh(x: b) -> y: f32[2,8]", "output(in: c)"]
+    text = "\n".join(lines)
+    for new, sure in ((text, True), (text.replace("m.a | b", "m.b | b"), False)):
+        diff = diff_of(text, new)
+        assert [edit.kind for edit in diff.edits] == ([] if sure else ["op_moved"])
+        assert diff.change.is_exact("flops")
+        assert [row.change.is_exact("flops") for row in modules(diff.sides) if row.key in ("m.a", "m.b")] == [sure, sure]
 
 
 def test_a_difference_of_costs_is_more_where_the_new_lacks_something_and_less_where_the_old_does() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from seen_ops import AFFINE, AXES, CAMBRICON, GRU, LSTM, PAIRS, ROTARY, SHIFTED, STEPS, SYMMETRIC, seen
+from seen_ops import AFFINE, AXES, CAMBRICON, GRU, LSTM, PAIRS, ROTARY, SHIFTED, SLICES, STEPS, SYMMETRIC, seen
 
 from irflops.ops.spectrum import factors, transform
 from irflops.ops.work import MissingAttribute, MissingShape, Unknowable
@@ -16,6 +16,8 @@ DECAYED = (
     "one_embedding_smart_decay_sparse_adam_update(num_unique_ids: i32[1], unique_embeddings: f32[2,9], embedding_grad: f32[2,3], "
     "learning_rate: f32[1]"
 )
+LINEAR = "fused_linear_with_groupwise_quantized_weight(x: f16[5,16], w: u8[3,8]"
+EVERY_SECOND = 'kernel_size=[3], strides=[2], data_format="channels_first"'
 FIXED = "target_width=4, target_height=5, channels=3"
 
 
@@ -69,6 +71,13 @@ FIXED = "target_width=4, target_height=5, channels=3"
         (f"fused_apply_rotary_emb(x: f16[2,3,24], {ROTARY}, rotary_size=4) -> out: f16[2,3,2,4]", 0, 3 * 12 * 4 + 6, 12),
         (f"fused_apply_rotary_emb(x: f16[2,3,24], {ROTARY}, rotary_size=3) -> out: f16[2,3,2,4]", 0, 3 * 12 * 3 + 3, 6),
         (f"fused_apply_rotary_emb(x: f16[2,3,24], {ROTARY}, rotary_size=0) -> out: f16[2,3,2,4]", 0, 0, 0),
+        # Linear layers: 2 x 12 and 2 x 20 products a row; 4 relus a row undone, 9 sums of rows
+        ("cublas_fused_mlp_grad(dy: f32[1,5], x: f32[1,3], weights: [f32[4,3], f32[5,4]]) -> d_x: f32[1,3]", 64, 128 + 4, 0),
+        ("cublas_fused_mlp_grad(dy: f32[2,5], x: f32[2,3], weights: [f32[4,3], f32[5,4]]) -> d_x: f32[2,3]", 128, 256 + 8 + 9, 0),
+        ("cublas_fused_mlp_grad(dy: f32[0,5], x: f32[0,3], weights: [f32[4,3], f32[5,4]]) -> d_x: f32[0,3]", 0, 0, 0),
+        # 48 weights of 4 bits, each scaled, and shifted where there is a zero; 15 biases
+        (f"{LINEAR}, w_scale: f16[3,4], num_bits=4) -> out: f16[5,3]", 240, 480 + 48, 0),
+        (f"{LINEAR}, w_scale: f16[3,4], w_zero: f16[3,4], b: f16[3], num_bits=4) -> out: f16[5,3]", 240, 480 + 96 + 15, 0),
         # Boxes: 3 for each area, 13 for each pair
         ("nms(in: f32[0,4], iou_threshold=0.5, keep_n=-1) -> out: i8[0]", 0, 0, 0),
         ("nms(in: f32[5,4], iou_threshold=0.5, keep_n=-1) -> out: i8[5]", 0, 15 + 130, 0),
@@ -135,6 +144,13 @@ def test_points_between_pixels(mode: str, axes: int, point: int, channel: int, p
     back = f'grid_sample_grad(doutput: f32[{points}], input: f32[{image}], {grid}, interpolation_mode="{mode}")'
     rule, op = seen(f"{back} -> dinput: f32[{image}]")
     assert rule.cost(op).flops == count * (point_back + 3 * channel_back)
+
+
+def test_signs_of_relus_are_kept_in_words_of_32_and_rows_of_128() -> None:
+    rule, op = seen("cublas_fused_mlp(x: f32[2,3], weights: [f32[128,3], f32[129,128]]) -> out: f32[?]")
+    signs = rule.shape(op)["cublas_aux"]
+    assert isinstance(signs, tuple)
+    assert list(map(str, signs)) == ["i32[2,4]", "i32[2,8]"]
 
 
 def test_prime_factors() -> None:
@@ -209,6 +225,16 @@ def test_gradients_of_gates(gate: str, flops: int, transcendentals: int) -> None
         ("reduce_max_device_stage(in: f32[4,3], axis=[-2]) -> out: f32[?], mask: bool[?], count: i32[?]", "f32[?,3] bool[4,3] i32[?,3]"),
         ("reduce_max_global_stage(in: f32[4,2], device_count: i32[4,2], axis=[0,1], keepdims=false) -> out: f32[?]", "f32[] bool[4,2]"),
         ("reduce_max_global_stage(in: f32[4,2], device_count: i32[4,2], axis=[], keepdims=true) -> out: f32[?]", "f32[1,1] bool[4,2]"),
+        (f"same_padding(x: f32[1,2,7], {EVERY_SECOND}, dilation_rate=[1]) -> y: f32[?]", "f32[1,2,9]"),
+        (f"same_padding(x: f32[1,2,7], {EVERY_SECOND}, dilation_rate=[2]) -> y: f32[?]", "f32[1,2,11]"),
+        (
+            'same_padding(x: f32[1,2,7], kernel_size=[1], strides=[4], dilation_rate=[1], data_format="channels_first") -> y: f32[?]',
+            "f32[1,2,7]",
+        ),
+        (
+            f"fused_multi_head_attention_inference(query: f16[1,2,12], key: f16[1,3,8], value: f16[1,3,7], {SLICES}) -> out: f16[?]",
+            "f16[1,2,6]",
+        ),
         ("mode(input: f32[3]) -> values: f32[?], indices: i64[?]", "f32[] i64[]"),
         (
             (

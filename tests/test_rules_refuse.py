@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from seen_ops import AFFINE, AXES, DECONV, FILTER_GRAD, FLASH, GRU, LSTM, PAIRS, PAST, ROTARY, SHIFTED, STEPS, seen
+from seen_ops import AFFINE, AXES, DECONV, FILTER_GRAD, FLASH, GRU, LSTM, PAIRS, PAST, ROTARY, SHIFTED, SLICES, STEPS, seen
+
+BEYOND = SLICES.replace("value_hidden_slice_end=-1", "value_hidden_slice_end=9")
+LAID = 'query_head_size=4, query_layout="BM(HK)", key_layout="BM(HK)", value_layout="BM(HK)", output_layout='
+INFERENCE = "fused_multi_head_attention_inference(query: f16[1,2,12], "
 
 
 @pytest.mark.parametrize(
@@ -248,6 +252,58 @@ from seen_ops import AFFINE, AXES, DECONV, FILTER_GRAD, FLASH, GRU, LSTM, PAIRS,
         ("roi_align(x: f32[2,8,8], rois: f32[3,5], pooled_h=2, pooled_w=2) -> y: f32[?]", "takes 4"),
         ("roi_align(x: f32[1,2,8,8], rois: f32[3,4], pooled_h=2, pooled_w=2) -> y: f32[?]", "four corners"),
         ("roi_align(x: f32[1,2,8,8], rois: f32[15], pooled_h=2, pooled_w=2) -> y: f32[?]", "takes 2"),
+        (f"{INFERENCE}key: f16[1,3,8], value: f16[1,4,7], {SLICES}) -> out: f16[?]", "do not go together"),
+        (f"{INFERENCE}key: f16[1,3,10], value: f16[1,3,7], {SLICES}) -> out: f16[?]", "do not go together"),
+        (f"{INFERENCE}key: f16[1,3,8], value: f16[1,3,8], {SLICES}) -> out: f16[?]", "does not hold 2 heads"),
+        (f"{INFERENCE}key: f16[1,3,8], value: f16[1,3,1], {SLICES}) -> out: f16[?]", "does not hold 2 heads"),
+        (f"{INFERENCE}key: f16[1,3,8], value: f16[1,3,7], {SLICES.replace('start=1', 'start=-1')}) -> out: f16[?]", "at least 0"),
+        (
+            f"{INFERENCE}key: f16[1,3,8], value: f16[1,3,7], {BEYOND}) -> out: f16[?]",
+            "does not hold 2 heads",
+        ),
+        (f"{INFERENCE}key: f16[1,3,8], value: f16[1,3,7], {SLICES.replace('=2', '=0')}) -> out: f16[?]", "at least 1"),
+        (f"{INFERENCE}key: f16[24], value: f16[1,3,7], {SLICES}) -> out: f16[?]", "takes 3"),
+        (
+            f'fused_multi_head_attention_inference(query: f16[1,2,8], key: f16[1,3,8], value: f16[1,3,8], {LAID}"BMHK") -> out: f16[?]',
+            "laid out as 'BMHK'",
+        ),
+        ("fused_self_attention_query_mul_key_and_value(hidden_states: f32[2,1,12], head_size=0) -> value: f32[?]", "at least 1"),
+        ("fused_self_attention_query_mul_key_and_value(hidden_states: f32[2,12], head_size=2) -> value: f32[?]", "takes 3"),
+        (f"fused_apply_rotary_emb(x: f16[2,3,24], {ROTARY.replace('BMHK', 'BMXK')}) -> out: f16[?]", "laid out as 'BMXK'"),
+        (f"fused_apply_rotary_emb(x: f16[2,3,24], {ROTARY.replace('BMHK', 'BMK')}) -> out: f16[?]", "laid out as 'BMK'"),
+        (f"fused_apply_rotary_emb(x: f16[2,3,24], {ROTARY.replace('BMHK', '(BM)HK')}) -> out: f16[?]", "laid out as"),
+        (f"fused_apply_rotary_emb(x: f16[2,3,24], {ROTARY.replace('BMHK', 'BM(HK')}) -> out: f16[?]", "laid out as"),
+        (f"fused_apply_rotary_emb(x: f16[2,3,24], {ROTARY.replace('BM(H3K)', 'BMHK')}) -> out: f16[?]", "is not laid out as BMHK"),
+        (f"fused_apply_rotary_emb(x: f16[2,3,24], {ROTARY.replace('BM(H3K)', 'BHK')}) -> out: f16[?]", "does not tell"),
+        (
+            'unfold(x: f32[2,3], data_format="channels_first", kernel_size=[], strides=[], padding=[], dilation_rate=[]) -> y: f32[?]',
+            "at least 3",
+        ),
+        (
+            "fold(x: f32[8,4], output_size=[3,3], kernel_size=[2,2], strides=[1,1], padding=[0,0], dilation_rate=[1,1]) -> y: f32[?]",
+            "takes 3",
+        ),
+        (
+            "fold(x: f32[1,8,4], output_size=[3,3], kernel_size=[2,0], strides=[1,1], padding=[0,0], dilation_rate=[1,1]) -> y: f32[?]",
+            "at least 1",
+        ),
+        (
+            'same_padding(x: f32[1,2], kernel_size=[], strides=[], dilation_rate=[], data_format="channels_first") -> y: f32[?]',
+            "at least 3",
+        ),
+        (
+            'same_padding(x: f32[1,2,7], kernel_size=[3], strides=[0], dilation_rate=[1], data_format="channels_first") -> y: f32[?]',
+            "at least 1",
+        ),
+        (
+            'same_padding(x: f32[1,2,7], kernel_size=[3,3], strides=[1], dilation_rate=[1], data_format="channels_first") -> y: f32[?]',
+            "1 values",
+        ),
+        ("cublas_fused_mlp(x: f32[], weights: [f32[4,3]]) -> out: f32[?]", "at least 1"),
+        ("cublas_fused_mlp(x: f32[2,3], weights: [f32[4]]) -> out: f32[?]", "takes 2"),
+        ("grouped_matmul_bias(xs: [f32[2,3]], weights: [f32[4,3], f32[4,3]]) -> ys: [f32[?]]", "1 xs do not go with 2 weights"),
+        ("grouped_matmul_bias(xs: [f32[]], weights: [f32[4,3]]) -> ys: [f32[?]]", "at least 1"),
+        ("fused_linear_with_groupwise_quantized_weight(x: f16[5,16], w: u8[3,8], num_bits=0) -> out: f16[?]", "at least 1"),
     ],
 )
 def test_what_does_not_go_together_is_refused(call: str, words: str) -> None:
