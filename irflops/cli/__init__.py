@@ -25,6 +25,7 @@ COMMANDS = (
     "explain",
     "formats",
     "lines",
+    "machines",
     "memory",
     "ops",
     "rules",
@@ -94,6 +95,10 @@ def _command(name: str) -> click.Command | None:
             from irflops.cli.lines import lines
 
             return lines
+        case "machines":
+            from irflops.cli.machines import machines
+
+            return machines
         case "memory":
             from irflops.cli.memory import memory
 

@@ -1,0 +1,57 @@
+"""`irflops machines`: the machines that times are told for."""
+
+from __future__ import annotations
+
+import click
+
+from irflops.auditing.config import find_config
+from irflops.cli.options import OUTPUT_OPTION
+from irflops.cli.tables import write_table
+from irflops.machines.known import machine_called, machines_of_file, own_machines
+from irflops.machines.machine import Machine
+from irflops.machines.table import machines_in
+from irflops.report.json_writer import encoded
+from irflops.report.machines import machine_table, machine_text
+from irflops.report.output import results_to
+
+SCHEMA = "irflops.machines/1"
+"""Name and version of the JSON form."""
+
+EPILOG = """\b
+Examples:
+  irflops machines                        a row each
+  irflops machines h100-sxm5-80gb         all that is known of one
+  irflops machines --machine-file own.toml --format json
+"""
+
+MACHINE_FILE_OPTION = click.option(
+    "--machine-file", metavar="FILE", help="A TOML file with machines of your own.  [default: those of the configuration]"
+)
+
+
+def users_machines(path: str | None) -> tuple[Machine, ...]:
+    """The machines of a file and of the nearest configuration. Errors: IrflopsError."""
+    config = find_config()
+    configured = machines_in(config.table("machines"), config.path)
+    return (*configured, *(machines_of_file(path) if path is not None else ()))
+
+
+@click.command(epilog=EPILOG)
+@click.argument("name", required=False)
+@MACHINE_FILE_OPTION
+@click.option("--format", "format_", type=click.Choice(("table", "json", "csv", "markdown")), default="table", show_default=True)
+@OUTPUT_OPTION
+def machines(name: str | None, machine_file: str | None, format_: str, output: str | None) -> None:
+    """List the machines that times are told for, or tell all that is known of NAME."""
+    more = users_machines(machine_file)
+    found = tuple({machine.id: machine for machine in (*own_machines(), *more)}.values())
+    if name is not None:
+        found = (machine_called(name, more),)
+    with results_to(output) as stream:
+        if format_ == "json":
+            rows = ",\n".join(encoded(machine.to_dict()) for machine in found)
+            stream.write(f'{{"schema":"{SCHEMA}",\n"machines":[\n{rows}\n]}}\n')
+        elif name is not None and format_ == "table":
+            stream.write(machine_text(found[0]))
+        else:
+            write_table(machine_table(found), format_, stream)
