@@ -41,6 +41,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
     **{("cli/__init__.py", f"irflops.cli.{command}"): "start-up time: each command only where it runs" for command in COMMANDS},
     ("cli/analyze.py", "irflops.cli.by_convention"): "start-up time: the tables of ten tools, which --convention alone asks",
     ("cli/analyze.py", "irflops.conventions.registry"): "the same",
+    ("cli/analyze.py", "irflops.cli.timed"): "start-up time: machines and memory plans, which --machine alone asks",
     ("cli/analyze.py", "irflops.analysis.per_device"): "start-up time: most runs look at the whole graph",
     ("cli/analyze.py", "irflops.whatif"): "start-up time: most runs look at what was captured",
     ("cli/analyze.py", "irflops.report.terminal"): "start-up time: rich, which only what a person reads needs",

@@ -31,6 +31,7 @@ COMMANDS = (
     "rules",
     "scale",
     "schema",
+    "time",
 )
 """In the order of the help. Each is the function of that name in the file of that name, which `_command` imports."""
 
@@ -119,6 +120,10 @@ def _command(name: str) -> click.Command | None:
             from irflops.cli.schema import schema
 
             return schema
+        case "time":
+            from irflops.cli.time import time
+
+            return time
         case _:
             return None
 

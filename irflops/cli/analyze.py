@@ -13,12 +13,13 @@ from irflops.cli.exit_codes import BAD_INPUT, FINE, FOUND
 from irflops.cli.inputs import BATCH_OPTION, DTYPE_OPTION, MESH_OPTION, shapes_of
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, expanded, names_of
 from irflops.cli.tables import write_table
+from irflops.cli.timing import Wanted, with_machine
 from irflops.errors import IrflopsError
 from irflops.ir.graph import Phase
 from irflops.readers import load
 from irflops.report.json_writer import encoded, error_row, write_json
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
-from irflops.report.sections import BY, Wish, summary_report, table_by, whole_report
+from irflops.report.sections import BY, Report, Wish, summary_report, table_by, whole_report
 from irflops.report.summary import Model, model_of, model_table, short_path
 from irflops.report.table import arranged
 from irflops.report.text import write_markdown_report
@@ -49,6 +50,7 @@ Examples:
   irflops analyze graph.txt --format json -o graph.json
   irflops analyze graph.txt --batch 64 --dtype float16
   irflops analyze graph.txt --per-device --mesh 16x8
+  irflops analyze graph.txt --machine a100-sxm4-80gb --step-time 420ms
   irflops analyze graph.txt --convention fvcore   what that tool would print
   irflops analyze dumps/*.txt --format csv        one row a model
 """
@@ -83,6 +85,7 @@ Examples:
 @MESH_OPTION
 @click.option("--per-device", is_flag=True, help="Figures of one device, the busiest, in place of the whole logical graph's.")
 @click.option("--rank", type=click.IntRange(min=0), metavar="N", help="Figures of the device of this rank.")
+@with_machine
 @click.option("--strict", is_flag=True, help="Exit with 1 if any cost is unknown.")
 @click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
 def analyze(
@@ -106,6 +109,7 @@ def analyze(
     mesh: MeshSize | None,
     per_device: bool,
     rank: int | None,
+    wanted: Wanted,
     strict: bool,
     max_size: int,
     quiet: bool,
@@ -142,6 +146,8 @@ def analyze(
         convention_called(convention)
         if phase or module:
             raise click.UsageError("--convention counts a graph whole: without --phase and --module.")
+    if not wanted.is_idle and (by not in (None, "summary") or columns or format_ in ("csv", "latex")):
+        raise click.UsageError("--machine is for the whole report and JSON; irflops time has tables by op, module and phase.")
     files = expanded(paths)
     refuse_to_overwrite(output, files)
     if len(files) > 1:
@@ -149,37 +155,53 @@ def analyze(
             raise click.UsageError("--by, --phase and --module are for one PATH; of several, a row each is shown.")
         if convention and format_ != "json":
             raise click.UsageError("--convention is for one PATH, or for --format json.")
-        return _several(files, analyzed, wish, format_, without, output, strict, convention)
+        if not wanted.is_idle and format_ != "json":
+            raise click.UsageError("--machine is for one PATH, or for --format json.")
+        return _several(files, analyzed, wish, format_, without, output, strict, convention, wanted)
     analysis = select_part(analyzed(files[0]), phase=phase, module=module)
     if sort or columns:
         by = by or "module"
     with sign_of_life(f"writing {short_path(output or 'the result')}", quiet or output is None), results_to(output) as stream:
         if format_ == "json":
-            write_json(analysis, stream, without, _member(analysis, convention))
+            write_json(analysis, stream, without, _members(analysis, convention, wanted))
         elif convention is not None:
             from irflops.cli.by_convention import write_by_convention  # here for start-up time: the same
 
             write_by_convention(analysis, convention, by, wish, format_, stream)
         else:
-            _write(analysis, by, wish, format_, stream)
+            _write(analysis, by, wish, format_, stream, wanted)
     return FOUND if strict and analysis.whole.is_uncertain else FINE
 
 
-def _member(analysis: Analysis, convention: str | None) -> dict[str, object]:
-    """What the JSON of an analysis gains by a convention."""
-    if convention is None:
-        return {}
-    from irflops.cli.by_convention import json_member  # here for start-up time: the tables of ten tools, which few ask for
+def _members(analysis: Analysis, convention: str | None, wanted: Wanted) -> dict[str, object]:
+    """What the JSON of an analysis gains by a convention, and by a machine."""
+    found: dict[str, object] = {}
+    if convention is not None:
+        from irflops.cli.by_convention import json_member  # here for start-up time: the tables of ten tools, which few ask for
 
-    return json_member(analysis, convention)
+        found |= json_member(analysis, convention)
+    if not wanted.is_idle:
+        from irflops.cli.timed import asked_of, timing_of  # here for start-up time: machines and memory plans, which --machine alone asks
+
+        found |= timing_of(analysis, asked_of(wanted), wanted).members()
+    return found
 
 
-def _write(analysis: Analysis, by: str | None, wish: Wish, format_: str, stream: TextIO) -> None:
+def _with_times(report: Report, analysis: Analysis, wanted: Wanted) -> Report:
+    """The report with the times on a machine among its facts."""
+    from irflops.cli.timed import timed_report  # here for start-up time: the same
+
+    return timed_report(report, analysis, wanted)
+
+
+def _write(analysis: Analysis, by: str | None, wish: Wish, format_: str, stream: TextIO, wanted: Wanted) -> None:
     """One table, or the whole report in a format that has one."""
     if format_ not in ("table", "markdown") or by not in (None, "summary") or wish.columns:
         write_table(table_by(analysis, by or "module", wish, whole=format_ == "csv"), format_, stream)
         return
     report = whole_report(analysis, wish) if by is None else summary_report(analysis)
+    if not wanted.is_idle:
+        report = _with_times(report, analysis, wanted)
     if format_ == "markdown":
         write_markdown_report(report, stream)
         return
@@ -197,6 +219,7 @@ def _several(
     output: str | None,
     strict: bool,
     convention: str | None,
+    wanted: Wanted,
 ) -> int:
     """A row or an object a model; those that fail say why, and do not keep the others from being there."""
     models: list[Model] = []
@@ -216,7 +239,7 @@ def _several(
             uncertain |= analysis.is_uncertain
             models.append(model_of(path, analysis))
             if format_ == "json":
-                write_json(analysis, stream, without, _member(analysis, convention))
+                write_json(analysis, stream, without, _members(analysis, convention, wanted))
         if format_ == "json":
             stream.write("]\n")
         else:

@@ -1,0 +1,109 @@
+"""`irflops time`: how long a step of a graph takes on a machine, and where."""
+
+from __future__ import annotations
+
+import click
+
+from irflops.analysis.analysis import analyze_graph
+from irflops.analysis.rows import source_row
+from irflops.cli.inputs import BATCH_OPTION, DTYPE_OPTION, MESH_OPTION, shapes_of
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped
+from irflops.cli.tables import write_table
+from irflops.cli.timed import asked_of, timing_of
+from irflops.cli.timing import Wanted, with_machine
+from irflops.readers import load
+from irflops.report.json_writer import write_members
+from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
+from irflops.report.sections import Report
+from irflops.report.summary import headline, short_path
+from irflops.report.table import arranged, printable
+from irflops.report.terminal import print_report
+from irflops.report.text import write_markdown_report
+from irflops.report.timing import op_time_table, part_table, time_facts
+from irflops.whatif import MeshSize, changed
+
+SCHEMA = "irflops.time/1"
+"""Name and version of the JSON form."""
+BY = ("op", "module", "phase")
+MODULES = 12
+
+EPILOG = """\b
+Examples:
+  irflops time graph.txt --machine a100-sxm4-80gb
+  irflops time graph.txt --machine a100-sxm4-80gb --dtype float16 --batch 64
+  irflops time job.pb --machine h100-sxm5-80gb --step-time 420ms      MFU and HFU
+  irflops time job.pb --machine h100-sxm5-80gb --network ib_ndr --ranks-per-node 8
+  irflops time graph.txt --machine t4 --by op --format csv
+"""
+
+
+class _Time(Grouped):
+    groups = (("by", "What to show"), ("machine", "On what"), ("graph", "What to read"), ("batch", "What if"), ("quiet", "Other options"))
+
+
+@click.command(cls=_Time, epilog=EPILOG)
+@click.argument("path")
+@click.option("--by", type=click.Choice(BY), help="Show one table alone.  [default: all of them; csv: op]")
+@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Rows of a table.  [default: 12; csv: all]")
+@click.option("--format", "format_", type=click.Choice(("table", "json", "csv", "markdown")), default="table", show_default=True)
+@OUTPUT_OPTION
+@with_machine
+@click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
+@MAX_SIZE_OPTION
+@BATCH_OPTION
+@click.option("--input", "inputs", multiple=True, callback=shapes_of, metavar="[NAME=]SHAPE", help="As if captured with this input.")
+@DTYPE_OPTION
+@MESH_OPTION
+@click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
+def time(
+    path: str,
+    by: str | None,
+    top: int | None,
+    format_: str,
+    output: str | None,
+    wanted: Wanted,
+    graph: str | None,
+    max_size: int,
+    batch: int | None,
+    inputs: dict[str | None, tuple[int, ...]],
+    dtype: str | None,
+    mesh: MeshSize | None,
+    quiet: bool,
+) -> None:
+    """Tell how long a step of PATH takes on a machine.
+
+    Two times: a floor that no run can beat that does the arithmetic of the graph, and an estimate with each operator a kernel of its own.
+    """
+    if wanted.is_idle:
+        raise click.UsageError("on which machine? --machine NAME; irflops machines lists them.")
+    refuse_to_overwrite(output, [path])
+    asked = asked_of(wanted)
+    with sign_of_life(f"timing {short_path(path)}", quiet):
+        found = load(path, graph, max_size=max_size)
+        if batch is not None or inputs or dtype is not None or mesh is not None:
+            found = changed(found, batch=batch, inputs=inputs or None, dtype=dtype, mesh=mesh)
+        analysis = analyze_graph(found)
+        timing = timing_of(analysis, asked, wanted)
+    with results_to(output) as stream:
+        if format_ == "json":
+            head = {"schema": SCHEMA, "source": source_row(found), "graph": {"name": found.name, "class": found.class_name}}
+            write_members((head | timing.members()).items(), stream)
+            return
+        whole = timing.time.slowest.whole.estimate_s
+        tables = {
+            "phase": part_table(timing.time.by_phase, "phase", "Phases", whole),
+            "module": part_table(timing.time.by_module, "module", "Modules", whole),
+            "op": op_time_table(timing.time),
+        }
+        if format_ == "csv" or by is not None:
+            write_table(arranged(tables[by or "op"], top=top), format_, stream)
+            return
+        shown = [tables["phase"]] if len(timing.time.by_phase) > 1 else []
+        shown += [arranged(tables[name], top=top or MODULES) for name in ("module", "op")]
+        notes = [printable(note.text) for note in (*analysis.notes, *timing.time.notes)]
+        facts = time_facts(timing.time, timing.utilization, timing.fit)
+        report = Report(headline=headline(analysis), facts=facts, tables=shown, notes=notes)
+        if format_ == "markdown":
+            write_markdown_report(report, stream)
+        else:
+            print_report(report, stream)
