@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import pytest
 import irflops
 from irflops.counting.cost import COST_NAMES, FIGURES
 from irflops.counting.hidden import is_forward_alone
-from irflops.ir.graph import Op, Phase
+from irflops.ir.graph import Op, Phase, Placement
 from irflops.ir.holds import Holds
-from irflops.readers.forms import FORWARD_JOB
+from irflops.readers.forms import FORWARD_JOB, FULL_JOB, Form
 from irflops.readers.notation.sketch import sketch
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
@@ -79,3 +80,33 @@ o = output(in: t) -> out: f32[2,3]
     total = irflops.analyze(graph).total
     assert (total.certainty("flops"), total.certainty("macs")) == (certainty, "exact")
     assert {total.certainty(name) for name in ("bytes_read", "bytes_written", "activation_bytes")} == {"unbounded"}
+
+
+SWITCHED = {
+    "enable_fuse_add_to_output": "l = matmul(a: x, b: x, transpose_b=true) -> out: f32[2,2]\ns = add_n(in: [l, l]) -> out: f32[2,2]",
+    "enable_fuse_cast_scale": "s = cast(in: x, dtype=float16) -> out: f16[2,3]",
+    "enable_auto_mixed_precision": "s = relu(x: x) -> y: f32[2,3]",
+}
+"""By a switch of a job, an operator that the pass changes which obeys it."""
+
+
+@pytest.mark.parametrize("switch", SWITCHED)
+@pytest.mark.parametrize("made", SWITCHED.values())
+@pytest.mark.parametrize("form", [FORWARD_JOB, FULL_JOB])
+def test_a_pass_to_come_leaves_what_moves_open(switch: str, made: str, form: Form) -> None:
+    """Only before the pass ran, and where the graph has what it changes; the work stays as it is, and an evaluation keeps nothing."""
+    graph = sketch(f"x = input() -> out: f32[2,3]\n{made}\n").graph
+    device = "cuda" if made == SWITCHED["enable_auto_mixed_precision"] else "cpu"
+    ops = tuple(replace(op, placement=Placement(device, (0,), (1,))) for op in graph.ops)
+    total = irflops.analyze(replace(graph, ops=ops, holds=form.holds, switches=frozenset({switch}))).total
+    opens = form is FORWARD_JOB and made == SWITCHED[switch]
+    assert {total.certainty(name) for name in ("bytes_read", "bytes_written", "activation_bytes")} == {"unbounded" if opens else "exact"}
+    assert {total.certainty(name) for name in ("macs", "flops", "saved_bytes", "params")} == {"exact"}
+
+
+def test_a_forward_job_tells_its_switches() -> None:
+    graph = irflops.load(FIXTURES / "basic_block.fwd.prototxt.gz")
+    text = gzip.decompress((FIXTURES / "basic_block.fwd.prototxt.gz").read_bytes()).decode()
+    on = irflops.loads(text.replace("job_conf {", "job_conf {\n  enable_fuse_add_to_output: true\n  enable_fuse_cast_scale: false\n"))
+    assert (sorted(graph.switches), sorted(on.switches)) == ([], ["enable_fuse_add_to_output"])
+    assert irflops.analyze(graph).total.certainty("bytes_read") == "exact"

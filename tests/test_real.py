@@ -106,3 +106,11 @@ def test_a_saved_step_and_its_job_differ_in_nothing_that_saving_holds() -> None:
     assert {name: op.module for name, op in ours.items() if name in theirs} == {
         name: theirs[name].module for name in ours if name in theirs
     }
+
+
+def test_a_copy_adds_what_only_its_readers_tell() -> None:
+    """Two products that others read beside their sum: the pass took the sum of what is computed again alone."""
+    job, printed = (irflops.load(REAL / f"recomputed_sums.{form}.gz").by_name for form in ("job.pb", "repr.txt"))
+    copies = [name for name, op in job.items() if terms(op) and op.name.startswith("Sys-Checkpointing-Fake-Fw-Op_")]
+    assert len(copies) == 2
+    assert all(printed[name].inputs == job[name].inputs and not printed[name].readings for name in copies)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from irflops.counting.cost import ALL_FIGURES, ALL_MISSING, COST_NAMES, FIGURES, KINDS, SCALING_BITS, ZERO, Cost, OpCost, multiplied
-from irflops.counting.hidden import at_best, is_forward_alone, merged_sums
+from irflops.counting.hidden import at_best, is_forward_alone, passes_to_come
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Graph, Op, Phase
 from irflops.ir.tree import Tree, nearest
@@ -61,7 +61,7 @@ SURE = UnsureBits()
 def unsure_bits(graph: Graph) -> UnsureBits:
     """What was not read or the form hides may cost anything; a what-if that guessed may be wrong either way, except in its params."""
     best = at_best(graph.holds, training=graph.training and (graph.holds.backward or is_forward_alone(graph)))
-    for name, certainty in merged_sums(graph).items():
+    for name, certainty in passes_to_come(graph).items():
         best[name] |= certainty
     hidden = sum(1 << i for i, name in enumerate(COST_NAMES) if not best[name].is_at_most)
     too_many = sum(1 << i for i, name in enumerate(COST_NAMES) if not best[name].is_at_least)

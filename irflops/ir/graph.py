@@ -333,6 +333,8 @@ class Graph:
     """How sure totals of work are at best: of a what-if `unbounded` where it guessed, `lower_bound` where it may lack operators."""
     holds: Holds = field(default=Holds(), repr=False)
     """What its form tells."""
+    switches: frozenset[str] = frozenset()
+    """Fields of the job's configuration that are on and that a pass obeys which was still to come when the form was made."""
 
     def __repr__(self) -> str:
         return f"<Graph {self.name}: {len(self.ops)} ops in {len(self.modules)} modules, from {self.source.name}>"

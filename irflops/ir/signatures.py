@@ -21,6 +21,19 @@ from irflops.ir.graph import Shape
 FUSED_TERM = "_add_to_output"
 """The operand that an operator adds to its result in passing, where a pass of OneFlow's took an addition away."""
 
+TERM_ADDERS = {
+    "normalization": "y",
+    "dropout": "out",
+    "matmul": "out",
+    "layer_norm_grad": "dx",
+    "batch_matmul": "out",
+    "fused_bias_add_mask_scale": "out",
+    "fused_matmul_bias": "out",
+    "broadcast_matmul": "out",
+    "broadcast_matmul_grad_b": "out",
+}
+"""The types to which that pass gives a term (fuse_add_to_output_pass.cpp of 0.9.0), and the result that is then the sum."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arg:

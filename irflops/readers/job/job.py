@@ -228,6 +228,7 @@ class _Job:
             notes=tuple(notes),
             partial=self.damage is not None,
             holds=holds,
+            switches=frozenset() if holds.passes else frozenset(field for field, value in config.items() if value is True),
         )
 
     def _draft(self, conf: Message, span: Span | None, unknown: tuple[str, ...]) -> Draft:

@@ -14,24 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from irflops.ir.graph import Note, Operand, Phase, TensorType
-from irflops.ir.signatures import FUSED_TERM
+from irflops.ir.signatures import FUSED_TERM, TERM_ADDERS
 from irflops.readers.meaning.draft import Draft
 from irflops.readers.meaning.phase import LOOKED_THROUGH, is_update
 from irflops.readers.meaning.resolve import repeated_name
 from irflops.readers.printed.missing_numbers import is_counted, unexplained_numbers
-
-_SUMS = {
-    "normalization": "y",
-    "dropout": "out",
-    "matmul": "out",
-    "layer_norm_grad": "dx",
-    "batch_matmul": "out",
-    "fused_bias_add_mask_scale": "out",
-    "fused_matmul_bias": "out",
-    "broadcast_matmul": "out",
-    "broadcast_matmul_grad_b": "out",
-}
-"""The types that can add a term, and the result that is then the sum."""
 
 _HANDS_GRADIENT_ON = LOOKED_THROUGH | {"acc"}
 _MOST_HOPS = 64
@@ -67,6 +54,7 @@ def find_fused_terms(drafts: Sequence[Draft], notes: list[Note], *, partial: boo
         elif partial or types[total.type] > 1:
             draft.may_have(Operand(FUSED_TERM, 0, "", total.type))
     _repeat_terms(drafts)
+    _find_terms_of_copies(drafts, readers)
     doubtful = sum(any(map(_adds, draft.readings)) for draft in drafts)
     if doubtful:
         text = f"{doubtful} operators may add a term that no print shows (allow_fuse_add_to_output)"
@@ -93,7 +81,7 @@ def _is_off(drafts: Sequence[Draft]) -> bool:
                 continue
             behind = [source, *(makers.get(operand.lbn) for operand in maker.inputs)]
             before = source.number is None or source.type == "variable" or (maker.number is not None and source.number < maker.number)
-            if before and not any(one is not None and one.type in _SUMS for one in behind):
+            if before and not any(one is not None and one.type in TERM_ADDERS for one in behind):
                 return True
     return False
 
@@ -116,6 +104,41 @@ def _repeat_terms(drafts: Sequence[Draft]) -> None:
                 copy.inputs += (replace(operand, lbn=lbn),)
         if any(map(_adds, draft.readings)):
             copy.may_have(Operand(FUSED_TERM, 0, "", next(operand.type for operand in draft.readings[-1] if operand.arg == FUSED_TERM)))
+
+
+def _find_terms_of_copies(drafts: Sequence[Draft], readers: Mapping[str, object]) -> None:
+    """Gives an operator that computes again a term that the one that it repeats does not add, its result being read there by others too.
+
+    What is computed again reads what is computed again: where a copy reads one term's copy in the place of a sum, that copy is the sum.
+    Where a sum has no copy, one of its terms' copies a reader and the other's none, the one may be the sum that gradients read.
+    """
+    copies = {repeated_name(draft.name): draft for draft in drafts if draft.recompute}
+    if not copies:
+        return
+    again = {
+        f"{name}/{result.lbn.partition('/')[2]}": (copy, result) for name, copy in copies.items() for result in copy.outputs
+    }  # by the lbn that is computed again
+    sums = {
+        draft.outputs[0].lbn: draft.inputs
+        for draft in drafts
+        if draft.type == "add_n" and len(draft.inputs) == 2 and draft.outputs and draft.name not in copies
+    }
+    replaced = {
+        (operand.lbn, other.lbn)
+        for draft in drafts
+        if draft.name in copies
+        for operand, other in zip(draft.inputs, copies[draft.name].inputs, strict=False)
+    }
+    for total, terms in sums.items():
+        for term, other in (terms, terms[::-1]):
+            maker, result = again.get(term.lbn, (None, None))
+            if maker is None or result is None or not _may_be_sum(maker, result) or any(map(_adds, maker.readings)):
+                continue
+            if (total, result.lbn) in replaced:
+                lbn = again[other.lbn][1].lbn if other.lbn in again else other.lbn
+                maker.inputs += (replace(other, arg=FUSED_TERM, index=0, lbn=lbn),)
+            elif other.lbn in again and result.lbn in readers and again[other.lbn][1].lbn not in readers:
+                maker.may_have(Operand(FUSED_TERM, 0, "", other.type))
 
 
 def _weight_gradients(drafts: Sequence[Draft]) -> Iterator[Draft]:
@@ -157,11 +180,13 @@ def _forward_uses(drafts: Sequence[Draft]) -> dict[str, int]:
 
 
 def _sum(draft: Draft) -> Operand | None:
-    """The result to which an operator can add a term, None where it can't or is known to."""
-    arg = _SUMS.get(draft.type or "")
-    if arg is None or not is_counted(draft) or any(operand.arg == FUSED_TERM for operand in draft.inputs):
-        return None
-    return next((result for result in draft.outputs if result.arg == arg), None)
+    """The result of an operator of the graph's counter to which it can add a term, None where it can't or is known to."""
+    return next((result for result in draft.outputs if _may_be_sum(draft, result)), None) if is_counted(draft) else None
+
+
+def _may_be_sum(draft: Draft, result: Operand) -> bool:
+    """Whether a result is the one to which its operator can add a term, and adds none."""
+    return TERM_ADDERS.get(draft.type or "") == result.arg and not _adds(draft.inputs)
 
 
 def _first_readers(drafts: Sequence[Draft]) -> dict[str, float]:
