@@ -17,7 +17,7 @@ from irflops.memory.packing import Life, most_alive, pack
 FOLDER = Path(__file__).resolve().parents[1] / "fixtures/memory"
 PLANS: dict[str, Any] = json.loads((FOLDER / "plans.json").read_text(encoding="utf-8"))
 FORMS = {"cuda": ("cudajob.pb", "cuda.repr.txt"), "cpu": ("job.pb",)}
-NEAR = {"cnn_acc_nobn": 0.005, "gpt_pp2acc": 0.01, "gpt_tp22": 0.01}
+NEAR = {"cnn_acc_nobn": 0.005, "gpt_pp2acc": 0.01, "gpt_tp22": 0.01, "gpt_dp2": 0.05}
 """By graph how far its total may be from OneFlow's, where the order or the tasks are not known exactly."""
 
 
@@ -65,7 +65,7 @@ def test_what_is_called_exact_asks_nobody() -> None:
     exact = {
         name for name, kind, form in dumps() if kind == "cuda" and of_rank(planned(FOLDER / f"{name}.{form}.gz"), 0)["certainty"] == "exact"
     }
-    assert exact == {"gpt_infer", "gpta_train"}  # cuDNN decides for convolutions, and several devices are modelled
+    assert exact == {"gpt_infer", "gpta_train", "gpta_ckpt"}  # cuDNN decides for convolutions, and several devices are modelled
 
 
 def test_the_peak_is_made_of_what_is_alive() -> None:
@@ -96,6 +96,7 @@ def test_a_limit_decides_the_exit_code() -> None:
 def test_a_larger_batch_needs_no_less() -> None:
     path = FOLDER / "gpt_infer.cudajob.pb.gz"
     bounds = [of_rank(planned(path, "--batch", str(batch)), 0)["bound"] for batch in (1, 2, 4, 8)]
+    assert of_rank(planned(path, "--batch", "8"), 0)["certainty"] == "estimate"  # nobody captured it
     assert bounds == sorted(bounds)
     assert bounds[0] < bounds[-1]
 

@@ -14,7 +14,7 @@ from irflops.errors import IrflopsError
 from irflops.ir.graph import Graph
 from irflops.readers.notation.sketch import sketch
 from irflops.whatif import changed
-from irflops.whatif.mesh import _zero
+from irflops.whatif.zero import zero_on
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT / "fixtures" / "corpus"
@@ -94,7 +94,7 @@ def test_zero_decides_anew(form: str) -> None:
 def test_zero_on_the_captured_mesh_is_what_was_captured(form: str) -> None:
     for name, mesh in (("gpt_micro_zero1", (4,)), ("gpt_micro_pp2dp2", (2,))):
         source = irflops.load(CORPUS / f"{name}.{form}.gz")
-        assert _zero(source, mesh, mesh) == source.ops
+        assert zero_on(source, mesh, mesh) == source.ops
 
 
 # ------------------------------------------------------------------ one device

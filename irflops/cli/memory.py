@@ -11,19 +11,29 @@ from irflops.cli.exit_codes import FINE, FOUND
 from irflops.cli.inputs import BATCH_OPTION, DTYPE_OPTION, shapes_of
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, bytes_of
 from irflops.cli.tables import write_table
-from irflops.memory.memory import Asked, memory_of
+from irflops.fitting.change import Planner
+from irflops.fitting.ways import fitting, ways_down
+from irflops.memory.memory import Asked
 from irflops.ops.temporary import DeviceKind
 from irflops.readers import load
 from irflops.report.json_writer import encoded
-from irflops.report.memory import class_table, kind_table, memory_facts, plot, tensor_table
+from irflops.report.memory import class_table, held_table, kind_table, memory_facts, plot, tensor_table
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.summary import short_path
 from irflops.report.table import arranged
+from irflops.report.ways import fit_table, ways_table
+
+BUDGET = 60_000
+"""Operators that are planned for ways down, and again for what fits: some thousand a second."""
+
+_AT_ONCE = 5_000
+"""Operators of a graph up to which the table has ways down without being asked."""
 
 EPILOG = """\b
 Examples:
   irflops memory job.pb
   irflops memory graph.txt --on cuda --memory 24GiB
+  irflops memory graph.txt --fit 24GiB
   irflops memory graph.txt --batch 64
   irflops memory graph.txt --fail-on "memory_bytes>24GiB"
   irflops memory job.pb --format json --timeline
@@ -37,6 +47,10 @@ class _Memory(Grouped):
 @click.command(cls=_Memory, epilog=EPILOG)
 @click.argument("path")
 @click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, metavar="N", help="Tensors to show of those at the peak.")
+@click.option("--fit", callback=bytes_of, metavar="SIZE", help="What would fit into SIZE, and what that costs.")
+@click.option(
+    "--ways/--no-ways", default=None, help="Ways to need less, each worked out.  [default: in the table, of graphs that take seconds]"
+)
 @click.option("--timeline", is_flag=True, help="The bytes that are alive at each step: in the JSON.")
 @click.option(
     "--format",
@@ -68,6 +82,8 @@ class _Memory(Grouped):
 def memory(
     path: str,
     top: int,
+    fit: int | None,
+    ways: bool | None,
     timeline: bool,
     format_: str,
     output: str | None,
@@ -102,22 +118,34 @@ def memory(
             found = changed(found, batch=batch, inputs=inputs or None, dtype=dtype)
         analysis = analyze_graph(found)
         asked = Asked(DeviceKind(on) if on else None, compute_stream or None, workspace or 0)
-        planned = memory_of(analysis.graph, analysis.inference.types, analysis.devices, analysis.book, asked)
+        planner = Planner(analysis, asked, BUDGET)
+        planned = planner.captured
+        wanted = ways if ways is not None else format_ == "table" and len(analysis.graph.ops) <= _AT_ONCE
+        down = ways_down(planner) if wanted else None
+        fitted = fitting(Planner(analysis, asked, BUDGET), fit) if fit is not None else None
     exceeded = limit is not None and any(one.plan.total > limit for one in planned.classes)
     verdicts = [one.judge(*planned.total) for one in conditions]
     with results_to(output) as stream:
         if format_ == "json":
-            stream.write(encoded(planned.to_dict(timeline=timeline)) + "\n")
+            row = planned.to_dict(timeline=timeline)
+            if down is not None:
+                row["ways"] = down.to_dict()
+            if fitted is not None:
+                row["fit"] = fitted.to_dict()
+            stream.write(encoded(row) + "\n")
         elif format_ == "csv":
             write_table(class_table(planned), format_, stream)
         else:
             largest = planned.largest
-            for label, fact in memory_facts(planned, limit):
+            for label, fact in memory_facts(planned, limit, fitted):
                 stream.write(f" {label:<12}{fact}\n" if format_ == "table" else f"- {label or 'also'}: {fact}\n")
             if format_ == "table" and largest.plan.peak is not None:
                 stream.write("\n" + plot(largest) + "\n")
             tables = [class_table(planned)] if len(planned.classes) > 1 else []
             tables += [kind_table(largest), arranged(tensor_table(largest), top=top)] if largest.plan.at_peak else []
+            tables += [held_table(largest)] if largest.plan.held else []
+            tables += [ways_table(down)] if down is not None and down.found else []
+            tables += [fit_table(fitted)] if fitted is not None else []
             for table in tables:
                 stream.write("\n")
                 write_table(table, format_, stream)

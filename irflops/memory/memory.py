@@ -16,6 +16,7 @@ from irflops.ir.graph import Graph, Note, Phase, Placement, TensorType, Variable
 from irflops.memory.compile import device_of
 from irflops.memory.plan import Plan, Tensor, plan
 from irflops.memory.ranks import kinds_of, share_of
+from irflops.memory.recompute import lacks_edges, with_edges
 from irflops.memory.registers import Device
 from irflops.ops.book import RuleBook
 from irflops.ops.temporary import MULTIPROCESSORS, AskedOf, DeviceKind
@@ -94,6 +95,7 @@ class ClassMemory:
             "certainty": self.certainty.value,
             "variables_by_kind": dict(self.variables_by_kind),
             "peak": peak,
+            "held": [{"why": held.why, "bytes": held.nbytes, "tensors": held.count} for held in plan.held],
         }
         if timeline:
             memory["timeline"] = [{"op": op.name, "bytes": nbytes} for op, nbytes in zip(plan.steps, plan.curve, strict=True)]
@@ -146,6 +148,8 @@ class Memory:
 
 def memory_of(graph: Graph, types: Mapping[str, TensorType], devices: Devices, book: RuleBook, asked: Asked = Asked()) -> Memory:
     """The memory of each class of devices of a graph, from the types of its tensors. Errors: IrflopsError beyond what any device holds."""
+    completed = with_edges(graph) if lacks_edges(graph) else None
+    graph = completed or graph
     layout = layout_of(graph)
     kind, kinds = kinds_of(graph, asked.on)
     accumulates = any(op.type == "acc" for op in graph.ops)
@@ -165,6 +169,10 @@ def memory_of(graph: Graph, types: Mapping[str, TensorType], devices: Devices, b
 
 _AT_LEAST = "unknown-memory"
 """The code of a note that says that something the graph has is not counted."""
+
+
+_NOT_CAPTURED = ("what-if", "checkpointed", "zero")
+"""How the codes of notes begin that say that a graph was changed after it was captured."""
 
 
 def _certainty(doubts: tuple[Note, ...]) -> Certainty:
@@ -201,8 +209,10 @@ def _doubts(graph: Graph, made: Plan, device: Device, asked: Asked, moved: int, 
         yield Note("before-passes", "the form lacks what OneFlow's passes add and change")
     if any(op.readings for op in graph.ops):
         yield Note("open-operands", "the form does not tell all operands of some operators")
-    if cuda and any(op.phase is Phase.RECOMPUTE for op in graph.ops) and not any(op.after for op in graph.ops):
+    if cuda and lacks_edges(graph):
         yield Note("recompute-order", "the form does not tell when recomputation begins")
+    if any(note.code.startswith(_NOT_CAPTURED) for note in graph.notes):
+        yield Note("not-captured", "of a graph as it would be: OneFlow may make another of it")
     if graph.version_guess is not None and graph.version_guess.startswith("0.8"):
         yield Note("other-version", "OneFlow 0.8.0 orders and packs otherwise: these are the figures of 0.9.0")
     if graph.partial:

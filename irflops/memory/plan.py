@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from irflops.errors import IrflopsError
-from irflops.ir.graph import Op
+from irflops.ir.graph import Op, Role
 from irflops.memory.lives import Block, Chain, at_step, chains_of, lives_of, logical_chains_of
 from irflops.memory.order import first_come, straightened, waits_of
 from irflops.memory.packing import alive, most_alive, pack
@@ -18,6 +18,11 @@ from irflops.ops.temporary import DeviceKind
 _TICKS = {DeviceKind.CUDA: (3_072, 4_096, 6_656), DeviceKind.CPU: (365_184, 366_336, 368_064)}
 """Bytes of the registers of ticks, which say when sources may run and when all is done: for inference, for training, for training with
 accumulation. Measured on plans of OneFlow 0.9.0."""
+
+_FOR_A_REASON = frozenset(
+    {"variable", "input", "output", "return", "acc", "pack", "unpack", "repeat", "identity_buffer", "copy_h2d", "copy_d2h"}
+)
+"""Types of operators whose results have to be there for the whole run."""
 
 _MOST_BYTES = 1 << 60
 """More than any device has, and few enough that sums of them fit the arrays that they are packed in."""
@@ -35,6 +40,15 @@ class Tensor:
     """The last that needs it."""
     is_buffer: bool
     """Whether it is the buffer of a kernel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Tensors that are held longer than anything needs them, for one reason."""
+
+    why: str
+    nbytes: int
+    count: int
 
 
 @dataclass(frozen=True)
@@ -134,6 +148,39 @@ class Plan:
         chain, step = self.peak
         found = [self._tensor(chain, block) for block in at_step(chain, step)]
         return sorted(found, key=lambda tensor: -tensor.nbytes)
+
+    @cached_property
+    def waiting(self) -> list[Tensor]:
+        """Tensors that are alive at the peak for the sake of what runs after their chain alone: gradients that wait for the optimizer."""
+        if self.peak is None:
+            return []
+        chain, step = self.peak
+        place = {task: at for at, task in enumerate(chain.tasks)}
+        found = []
+        for block in at_step(chain, step):
+            readers = [reader for register in block.registers for reader in self.device.registers[register].readers]
+            inside = [place[reader] for reader in readers if reader in place]
+            if block.life.born < step and len(inside) < len(readers) and max(inside, default=-1) < step:
+                found.append(self._tensor(chain, block))
+        return found
+
+    @cached_property
+    def held(self) -> list[Held]:
+        """What holds memory for no good reason, the largest first; on a CPU, which reuses nothing, none."""
+        if self.kind is DeviceKind.CPU:
+            return []
+        kept: dict[str, list[int]] = {}
+        for register in self._own:
+            maker = self._maker(register)
+            if not register.reused and register.nbytes and maker.type not in _FOR_A_REASON:
+                moved = maker.role in (Role.BOXING, Role.COLLECTIVE)
+                why = "what other devices sent, for the whole run" if moved else f"{maker.type} for the whole run"
+                kept.setdefault(why, []).append(register.nbytes)
+        found = [Held(why, sum(sizes), len(sizes)) for why, sizes in kept.items()]
+        if self.waiting:
+            found.append(Held("gradients that wait for the optimizer", sum(one.nbytes for one in self.waiting), len(self.waiting)))
+        least = self.total // 1000
+        return sorted((one for one in found if one.nbytes > least), key=lambda one: -one.nbytes)
 
     def _tensor(self, chain: Chain, block: Block) -> Tensor:
         tasks, registers = self.device.tasks, self.device.registers

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from irflops.counting.ratio import Ratio
+from irflops.fitting.ways import Fit
 from irflops.ir.certainty import Certainty
+from irflops.ir.graph import Phase
 from irflops.memory.memory import ClassMemory, Memory
 from irflops.memory.plan import Tensor
 from irflops.report.devices import ranks_words
@@ -18,7 +20,7 @@ _WIDTH, _HEIGHT = 60, 8
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 
 
-def memory_facts(memory: Memory, limit: int | None = None) -> list[tuple[str, str]]:
+def memory_facts(memory: Memory, limit: int | None = None, fit: Fit | None = None) -> list[tuple[str, str]]:
     """What the device that holds most holds: labels and texts."""
     one = memory.largest
     plan = one.plan
@@ -46,6 +48,11 @@ def memory_facts(memory: Memory, limit: int | None = None) -> list[tuple[str, st
         text = f"fits in {format_count(limit, 'bytes')}, {format_count(room, 'bytes')} left"
         facts.append(
             ("fits", text if room >= 0 else f"does not fit in {format_count(limit, 'bytes')}: {format_count(-room, 'bytes')} too much")
+        )
+    if fit is not None and fit.largest_batch is not None and fit.largest_batch.change.batch is not None:
+        batch = fit.largest_batch
+        facts.append(
+            ("batch", f"{batch.change.batch:,} is the largest that fits, with {format_count(batch.total, 'bytes', batch.certainty)}")
         )
     facts += [("note", note.text) for note in memory.notes]
     return facts
@@ -100,9 +107,23 @@ def kind_table(one: ClassMemory) -> Table:
         Column(name="kind", title="kind", get=lambda part: part.name, numeric=False),
         Column(name="tensors", title="tensors", get=lambda part: part.count),
         Column(name="bytes", title="bytes", get=lambda part: Figure(part.nbytes), unit="bytes"),
-        Column(name="share", title="share", get=lambda part: Ratio(part.nbytes, whole)),
+        Column(name="bytes_share", title="share", get=lambda part: Ratio(part.nbytes, whole)),
     )
-    return Table(name="peak", title="The peak by kind", columns=columns, items=parts, people=("kind", "tensors", "bytes", "share"))
+    return Table(name="peak", title="The peak by kind", columns=columns, items=parts, people=("kind", "tensors", "bytes", "bytes_share"))
+
+
+def held_table(one: ClassMemory) -> Table:
+    """What is held longer than anything needs it: a row per reason."""
+    whole = one.plan.total
+    columns = (
+        Column(name="why", title="what", get=lambda held: held.why, numeric=False, cut_at_end=True),
+        Column(name="tensors", title="tensors", get=lambda held: held.count),
+        Column(name="bytes", title="bytes", get=lambda held: Figure(held.nbytes), unit="bytes"),
+        Column(name="bytes_share", title="of all", get=lambda held: Ratio(held.nbytes, whole)),
+    )
+    return Table(
+        name="held", title="Held for no good reason", columns=columns, items=one.plan.held, people=tuple(column.name for column in columns)
+    )
 
 
 def tensor_table(one: ClassMemory) -> Table:
@@ -133,8 +154,20 @@ def plot(one: ClassMemory) -> str:
         bars = "".join(_EIGHTHS[min(max(value * _HEIGHT * 8 // most - below, 0), 8)] for value in columns)
         lines.append(f" {labels[row]:>10} │{bars}".rstrip())
     lines.append(f" {'':>10} └{'─' * width}")
-    phases = [op.phase.value if op.phase is not None else "" for op in one.plan.steps]
-    first, last = phases[0], phases[-1]
-    lines.append(f" {'':>10}  {first}{last:>{max(width - len(first), 1)}}".rstrip())
+    lines.append(f" {'':>10}  {_phase_labels(one, width)}".rstrip())
     mean = format_share(Ratio(sum(curve), most * len(curve)))
     return "\n".join([f"In use over the step: {len(curve):,} operators, on average {mean} of the peak", *lines])
+
+
+def _phase_labels(one: ClassMemory, width: int) -> str:
+    """The phases of a step, each below the middle of its operators; one that has no room is left out."""
+    steps: dict[Phase, list[int]] = {}
+    for at, op in enumerate(one.plan.steps):
+        if op.phase is not None and op.phase is not Phase.SYSTEM:
+            steps.setdefault(op.phase, []).append(at)
+    line = ""
+    for middle, name in sorted((found[len(found) // 2], phase.value) for phase, found in steps.items()):
+        column = max(middle * width // len(one.plan.steps) - len(name) // 2, 0)
+        if not line or column > len(line):
+            line = f"{line:<{column}}{name}"
+    return line
