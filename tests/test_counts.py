@@ -61,6 +61,7 @@ def test_a_gradient_of_a_scalar_is_no_float() -> None:
     assert analysis.total.certainty("flops") == "lower_bound"
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_perturbed_examples_have_counts_alone(shard: int) -> None:
     """Whatever the shapes and attributes, and with the results stated or not."""

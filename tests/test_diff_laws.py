@@ -39,6 +39,7 @@ def test_no_edit_between_a_graph_and_itself(seed: int, size: int, form: str) -> 
     assert not found.consequences
 
 
+@pytest.mark.drawn
 @FEW
 @given(SEEDS, st.integers(3, 16))
 def test_no_edit_between_forms(seed: int, size: int) -> None:
@@ -91,6 +92,7 @@ def changed(network: Network, random: Random, spots: list[int]) -> tuple[Network
     return network, expected
 
 
+@pytest.mark.drawn
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(SEEDS, st.integers(10, 40), st.integers(1, 3))
 def test_random_changes_have_no_more_edits_than_they_are(seed: int, layers: int, count: int) -> None:

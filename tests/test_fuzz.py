@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 import irflops
 from irflops import Graph, IrflopsError
 
+pytestmark = pytest.mark.drawn
+
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 NAMES = [
     name

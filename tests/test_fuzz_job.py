@@ -48,6 +48,7 @@ PIECES += ['name: "x" ', "dim: -1 ", "9" * 30, "[a.b]", "é", "\ufeff", "op { } 
 
 texts = st.sampled_from(TEXTS)
 binaries = st.sampled_from(BINARIES)
+pytestmark = pytest.mark.drawn
 
 
 @settings(max_examples=80)

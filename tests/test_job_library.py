@@ -89,6 +89,7 @@ def statements(found: Any) -> dict[tuple[str, str], list[Any]]:
     return {key: plain(values) for key, values in said.items()}
 
 
+@pytest.mark.drawn
 @settings(max_examples=200)
 @given(jobs(), st.sampled_from(sorted(STYLES)))
 def test_what_the_library_prints_reads_as_what_it_serializes(wire: Any, style: str) -> None:

@@ -293,6 +293,7 @@ def test_messages_nested_deep() -> None:
     assert caught.value.line == 6
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("form", ["job.prototxt", "fwd.prototxt"])
 def test_a_text_cut_off_anywhere_is_an_error(form: str) -> None:
     """But at the end of a section behind job_conf: what follows there may as well never have been."""

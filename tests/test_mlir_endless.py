@@ -50,6 +50,7 @@ def chain(length: int, times: int, last: str) -> str:
     return whole(*functions, function(f"f{length}", last, returned="%0" if last else "%arg0"), job(launch("%0", "f0", "%x")))
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("last", [relu("%0", "%arg0"), ""])
 @pytest.mark.parametrize(("length", "times"), [(40, 2), (10, 10), (2, 400)])
 def test_calls_that_stand_for_more_than_any_graph(length: int, times: int, last: str) -> None:

@@ -40,6 +40,7 @@ def test_every_beginning_is_one_of_a_pass() -> None:
     assert all(prefix.startswith(resolve._SYSTEM) for prefix, _ in resolve._PREFIXES)
 
 
+@pytest.mark.drawn
 def test_plain_names_tell_nothing_more_on_closer_look() -> None:
     """What a name may hold, in front of and behind each other: those that are read at once are read as the others are."""
     beginnings = ["", "m.", "m-relu-1-", "grouped_matmul_", "System-Train-", "Sys-Boxing-", "OneFlow-System-Checkpointing-", "variable_"]
