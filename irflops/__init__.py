@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from irflops.differ.result import Diff
     from irflops.explaining.explanation import Explanation
     from irflops.memory.memory import Memory
+    from irflops.transformers.closed_forms import ClosedForms
     from irflops.whatif import Inputs
 
 __version__ = "0.1.0"
@@ -155,6 +156,19 @@ def compare(graph: object, conventions: Iterable[str] = ()) -> tuple[Comparison,
     return compare_analysis(_whole(graph), wanted)
 
 
+def closed_forms(graph: object, *, context_length: int | None = None) -> ClosedForms:
+    """A graph beside the closed forms of transformers: its structure, each form, and the difference from the count by term.
+
+    `graph` is an `Analysis` of a whole graph, or what `analyze` takes. `context_length` is the number of tokens before, in each sequence,
+    that serving is worked out for; unless given that of the graph. Errors: IrflopsError.
+    """
+    if context_length is not None:
+        expect(context_length, int, "context_length", "a number of tokens")
+        if context_length < 1:
+            raise IrflopsError(f"{context_length} is no number of tokens", hint="give 1 or more")
+    return _whole(graph).closed_forms(context_length)
+
+
 def explain(graph: object, op: str) -> Explanation:
     """All that is known of one operator of an `Analysis`, or of what `analyze` takes.
 
@@ -219,6 +233,7 @@ __all__ = [
     "Audit",
     "Certainty",
     "ChoiceError",
+    "ClosedForms",
     "Comparison",
     "Cost",
     "Diff",
@@ -238,6 +253,7 @@ __all__ = [
     "analyze",
     "audit",
     "capture",
+    "closed_forms",
     "compare",
     "diff",
     "explain",
@@ -260,6 +276,10 @@ def _imported_when_asked(name: str) -> object:
             from irflops.auditing.finding import Finding
 
             return Finding
+        case "ClosedForms":
+            from irflops.transformers.closed_forms import ClosedForms
+
+            return ClosedForms
         case "Comparison":
             from irflops.conventions.compare import Comparison
 

@@ -57,6 +57,7 @@ WITH_OUTPUT: dict[str, tuple[str, ...]] = {
     "diff": (SMALL, "fixtures/mlp_train.repr.txt.gz"),
     "explain": (SMALL, "model-add_n-4"),
     "formats": (),
+    "forms": (SMALL,),
     "memory": (SMALL,),
     "ops": (),
     "rules": (),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from irflops.devices.communication import Communication
     from irflops.devices.shares import Devices
     from irflops.memory.memory import Memory
+    from irflops.transformers.closed_forms import ClosedForms
 
 SCHEMA = "irflops.analysis/1"
 """Name and version of the JSON form; fields may be added within a version, never renamed or dropped."""
@@ -157,6 +158,12 @@ class Analysis:
         """Costs by line of the user's Python, ops without one under None."""
         return grouped([op.location for op in self.graph.ops], self.graph.ops, self.costs, unsure_bits(self.graph))
 
+    def closed_forms(self, context: int | None = None) -> ClosedForms:
+        """The graph beside the closed forms of transformers; `context` is the length that serving is asked for."""
+        from irflops.transformers.closed_forms import closed_forms_of  # here for start-up time: a table shows none of it
+
+        return closed_forms_of(self.graph, self.inference.types, self.costs, self.total, self.book, context)
+
     @cached_property
     def structure(self) -> Structure:
         """The graph as steps and calls of modules: what conventions count, and what `--by step` shows."""
@@ -208,6 +215,7 @@ class Analysis:
         yield "phases", nothing | {phase: rows.cost_row(cost) for phase, cost in self.phases.items()}
         yield "devices", self._devices_row()
         yield "communication", self.communication_row()
+        yield "closed_forms", None if self.selection is not None else self.closed_forms().to_dict()
         yield "by_type", iter(rows.type_rows(self.types))
         yield "by_step", iter(rows.step_rows(self.steps))
         yield "modules", iter(rows.module_rows(graph, self.modules))

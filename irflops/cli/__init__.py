@@ -24,6 +24,7 @@ COMMANDS = (
     "diff",
     "explain",
     "formats",
+    "forms",
     "lines",
     "machines",
     "memory",
@@ -92,6 +93,10 @@ def _command(name: str) -> click.Command | None:
             from irflops.cli.formats import formats
 
             return formats
+        case "forms":
+            from irflops.cli.forms import forms
+
+            return forms
         case "lines":
             from irflops.cli.lines import lines
 
