@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from irflops.explaining.explanation import Explanation
     from irflops.memory.memory import Memory
     from irflops.transformers.closed_forms import ClosedForms
-    from irflops.whatif import Inputs
+    from irflops.whatif import Inputs, MeshSize, Variables
 
 __version__ = "0.1.0"
 
@@ -44,26 +44,44 @@ def analyze(
     partial: bool = False,
     batch: int | None = None,
     inputs: Inputs | None = None,
+    variables: Variables | None = None,
     dtype: str | None = None,
+    weights: str | None = None,
+    activations: str | None = None,
+    mesh: MeshSize | None = None,
     op_rules: RuleBook | None = None,
 ) -> Analysis:
     """What a graph costs, and where: of a `Graph`, of the dump at a path, or of a live `oneflow.nn.Graph` that was called once.
 
     An `Analysis` stands for its graph, with its rules unless others are given: `analyze(analysis, batch=8)`.
     `name` chooses among several graphs in a file and `partial` accepts damaged ones, as for `load`. What if it had been captured otherwise:
-    at another `batch`; with other `inputs`, a shape or shapes by name; with `dtype` for its commonest float type. `op_rules` are
-    those of irflops, or with others: `irflops.ops.BOOK.with_rules(...)`. Errors: IrflopsError.
+    at another `batch`; with other `inputs`, a shape or shapes by name; with `variables` of other shapes, by name or by a pattern of names;
+    with `dtype` for its commonest float type, or that of its `weights` or of its `activations` alone; on another `mesh` of devices, by its
+    extents in order or by name. `op_rules` are those of irflops, or with others: `irflops.ops.BOOK.with_rules(...)`. Errors: IrflopsError.
     """
     if op_rules is not None:
         expect(op_rules, RuleBook, "op_rules", "a book of rules, such as irflops.ops.BOOK.with_rules(...)")
-    if dtype is not None:
-        expect(dtype, str, "dtype", "the word of a float type, such as float16")
+    for what, word in (("dtype", dtype), ("weights", weights), ("activations", activations)):
+        if word is not None:
+            expect(word, str, what, "the word of an element type, such as float16")
+    if variables is not None:
+        expect(variables, Mapping, "variables", "shapes by the names of variables")
     found, book = _graph_and_rules(graph, name, partial)
     book = op_rules or book
-    if batch is not None or inputs is not None or dtype is not None:
+    if any(one is not None for one in (batch, inputs, variables, dtype, weights, activations, mesh)):
         from irflops.whatif import changed  # here for start-up time: most programs look at what was captured
 
-        found = changed(found, batch=batch, inputs=inputs, dtype=dtype, book=book)
+        found = changed(
+            found,
+            batch=batch,
+            inputs=inputs,
+            variables=variables,
+            dtype=dtype,
+            weights=weights,
+            activations=activations,
+            mesh=mesh,
+            book=book,
+        )
     return analyze_graph(found, book)
 
 
@@ -181,21 +199,44 @@ def explain(graph: object, op: str) -> Explanation:
     return explain_op(analysis, find_op(analysis, op))
 
 
-def scale(graph: object, inputs: Template | None = None, *, symbol: str = "N") -> Scaling:
-    """The totals of an `Analysis`, or of what `analyze` takes, as polynomials of the batch, or of an extent of the inputs.
+def scale(
+    graph: object,
+    inputs: Template | None = None,
+    *,
+    symbol: str = "N",
+    batch: int | str | None = None,
+    variables: Mapping[str, Sequence[int | str | None]] | None = None,
+    dtype: str | None = None,
+    weights: str | None = None,
+    activations: str | None = None,
+) -> Scaling:
+    """The totals of an `Analysis`, or of what `analyze` takes, as polynomials of the batch, or of one or two extents of the inputs.
 
-    `inputs` is a shape, or shapes by name, with None for each extent that varies: `(1, 3, None, None)`. `symbol` is a name to write them
-    with. Errors: IrflopsError where the graph cannot take other sizes.
+    `inputs` is a shape, or shapes by name, with names for the extents that vary: `(1, 3, "N", "N")`, `{"ids": ("N", "T")}`; None stands for
+    `symbol`. `batch` and the shapes of `variables` take the same names, or numbers; what else there is is as for `analyze`. Errors:
+    IrflopsError where the graph cannot take other sizes.
     """
     expect(symbol, str, "symbol", "a name to write polynomials with, such as N")
-    if not symbol.isidentifier():
-        raise IrflopsError(f"{symbol!r} is no symbol to write polynomials with", hint="give it a name: symbol='N'")
     if inputs is not None:
         expect(inputs, (Mapping, Sequence), "inputs", "a shape, or shapes by name")
-    from irflops.analysis.scale import scaling  # here for start-up time: most programs analyze one size
+    if variables is not None:
+        expect(variables, Mapping, "variables", "shapes by the names of variables")
+    from irflops.analysis.scale import Open, scaling  # here for start-up time: most programs analyze one size
 
     found, book = _graph_and_rules(graph)
-    return scaling(found, inputs, symbol, book)
+    asked = Open(
+        batch=batch,
+        variables={name: tuple(symbol if one is None else one for one in shape) for name, shape in (variables or {}).items()},
+        dtype=dtype,
+        weights=weights,
+        activations=activations,
+    )
+    shapes = () if inputs is None else inputs.values() if isinstance(inputs, Mapping) else (inputs,)
+    words = [extent for shape in shapes for extent in shape if isinstance(extent, str)]
+    for name in (symbol, *asked.symbols, *(factor for word in words for factor in word.split("*") if not factor.isdigit())):
+        if not name.isidentifier():
+            raise IrflopsError(f"{name!r} is no symbol to write polynomials with", hint="give it a name: symbol='N'")
+    return scaling(found, inputs, symbol, book, asked=asked)
 
 
 def plan_memory(graph: object, *, on: str | None = None, compute_stream: bool | None = None, workspace: int = 0) -> Memory:

@@ -11,6 +11,9 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
+
+E = TypeVar("E", bound="IrflopsError")
 
 WINDOW = 110
 """Characters of a long line that an error shows."""
@@ -159,7 +162,7 @@ def expect(value: object, kinds: type | tuple[type, ...], name: str, what: str) 
         raise TypeError(f"{name} is {what}, not {value!r:.60} of type {type(value).__name__}")
 
 
-def error_at(kind: type[IrflopsError], source: Source, span: Span, message: str, hint: str | None = None) -> IrflopsError:
+def error_at(kind: type[E], source: Source, span: Span, message: str, hint: str | None = None) -> E:
     """The error of a kind at a span of a source, with its line as excerpt; a source without text (a binary one) has no lines."""
     if not source.text:
         return kind(message, path=source.name, hint=hint)

@@ -304,7 +304,7 @@ def wrong(value: Any) -> Any:
         (lambda: irflops.audit(NET, wrong(3)), r"settings is irflops.Settings\(...\)"),
         (lambda: irflops.diff(NET, NET, ignore=wrong(3)), "ignore is one word or several"),
         (lambda: irflops.compare(NET, wrong([3])), "each of conventions is a word"),
-        (lambda: irflops.analyze(NET, dtype=wrong(3)), "dtype is the word of a float type"),
+        (lambda: irflops.analyze(NET, dtype=wrong(3)), "dtype is the word of an element type"),
         (lambda: irflops.analyze(NET, op_rules=wrong(3)), "op_rules is a book of rules"),
     ],
 )

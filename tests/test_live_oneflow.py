@@ -149,6 +149,15 @@ def test_the_fixtures_are_what_oneflow_prints(name: str, root: Path, tmp_path: P
     assert (tmp_path / f"{name}.repr.txt.gz").read_bytes() == (root / "fixtures" / f"{name}.repr.txt.gz").read_bytes()
 
 
+def test_the_gpts_and_their_figures_are_what_oneflow_captures(root: Path, tmp_path: Path) -> None:
+    """Three GPTs, each at nine sizes, which what-ifs and formulas of one capture have to give (tests/test_scale_in_two.py)."""
+    capture = [sys.executable, str(root / "fixtures" / "capture_sequences.py"), "-o", str(tmp_path)]
+    with_irflops = os.environ | {"PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(root)])}
+    subprocess.run(capture, check=True, cwd=tmp_path, env=with_irflops)
+    kept = root / "fixtures" / "sequences"
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {path.name: path.read_bytes() for path in kept.iterdir()}
+
+
 def test_a_capture_is_the_graph(flow: ModuleType, tmp_path: Path) -> None:
     graph = _graph(flow, flow.nn.Sequential(flow.nn.Conv2d(3, 8, 3, padding=1), flow.nn.BatchNorm2d(8)), flow.zeros(2, 3, 8, 8))
     irflops.capture(graph, tmp_path / "graph.zip")

@@ -328,7 +328,7 @@ def test_the_contradiction_of_an_update_is_seen_though_it_gives_out_nothing() ->
         ({"inputs": {"x": (4, 2**63)}}, "too large", None),
         ({"batch": 0}, "a batch of 0 is none", None),
         ({"batch": 2**63}, "too large", None),
-        ({"dtype": "flaot16"}, "no float type", "did you mean float16?"),
+        ({"dtype": "flaot16"}, "no type of numbers", "did you mean float16?"),
     ],
 )
 def test_asking_wrongly_is_answered(asked: dict[str, object], message: str, hint: str | None) -> None:

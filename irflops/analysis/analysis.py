@@ -15,7 +15,7 @@ from irflops.counting.infer import Disagreement, Inference, infer
 from irflops.counting.saved import with_saved
 from irflops.errors import IrflopsError, quoted
 from irflops.ir.certainty import Certainty
-from irflops.ir.graph import Graph, Location, Module, Note, Op, Phase, VariableKind
+from irflops.ir.graph import DType, Graph, Location, Module, Note, Op, Phase, VariableKind
 from irflops.ir.tree import tree_of
 from irflops.lifting.structure import StepGroup, Structure
 from irflops.ops import BOOK
@@ -144,6 +144,19 @@ class Analysis:
                 found[tree.parents[path]] = None if above is None or below is None else above + below
         return found
 
+    @property
+    def disk_bytes(self) -> int | None:
+        """Bytes of a file of the model's variables: parameters and buffers, no optimizer states; None where some are unknown."""
+        names = [kind.value for kind in VariableKind if kind is not VariableKind.OPTIMIZER_STATE]
+        return sum(self.total.get(f"param_bytes.{kind}") for kind in names) if self.total.is_known("param_bytes") else None
+
+    @cached_property
+    def variable_types(self) -> frozenset[DType]:
+        """The element types of the model's variables, optimizer states not among them."""
+        kinds = (op for op in self.graph.ops if op.kind not in (None, VariableKind.OPTIMIZER_STATE))
+        found = (self.inference.types[result.lbn].dtype for op in kinds for result in op.outputs)
+        return frozenset(dtype for dtype in found if dtype is not None)
+
     @cached_property
     def batch(self) -> int | None:
         """Extent of axis 0 of the first input, None where there is no such thing."""
@@ -208,6 +221,7 @@ class Analysis:
             rows.total_row(
                 self.total,
                 self.declared_params,
+                self.disk_bytes,
                 self.communication_bytes,
                 has_optimizer=self.graph.holds.optimizer or not self.graph.training,
             ),

@@ -24,10 +24,12 @@ def source_row(graph: Graph) -> Row:
     return {"path": source.name, "format": graph.format, "line": _line(source, graph.span), "oneflow_version_guess": graph.version_guess}
 
 
-def total_row(total: Cost, declared_params: int | None, communication: tuple[int | None, Certainty], *, has_optimizer: bool) -> Row:
+def total_row(
+    total: Cost, declared_params: int | None, disk_bytes: int | None, communication: tuple[int | None, Certainty], *, has_optimizer: bool
+) -> Row:
     """The total of a graph, with how sure each figure of it is; a form without the optimizer tells nothing of its states."""
     sent, how_sure = communication
-    more = {"bytes": total.get("bytes"), "declared_params": declared_params, "communication_bytes": sent}
+    more = {"bytes": total.get("bytes"), "declared_params": declared_params, "disk_bytes": disk_bytes, "communication_bytes": sent}
     found = cost_row(total) | more | sure_row(total)
     found["certainty_by"] |= {"bytes": total.certainty("bytes").value, "communication_bytes": how_sure.value}
     if not has_optimizer:

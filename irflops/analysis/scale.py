@@ -1,68 +1,40 @@
-"""What a graph's totals are as functions of one symbol: its batch, or an extent of its input. Exact: fractions, never floats."""
+"""What a graph's totals are as functions of one symbol or two: its batch, or extents of its inputs. Exact: fractions, never floats."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import reduce
 from operator import or_
 
-from irflops.analysis.analysis import Analysis, analyze_graph
+from irflops.analysis.family import SCALED, Family, Open, Point, Template, bound_of, family_of, kept_notes, steps_of
+from irflops.analysis.polynomial import (
+    MOST_DEGREES,
+    MOST_DEGREES_IN_TWO,
+    VERIFYING,
+    Polynomial,
+    PolynomialInTwo,
+    fitted,
+    fitted_in_two,
+    triangle,
+)
 from irflops.analysis.rows import Row
-from irflops.counting.cost import COST_NAMES
 from irflops.errors import IrflopsError
 from irflops.ir.certainty import Certainty
-from irflops.ir.graph import Graph, Note, Shape
+from irflops.ir.graph import Graph, Note
 from irflops.ops import BOOK
 from irflops.ops.book import RuleBook
-from irflops.whatif import WhatIf
-from irflops.whatif.request import input_op, input_ops, text
+from irflops.whatif import Misfit, WhatIf
 
-MOST_DEGREES = 4
-SAMPLES = MOST_DEGREES + 3
+SAMPLES = MOST_DEGREES + 1 + VERIFYING
 """A polynomial of degree 4 takes five points; two more verify it."""
+
+FEWEST_DIAGONALS = 6
+"""Diagonals of points that are worked out in two symbols: of those of degree 3, as attention over a batch is, and two to verify it."""
 
 SCHEMA = "irflops.scale/1"
 """Name and version of the JSON form."""
-
-SCALED = COST_NAMES
-"""The totals that are told; params are those of the model, trainable and frozen."""
-
-
-@dataclass(frozen=True, slots=True)
-class Polynomial:
-    """A polynomial in one symbol; coefficients from the lowest power up, the last one not 0."""
-
-    coefficients: tuple[Fraction, ...]
-
-    @property
-    def degree(self) -> int:
-        """The highest power, 0 for a constant."""
-        return max(0, len(self.coefficients) - 1)
-
-    def __call__(self, at: int) -> Fraction:
-        value = Fraction(0)
-        for coefficient in reversed(self.coefficients):
-            value = value * at + coefficient
-        return value
-
-    def spelled(self, symbol: str, *, group: str = ",") -> str:
-        """The polynomial as text, the highest power first.
-
-        >>> Polynomial((Fraction(5), Fraction(0), Fraction(-3, 2))).spelled("N")
-        '-3/2 N^2 + 5'
-        """
-        text = ""
-        for power, coefficient in [(power, c) for power, c in enumerate(self.coefficients) if c][::-1]:
-            sign = "-" if coefficient < 0 else "+"
-            text += f" {sign} " if text else "-" if coefficient < 0 else ""
-            factor = "" if power == 0 else symbol if power == 1 else f"{symbol}^{power}"
-            size = abs(coefficient)
-            number = f"{size.numerator:{group}}" + (f"/{size.denominator:{group}}" if size.denominator != 1 else "")
-            text += factor if factor and size == 1 else f"{number} {factor}".rstrip()
-        return text or "0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +44,69 @@ class Total:
     name: str
     values: tuple[int, ...]
     polynomial: Polynomial | None
+    """In one symbol."""
     certainty: Certainty
+    in_two: PolynomialInTwo | None = None
+    """In two symbols."""
 
-    def to_dict(self, symbol: str) -> Row:
+    @property
+    def is_fitted(self) -> bool:
+        """Whether there is a polynomial."""
+        return self.polynomial is not None or self.in_two is not None
+
+    def at(self, *values: int) -> Fraction | None:
+        """The polynomial's value for these of the symbols, None where there is none."""
+        if self.in_two is not None:
+            return self.in_two(*values)
+        return None if self.polynomial is None else self.polynomial(*values)
+
+    def formula(self, symbols: Sequence[str], *, group: str = ",") -> str | None:
+        """The polynomial as text, None where there is none."""
+        if self.in_two is not None:
+            return self.in_two.spelled(symbols[0], symbols[1], group=group)
+        return None if self.polynomial is None else self.polynomial.spelled(symbols[0], group=group)
+
+    def to_dict(self, symbols: Sequence[str]) -> Row:
         """The total as plain data."""
-        polynomial = self.polynomial
-        coefficients = None if polynomial is None else [[c.numerator, c.denominator] for c in polynomial.coefficients or (Fraction(0),)]
-        return {
-            "formula": None if polynomial is None else polynomial.spelled(symbol, group=""),
-            "degree": None if polynomial is None else polynomial.degree,
+        one, two = self.polynomial, self.in_two
+        coefficients = None if one is None else [[c.numerator, c.denominator] for c in one.coefficients or (Fraction(0),)]
+        found: Row = {
+            "formula": self.formula(symbols, group=""),
+            "degree": one.degree if one is not None else two.degree if two is not None else None,
             "coefficients": coefficients,
             "values": list(self.values),
             "certainty": self.certainty.value,
         }
+        if two is not None:
+            found["terms"] = [{"powers": list(powers), "coefficient": [c.numerator, c.denominator]} for powers, c in two.terms.items()]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One of the symbols: where it starts, and for which values formulas hold."""
+
+    symbol: str
+    captured: int
+    """Its value in the graph as captured."""
+    step: int
+    """How far the samples lie apart: between them sizes may round, and the polynomials are not verified there."""
+    first: int = 1
+    """The least value of those: 2 where at 1 the graph is another."""
+    stop: int | None = None
+    """The greatest value for which formulas hold, where a table ends; None where nothing is known to bound it."""
+
+    @property
+    def domain(self) -> str:
+        """The values for which formulas hold, in words."""
+        where = f"every {self.symbol}" if self.step == 1 else f"{self.symbol} = {self.captured} + {self.step} k"
+        since = "" if self.first == 1 else f" from {self.first}" if self.stop is not None else f" from {self.first} on"
+        return where + since + ("" if self.stop is None else f" up to {self.stop}")
+
+    def to_dict(self) -> Row:
+        """The domain as plain data."""
+        found = {"start": self.captured, "step": self.step}
+        return found | ({} if self.first == 1 else {"first": self.first}) | ({} if self.stop is None else {"stop": self.stop})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,70 +114,96 @@ class Scaling:
     """How the totals of a graph grow."""
 
     graph: Graph
-    symbol: str
-    captured: int
-    """The symbol's value in the graph as captured."""
+    axes: tuple[Axis, ...]
     inputs: Mapping[str, str]
-    """Shapes by input, with the symbol in them; of inputs that do not change, as captured."""
-    samples: tuple[int, ...]
-    """Where the totals were worked out: every polynomial fits all of them."""
+    """Shapes by input, with the symbols in them; of inputs that do not change, as captured. So of variables that are asked for."""
+    points: tuple[tuple[int, ...], ...]
+    """Values of the symbols at which the totals were worked out: every polynomial fits all of them."""
     totals: tuple[Total, ...]
     notes: tuple[Note, ...] = ()
     """What a reader of the totals should know, beyond the inputs that vary."""
 
     def __repr__(self) -> str:
-        return f"<Scaling of {self.graph.name} by {self.symbol}, captured at {self.captured}: {self.fitted} polynomials>"
+        where = ", ".join(f"{axis.symbol} = {axis.captured}" for axis in self.axes)
+        return f"<Scaling of {self.graph.name} by {where} as captured: {self.fitted} polynomials>"
 
     @property
-    def step(self) -> int:
-        """How far the samples lie apart: between them sizes may round, and the polynomials are not verified there."""
-        return self.samples[1] - self.samples[0]
+    def symbols(self) -> tuple[str, ...]:
+        """What varies."""
+        return tuple(axis.symbol for axis in self.axes)
+
+    @property
+    def symbol(self) -> str:
+        """The first of what varies, mostly the only one."""
+        return self.axes[0].symbol
+
+    @property
+    def captured(self) -> int:
+        """The first symbol's value in the graph as captured."""
+        return self.axes[0].captured
+
+    @property
+    def samples(self) -> tuple[int, ...]:
+        """The first symbol's value at each point."""
+        return tuple(point[0] for point in self.points)
+
+    @property
+    def domain(self) -> str:
+        """The values for which formulas hold, in words."""
+        return " and ".join(axis.domain for axis in self.axes)
 
     @property
     def fitted(self) -> int:
         """How many of the totals are polynomials."""
-        return sum(total.polynomial is not None for total in self.totals)
+        return sum(total.is_fitted for total in self.totals)
 
     def to_dict(self) -> Row:
         """All of it as plain data, the JSON of `irflops scale --format json`."""
-        graph = self.graph
+        graph, first, several = self.graph, self.axes[0], len(self.axes) > 1
         return {
             "schema": SCHEMA,
             "source": {"path": graph.source.name, "format": graph.format},
             "graph": {"name": graph.name, "class": graph.class_name, "training": graph.training},
-            "symbol": self.symbol,
-            "captured": self.captured,
+            "symbol": first.symbol,
+            "captured": first.captured,
             "inputs": dict(self.inputs),
             "samples": list(self.samples),
-            "valid_for": {"start": self.captured, "step": self.step},
+            "valid_for": first.to_dict(),
+            "symbols": {axis.symbol: axis.to_dict() for axis in self.axes},
+            **({"points": [list(point) for point in self.points]} if several else {}),
             "notes": [{"code": note.code, "text": note.text} for note in self.notes],
-            "totals": {total.name: total.to_dict(self.symbol) for total in self.totals},
+            "totals": {total.name: total.to_dict(self.symbols) for total in self.totals},
         }
 
 
-Template = Mapping[str | None, Sequence[int | None]] | Sequence[int | None]
-"""Shapes by the name of an input, None in a shape for the symbol; a shape alone is that of the one input there is."""
-
-
-def scaling(graph: Graph, template: Template | None = None, symbol: str = "N", book: RuleBook = BOOK) -> Scaling:
-    """The totals as functions of the batch, or of the symbol in a template.
+def scaling(
+    graph: Graph, template: Template | None = None, symbol: str = "N", book: RuleBook = BOOK, *, asked: Open | None = None
+) -> Scaling:
+    """The totals as functions of the batch, or of the symbols in a template and in what else is `asked`.
 
     Errors: IrflopsError where the graph cannot take other sizes.
     """
     what_if = WhatIf(graph, book)
-    shapes = {op.name: what_if.types[op.outputs[0].lbn].shape for op in input_ops(graph)}
-    family = _family(what_if, shapes, template)
+    family = family_of(what_if, asked or Open(), template, symbol)
+    try:
+        return _in_one(family) if len(family.symbols) == 1 else _in_two(family)
+    except Misfit as error:
+        raise what_if.advised(error) from None
+
+
+def _in_one(family: Family) -> Scaling:
+    """The totals of the step that gives the most polynomials."""
     best: Scaling | None = None
     failure: IrflopsError | None = None
-    for step in _steps(family):
-        samples = tuple(family.captured + k * step for k in range(SAMPLES))
+    for step in steps_of(family, 0):
+        samples = tuple(family.captured[0] + k * step for k in range(SAMPLES))
         try:
             points = [family.point(value) for value in samples]
         except IrflopsError as error:
             failure = failure or error
             continue
-        inputs = {name: _text(shape, family.places.get(name, ()), symbol) for name, shape in shapes.items()}
-        found = Scaling(graph, symbol, family.captured, inputs, samples, _totals(samples, points), _kept_notes(points))
+        totals = [Total(name, values, fitted(samples, values), certainty) for name, values, certainty in _values(points)]
+        found = _scaling(family, (step,), [(value,) for value in samples], points, totals)
         if best is None or found.fitted > best.fitted:
             best = found
         if found.fitted == len(SCALED):
@@ -163,141 +211,73 @@ def scaling(graph: Graph, template: Template | None = None, symbol: str = "N", b
     if best is None:
         assert failure is not None, "there is a step, and it failed"
         raise failure
-    return best
+    return _bounded(family, best)
 
 
-@dataclass(frozen=True, slots=True)
-class _Point:
-    """The graph at one value of its symbol: totals and how sure they are, by name, and notes."""
-
-    values: Mapping[str, int]
-    certainty: Mapping[str, Certainty]
-    notes: tuple[Note, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Family:
-    """A graph with its symbol free."""
-
-    what_if: WhatIf
-    captured: int
-    template: Mapping[str, Sequence[int | None]] | None
-    places: Mapping[str, frozenset[int]]
-    """Axes that the symbol takes, by input."""
-    points: dict[int, _Point] = field(default_factory=dict)
-    """What is known so far: steps share values."""
-
-    def point(self, value: int) -> _Point:
-        """The totals at one value of the symbol."""
-        if value not in self.points:
-            self.analysis(value)
-        return self.points[value]
-
-    def analysis(self, value: int) -> Analysis:
-        """The analysis at one value of the symbol, whose totals are kept."""
-        analysis = analyze_graph(self._member(value), self.what_if.book)
-        total, certainty = analysis.total, {name: analysis.total.certainty(name) for name in SCALED}
-        self.points[value] = _Point({name: total.get(name) for name in SCALED}, certainty, analysis.notes)
-        return analysis
-
-    def _member(self, value: int) -> Graph:
-        if self.template is None:
-            return self.what_if.changed(batch=value)
-        filled: dict[str | None, Sequence[int]] = {
-            name: tuple(value if extent is None else extent for extent in shape) for name, shape in self.template.items()
-        }
-        return self.what_if.changed(inputs=filled)
+def _in_two(family: Family) -> Scaling:
+    """The totals by steps that are likely, or else by those that give the most polynomials in each symbol alone."""
+    try:
+        found = _on_grid(family, (next(steps_of(family, 0)), next(steps_of(family, 1))))
+    except IrflopsError:
+        found = None
+    if found is None or found.fitted < len(SCALED):
+        first, second = (_in_one(family.alone(place)).axes[0].step for place in range(2))
+        other = _on_grid(family, (first, second))
+        found = other if found is None or other.fitted > found.fitted else found
+    return _bounded(family, found)
 
 
-def _family(what_if: WhatIf, shapes: Mapping[str, Shape | None], template: Template | None) -> _Family:
-    graph = what_if.graph
-    known = {name: shape or () for name, shape in shapes.items()}
-    if template is None:
-        first = known[input_ops(graph)[0].name]
-        places = {name: frozenset({0}) for name, shape in known.items() if shape[:1] == first[:1]}
-        return _Family(what_if, _extent(graph, first[:1]), None, places if first else {})
-    by_name: Mapping[str | None, Sequence[int | None]] = template if isinstance(template, Mapping) else {None: template}
-    named = {input_op(graph, name, known).name: tuple(shape) for name, shape in by_name.items()}
-    places = {name: frozenset(axis for axis, extent in enumerate(shape) if extent is None) for name, shape in named.items()}
-    taken = [known[name][axis] for name, axes in places.items() for axis in sorted(axes) if axis < len(known[name])]
-    if not any(places.values()):
-        raise IrflopsError("no extent is left open", hint="write a letter for it: --input 1x3xNxN")
-    return _Family(what_if, _extent(graph, taken[:1]), named, places)
+def _on_grid(family: Family, steps: tuple[int, int]) -> Scaling:
+    """The totals on a triangle of points, which grows until each of them is a polynomial or the most is reached."""
+    start = family.captured[0], family.captured[1]
+    found: Scaling | None = None
+    for diagonals in range(FEWEST_DIAGONALS, MOST_DEGREES_IN_TWO + 1 + VERIFYING + 1):
+        places = triangle(diagonals)
+        values = [tuple(at + k * step for at, k, step in zip(start, place, steps, strict=True)) for place in places]
+        points = [family.point(*value) for value in values]
+        totals = [
+            Total(name, each, None, certainty, fitted_in_two(start, steps, dict(zip(places, each, strict=True)), diagonals))
+            for name, each, certainty in _values(points)
+        ]
+        found = _scaling(family, steps, values, points, totals)
+        if found.fitted == len(SCALED):
+            break
+    assert found is not None, "there are diagonals"
+    return found
 
 
-def _extent(graph: Graph, extents: Sequence[int | None]) -> int:
-    if not extents or extents[0] is None:
-        raise IrflopsError("the input has no such axis, or one of unknown extent", path=graph.source.name)
-    return extents[0]
-
-
-def _text(shape: Shape | None, places: frozenset[int] | tuple[int, ...], symbol: str) -> str:
-    return "x".join(symbol if axis in places else text((extent,)) for axis, extent in enumerate(shape or ())) or "scalar"
-
-
-def _steps(family: _Family) -> Iterator[int]:
-    """How far the samples can lie apart, the likeliest first.
-
-    A batch goes by 1; where a step runs operators several times, by its captured size, which accumulated gradients divide. An image goes by
-    the strides of the whole graph: then no pooling rounds. Where that is not enough, since pooling to a given size divides by its windows,
-    by multiples of the smallest map too.
-    """
-    captured = family.captured
-    if family.template is None:
-        yield from dict.fromkeys((captured,) if any(op.runs > 1 for op in family.what_if.graph.ops) else (1, captured))
-        return
-    before, after = family.what_if.types, family.analysis(2 * captured).inference.types
-    grown = {
-        (old, new)
-        for lbn, type_ in before.items()
-        for old, new in zip(type_.shape or (), after[lbn].shape or (), strict=False)
-        if old is not None and new is not None and new > old
-    }
-    stride = 1
-    for old, new in grown:
-        if captured % (new - old) == 0 and math.lcm(stride, captured // (new - old)) <= captured:
-            stride = math.lcm(stride, captured // (new - old))
-    smallest = min((old for old, _ in grown), default=1)
-    yield from dict.fromkeys((stride, stride * smallest, captured))
-
-
-def _kept_notes(points: Sequence[_Point]) -> tuple[Note, ...]:
-    """The notes of all samples, those on other inputs once each: which these are is what `inputs` tells."""
-    found = (note for point in points for note in point.notes if note.code != "what-if")
-    return tuple({note.code if note.code.startswith("what-if") else note.text: note for note in found}.values())
-
-
-def _totals(samples: Sequence[int], points: Sequence[_Point]) -> tuple[Total, ...]:
-    totals = []
+def _values(points: Sequence[Point]) -> Iterator[tuple[str, tuple[int, ...], Certainty]]:
+    """By total its values at the points, and how sure they are together."""
     for name in SCALED:
-        values = tuple(point.values[name] for point in points)
-        certainty = reduce(or_, (point.certainty[name] for point in points))
-        totals.append(Total(name, values, fitted(samples, values), certainty))
-    return tuple(totals)
+        yield name, tuple(point.values[name] for point in points), reduce(or_, (point.certainty[name] for point in points))
 
 
-def fitted(points: Sequence[int], values: Sequence[int]) -> Polynomial | None:
-    """The polynomial of the least degree, 4 at the most, through all points; None unless two points more than it takes lie on it."""
-    for degree in range(min(MOST_DEGREES, len(points) - 3) + 1):
-        polynomial = _through(points[: degree + 1], values[: degree + 1])
-        if all(polynomial(at) == value for at, value in zip(points, values, strict=True)):
-            return polynomial
-    return None
+def _scaling(
+    family: Family, steps: Sequence[int], values: Sequence[tuple[int, ...]], points: Sequence[Point], totals: Sequence[Total]
+) -> Scaling:
+    axes = tuple(Axis(*axis) for axis in zip(family.symbols, family.captured, steps, strict=True))
+    return Scaling(family.what_if.graph, axes, family.texts(), tuple(values), tuple(totals), kept_notes(points))
 
 
-def _through(points: Sequence[int], values: Sequence[int]) -> Polynomial:
-    """Newton's interpolation."""
-    differences = [Fraction(value) for value in values]
-    for order in range(1, len(points)):
-        for i in range(len(points) - 1, order - 1, -1):
-            differences[i] = (differences[i] - differences[i - 1]) / (points[i] - points[i - order])
-    coefficients: list[Fraction] = []
-    for difference, at in zip(reversed(differences), reversed(points), strict=True):
-        shifted = [Fraction(0), *coefficients]
-        for power, coefficient in enumerate(coefficients):
-            shifted[power] -= at * coefficient
-        shifted[0] += difference
-        coefficients = shifted
-    while coefficients and not coefficients[-1]:
-        coefficients.pop()
-    return Polynomial(tuple(coefficients))
+def _bounded(family: Family, found: Scaling) -> Scaling:
+    """The same with the ends of where formulas hold: at 1 axes may need no sum or copy; at the end of a table an index may need no cut."""
+
+    def holds(place: int, value: int) -> bool:
+        at = tuple(value if other == place else captured for other, captured in enumerate(family.captured))
+        try:
+            totals = family.point(*at).values
+        except IrflopsError:
+            return False
+        return all(total.at(*at) == totals[total.name] for total in found.totals if total.is_fitted)
+
+    axes = []
+    for place, axis in enumerate(found.axes):
+        first = 1 if axis.step > 1 or axis.captured == 1 or holds(place, 1) else 2
+        stop = None if family.open.batch == axis.symbol else bound_of(family, place)
+        if stop is not None and not holds(place, stop):
+            stop -= 1
+        axes.append(replace(axis, first=first, stop=stop))
+    return replace(found, axes=tuple(axes))
+
+
+__all__ = ["MOST_DEGREES", "SCALED", "SCHEMA", "Axis", "Open", "Polynomial", "Scaling", "Template", "Total", "fitted", "scaling"]

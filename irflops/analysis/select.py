@@ -10,7 +10,7 @@ from irflops.analysis.analysis import Analysis, Selection
 from irflops.counting.fold import fold, unsure_bits
 from irflops.errors import IrflopsError, listed, quoted
 from irflops.ir.graph import Graph, Phase
-from irflops.ir.tree import nearest, tree_of
+from irflops.ir.tree import nearest, path_pattern, tree_of
 
 
 def select_part(analysis: Analysis, *, phase: Phase | str | None = None, module: str | None = None) -> Analysis:
@@ -77,7 +77,7 @@ def _narrowed(graph: Graph, inside: set[str]) -> Graph:
 
 def matching_modules(analysis: Analysis, pattern: str) -> list[str]:
     """Paths of the modules that match a pattern, without those below another that does. Errors: IrflopsError where there is none."""
-    matches = re.compile(_regex(pattern)).fullmatch
+    matches = re.compile(path_pattern(pattern)).fullmatch
     tree = tree_of(analysis.modules)
     found = {path for path in analysis.modules if path and matches(path)}
     if not found:
@@ -90,8 +90,3 @@ def matching_modules(analysis: Analysis, pattern: str) -> list[str]:
         if parent is not None and (parent in found or parent in below):
             below.add(path)
     return [path for path, _ in tree.walk() if path in found and path not in below]
-
-
-def _regex(pattern: str) -> str:
-    wild = {"**": ".*", "*": "[^.]*", "?": "[^.]"}
-    return "".join(wild.get(part) or re.escape(part) for part in re.split(r"(\*\*|\*|\?)", pattern))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 import click
 
 from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.analysis.select import select_part
 from irflops.cli.exit_codes import BAD_INPUT, FINE, FOUND
-from irflops.cli.inputs import BATCH_OPTION, DTYPE_OPTION, MESH_OPTION, shapes_of
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, expanded, names_of
 from irflops.cli.tables import write_table
 from irflops.cli.timing import Wanted, with_machine
+from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.errors import IrflopsError
 from irflops.ir.graph import Phase
 from irflops.readers import load
@@ -23,9 +23,6 @@ from irflops.report.sections import BY, Report, Wish, summary_report, table_by, 
 from irflops.report.summary import Model, model_of, model_table, short_path
 from irflops.report.table import arranged
 from irflops.report.text import write_markdown_report
-
-if TYPE_CHECKING:
-    from irflops.whatif import MeshSize
 
 FORMATS = ("table", "json", "csv", "markdown", "latex")
 PARTS = ("phases", "by_type", "by_step", "modules", "ops", "unknown", "shape_disagreements", "notes")
@@ -72,17 +69,7 @@ Examples:
 @click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
 @click.option("--partial", is_flag=True, help="Analyze what is readable of a damaged graph; totals are lower bounds.")
 @MAX_SIZE_OPTION
-@BATCH_OPTION
-@click.option(
-    "--input",
-    "inputs",
-    multiple=True,
-    callback=shapes_of,
-    metavar="[NAME=]SHAPE",
-    help="As if captured with this input: 2x3x384x384. NAME where there are several.",
-)
-@DTYPE_OPTION
-@MESH_OPTION
+@what_if_options()
 @click.option("--per-device", is_flag=True, help="Figures of one device, the busiest, in place of the whole logical graph's.")
 @click.option("--rank", type=click.IntRange(min=0), metavar="N", help="Figures of the device of this rank.")
 @with_machine
@@ -103,10 +90,7 @@ def analyze(
     output: str | None,
     graph: str | None,
     partial: bool,
-    batch: int | None,
-    inputs: dict[str | None, tuple[int, ...]],
-    dtype: str | None,
-    mesh: MeshSize | None,
+    what_if: WhatIfOptions,
     per_device: bool,
     rank: int | None,
     wanted: Wanted,
@@ -124,12 +108,7 @@ def analyze(
 
     def analyzed(path: str) -> Analysis:
         with sign_of_life(f"analyzing {short_path(path)}", quiet):
-            found = load(path, graph, partial=partial, max_size=max_size)
-            if batch is not None or inputs or dtype is not None or mesh is not None:
-                from irflops.whatif import changed  # here for start-up time: most runs look at what was captured
-
-                found = changed(found, batch=batch, inputs=inputs or None, dtype=dtype, mesh=mesh)
-            whole = analyze_graph(found)
+            whole = analyze_graph(what_if.applied(load(path, graph, partial=partial, max_size=max_size)))
             if not per_device and rank is None:
                 return whole
             from irflops.analysis.per_device import of_device  # here for start-up time: most runs look at the whole graph

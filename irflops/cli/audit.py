@@ -22,6 +22,7 @@ from irflops.cli.baseline import Baselines
 from irflops.cli.exit_codes import BAD_INPUT, FINE, FOUND
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, expanded, names_of
 from irflops.cli.rules import audit_rule_row
+from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.errors import IrflopsError
 from irflops.ir.graph import Graph
 from irflops.readers import load
@@ -42,6 +43,7 @@ Examples:
   irflops audit graph.txt --baseline old.txt       only what is new or worse since old.txt
   irflops audit dumps/*.txt --strict               several; what cannot be decided fails too
   irflops audit graph.txt --format sarif -o audit.sarif
+  irflops audit graph.txt --batch 64               as if captured at that batch
   irflops audit graph.txt --explain fragmentation  why a rule did not fire
   irflops rules                                    the rules
 """
@@ -60,6 +62,7 @@ class _Audit(Grouped):
         ("select", "What to ask"),
         ("format_", "How to write it"),
         ("graph", "What to read"),
+        ("batch", "What if, of the graphs of OTHER too"),
         ("fail_level", "When to fail"),
     )
 
@@ -79,6 +82,7 @@ class _Audit(Grouped):
 @click.option("--graph-baseline", metavar="NAME|N", help="Which graph of OTHER, where it holds several.  [default: as --graph]")
 @click.option("--partial", is_flag=True, help="Audit what is readable of a damaged graph.")
 @MAX_SIZE_OPTION
+@what_if_options()
 @click.option("--fail-level", type=click.Choice([*SEVERITIES]), help="Exit with 1 from findings of this severity up.  [default: error]")
 @click.option("--strict", is_flag=True, help="Exit with 1 if something that the form can tell could not be decided, too.")
 @click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
@@ -97,6 +101,7 @@ def audit(
     graph_baseline: str | None,
     partial: bool,
     max_size: int,
+    what_if: WhatIfOptions,
     fail_level: str | None,
     strict: bool,
     quiet: bool,
@@ -123,7 +128,7 @@ def audit(
     refuse_to_overwrite(output, [*files, *([baseline] if baseline else [])])
 
     def audited(other: Graph) -> Audit:
-        return run_rules(analyze_graph(other), rules, settings)
+        return run_rules(analyze_graph(what_if.applied(other)), rules, settings)
 
     known = None
     if baseline is not None:
@@ -134,7 +139,7 @@ def audit(
     for path in files:
         try:
             with sign_of_life(f"auditing {short_path(path)}", quiet):
-                analysis = analyze_graph(load(path, graph, partial=partial, max_size=max_size))
+                analysis = analyze_graph(what_if.applied(load(path, graph, partial=partial, max_size=max_size)))
                 misfits.append(misfits_of(settings, rules, analysis))
                 audit_ = run_rules(analysis, rules, settings)
             found.append(only_new(audit_, known.of(audit_)) if known is not None else audit_)

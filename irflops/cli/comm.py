@@ -8,9 +8,9 @@ import click
 
 from irflops.analysis.analysis import analyze_graph
 from irflops.analysis.rows import source_row
-from irflops.cli.inputs import BATCH_OPTION, DTYPE_OPTION, MESH_OPTION, shapes_of
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION
 from irflops.cli.tables import write_table
+from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.devices.nodes import RANKS_PER_NODE
 from irflops.readers import load
 from irflops.report.communication import BY, communication_report, communication_table
@@ -18,7 +18,6 @@ from irflops.report.json_writer import write_members
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.summary import short_path
 from irflops.report.text import write_markdown_report
-from irflops.whatif import MeshSize, changed
 
 SCHEMA = "irflops.comm/1"
 """Name and version of the JSON form."""
@@ -48,10 +47,7 @@ Examples:
     metavar="N",
     help="Where a dump does not say.",
 )
-@BATCH_OPTION
-@click.option("--input", "inputs", multiple=True, callback=shapes_of, metavar="[NAME=]SHAPE", help="As if captured with this input.")
-@DTYPE_OPTION
-@MESH_OPTION
+@what_if_options()
 @click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
 def comm(
     path: str,
@@ -62,10 +58,7 @@ def comm(
     graph: str | None,
     max_size: int,
     ranks_per_node: int,
-    batch: int | None,
-    inputs: dict[str | None, tuple[int, ...]],
-    dtype: str | None,
-    mesh: MeshSize | None,
+    what_if: WhatIfOptions,
     quiet: bool,
 ) -> None:
     """Tell what the devices of PATH send one another, and why.
@@ -74,7 +67,7 @@ def comm(
     """
     refuse_to_overwrite(output, [path])
     with sign_of_life(f"analyzing {short_path(path)}", quiet):
-        found = changed(load(path, graph, max_size=max_size), batch=batch, inputs=inputs or None, dtype=dtype, mesh=mesh)
+        found = what_if.applied(load(path, graph, max_size=max_size))
         analysis = replace(analyze_graph(found), ranks_per_node=ranks_per_node)
     with results_to(output) as stream:
         if format_ == "json":

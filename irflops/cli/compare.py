@@ -7,8 +7,9 @@ from typing import TextIO
 import click
 
 from irflops.analysis.analysis import Analysis, analyze_graph
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, names_of
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, names_of
 from irflops.cli.tables import write_table
+from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.conventions.compare import SCHEMA, Comparison, between, compare_analysis
 from irflops.conventions.registry import CONVENTIONS, convention_called
 from irflops.readers import load
@@ -26,10 +27,21 @@ Examples:
   irflops compare graph.txt --with fvcore,thop
   irflops compare graph.txt --with flowflops-eager,flowflops-graph
   irflops compare graph.txt --reasons --format csv
+  irflops compare graph.txt --batch 8 --with fvcore
 """
 
 
-@click.command(epilog=EPILOG)
+class _Compare(Grouped):
+    groups = (
+        ("names", "What to show"),
+        ("format_", "How to write it"),
+        ("graph", "What to read"),
+        ("batch", "What if"),
+        ("quiet", "Other options"),
+    )
+
+
+@click.command(cls=_Compare, epilog=EPILOG)
 @click.argument("path")
 @click.option("--with", "names", callback=names_of, default="", metavar="A,B", help="Conventions to compare with.  [default: all]")
 @click.option("--reasons", is_flag=True, help="The reasons alone, of csv and latex too.")
@@ -37,9 +49,18 @@ Examples:
 @OUTPUT_OPTION
 @click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
 @MAX_SIZE_OPTION
+@what_if_options()
 @click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
 def compare(
-    path: str, names: tuple[str, ...], reasons: bool, format_: str, output: str | None, graph: str | None, max_size: int, quiet: bool
+    path: str,
+    names: tuple[str, ...],
+    reasons: bool,
+    format_: str,
+    output: str | None,
+    graph: str | None,
+    max_size: int,
+    what_if: WhatIfOptions,
+    quiet: bool,
 ) -> None:
     """Tell what other counters print for PATH, and why.
 
@@ -49,7 +70,7 @@ def compare(
     wanted = tuple(map(convention_called, names)) or CONVENTIONS
     refuse_to_overwrite(output, [path])
     with sign_of_life(f"analyzing {short_path(path)}", quiet):
-        analysis = analyze_graph(load(path, graph, max_size=max_size))
+        analysis = analyze_graph(what_if.applied(load(path, graph, max_size=max_size)))
         found = compare_analysis(analysis, wanted)
     with results_to(output) as stream:
         if format_ == "json":

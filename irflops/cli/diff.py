@@ -8,6 +8,7 @@ from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.analysis.named import ON_DEMAND
 from irflops.cli.exit_codes import FINE, FOUND
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, names_of
+from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.differ import diff_analyses
 from irflops.differ.conditions import condition
 from irflops.differ.edit import IGNORABLE
@@ -30,6 +31,7 @@ Examples:
   irflops diff old.txt new.txt --format github         a comment for a pull request
   irflops diff old.txt new.txt --fail-on "macs>+1%"    exit with 1 only beyond that
   irflops diff run.log run.log --graph-old 1 --graph-new 2
+  irflops diff old.txt new.txt --batch 64              both as if captured at that batch
 """
 
 
@@ -38,6 +40,7 @@ class _Diff(Grouped):
         ("only", "What to show"),
         ("format_", "How to write it"),
         ("graph_old", "What to read"),
+        ("batch", "What if, of both"),
         ("fail_on", "When to fail"),
     )
 
@@ -62,6 +65,7 @@ def _ignored(ctx: click.Context, param: click.Parameter, value: str) -> tuple[st
 @click.option("--graph-new", metavar="NAME|N", help="Which graph of NEW.  [default: as --graph-old]")
 @click.option("--partial", is_flag=True, help="Compare what is readable of damaged graphs.")
 @MAX_SIZE_OPTION
+@what_if_options()
 @click.option("--fail-on", multiple=True, metavar="CONDITION", help="Exit with 1 only if macs>+1%, flops>+1e9, structure...; repeatable.")
 @click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
 def diff(
@@ -76,6 +80,7 @@ def diff(
     graph_new: str | None,
     partial: bool,
     max_size: int,
+    what_if: WhatIfOptions,
     fail_on: tuple[str, ...],
     quiet: bool,
 ) -> int:
@@ -92,7 +97,7 @@ def diff(
 
     def analyzed(path: str, graph: str | None) -> Analysis:
         with sign_of_life(f"analyzing {short_path(path)}", quiet):
-            return analyze_graph(load(path, graph, partial=partial, max_size=max_size))
+            return analyze_graph(what_if.applied(load(path, graph, partial=partial, max_size=max_size)))
 
     also = [name for name in ON_DEMAND if any(one.cost == name for one in conditions)]
     sides = analyzed(old, graph_old), analyzed(new, graph_new or graph_old)

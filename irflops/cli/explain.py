@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from irflops.analysis.analysis import analyze_graph
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped
 from irflops.cli.tables import write_table
+from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.explaining.explanation import explain_op, find_op
 from irflops.readers import load
 from irflops.report.explanation import answer_table, explanation_text, tensor_table
@@ -19,10 +20,15 @@ Examples:
   irflops explain graph.txt model.layer1.0.conv1-conv2d-4
   irflops explain graph.txt conv2d-4
   irflops explain graph.txt line:57 --format json
+  irflops explain graph.txt conv2d-4 --batch 64
 """
 
 
-@click.command(epilog=EPILOG)
+class _Explain(Grouped):
+    groups = (("format_", "How to write it"), ("graph", "What to read"), ("batch", "What if"), ("quiet", "Other options"))
+
+
+@click.command(cls=_Explain, epilog=EPILOG)
 @click.argument("path")
 @click.argument("op")
 @click.option(
@@ -31,15 +37,25 @@ Examples:
 @OUTPUT_OPTION
 @click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
 @MAX_SIZE_OPTION
+@what_if_options()
 @click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
-def explain(path: str, op: str, format_: str, output: str | None, graph: str | None, max_size: int, quiet: bool) -> None:
+def explain(
+    path: str,
+    op: str,
+    format_: str,
+    output: str | None,
+    graph: str | None,
+    max_size: int,
+    what_if: WhatIfOptions,
+    quiet: bool,
+) -> None:
     """Tell all about one operator of PATH.
 
     OP is its name, a part that no other name has, or line:N, a line of the file.
     """
     refuse_to_overwrite(output, [path])
     with sign_of_life(f"analyzing {short_path(path)}", quiet):
-        analysis = analyze_graph(load(path, graph, max_size=max_size))
+        analysis = analyze_graph(what_if.applied(load(path, graph, max_size=max_size)))
         found = explain_op(analysis, find_op(analysis, op))
     with results_to(output) as stream:
         if format_ == "json":

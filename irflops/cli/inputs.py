@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 import click
 
-from irflops.errors import listed
 from irflops.whatif.request import MOST_EXTENT
 
-_EXTENT = re.compile(r"[1-9][0-9]*|[A-Wa-wyzYZ]")
+_FACTOR = r"(?:[1-9][0-9]*|[A-Wa-wyzYZ])"
+_EXTENT = re.compile(rf"{_FACTOR}(?:\*{_FACTOR}){{0,3}}")
+"""A number, a letter, or a product: the labels of a training step may stand in a row of N*T."""
 
 MOST_DIGITS = len(str(MOST_EXTENT))
 
@@ -20,8 +21,6 @@ BATCH_OPTION = click.option(
     metavar="N",
     help="As if captured at batch N: axis 0 of the first input, and of those like it.",
 )
-DTYPE_OPTION = click.option("--dtype", metavar="TYPE", help="As if its commonest float type were TYPE: float16, bfloat16...")
-
 
 MOST_DIMENSIONS = 8
 _SIZE = re.compile(r"[1-9][0-9]{0,6}")
@@ -60,21 +59,31 @@ def shapes_of(_ctx: click.Context, _param: click.Parameter, values: Sequence[str
     return found
 
 
-def templates_of(
-    _ctx: click.Context, _param: click.Parameter, values: Sequence[str]
-) -> tuple[str, dict[str | None, tuple[int | None, ...]]]:
-    """The symbol and the shapes of `1x3xNxN`, with None for it; the symbol is empty where there is no shape."""
-    found: dict[str | None, tuple[int | None, ...]] = {}
-    symbols: dict[str, None] = {}
-    for value in values:
-        name, extents = _split(value)
-        symbols |= dict.fromkeys(extent for extent in extents if isinstance(extent, str))
-        found[name] = tuple(extent if isinstance(extent, int) else None for extent in extents)
-    if found and len(symbols) != 1:
-        raise click.BadParameter(
-            f"{listed(list(symbols)) or 'no letter'}: write one letter for what varies, as often as it stands: 1x3xNxN"
-        )
-    return next(iter(symbols), ""), found
+def variables_of(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Shapes by name, or pattern of names, of `model.wpe=1x1024x256`."""
+    found = shapes_of(_ctx, _param, values)
+    if None in found:
+        raise click.BadParameter("name the variable: NAME=SHAPE, such as model.wpe=1x1024x256")
+    return {name: shape for name, shape in found.items() if name is not None}
+
+
+Template = dict[str | None, tuple[int | str, ...]]
+"""Shapes by name with letters in them; under None that of the one input there is."""
+
+
+def templates_of(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> Template:
+    """The shapes of `1x3xNxN`, `ids=NxT`."""
+    return dict(map(_split, values))
+
+
+def batch_of(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | str | None:
+    """The letter or the number of `--batch N`, `--batch 8`."""
+    if value is None:
+        return None
+    (extent,) = shape if len(shape := _split(value)[1]) == 1 and "=" not in value else ("",)
+    if extent == "":
+        raise click.BadParameter(f"{value!r} is no batch; write a letter, or a number of samples")
+    return extent
 
 
 def _split(value: str) -> tuple[str | None, tuple[int | str, ...]]:
@@ -82,6 +91,6 @@ def _split(value: str) -> tuple[str | None, tuple[int | str, ...]]:
     parts = shape.strip().split("x")
     if not all(_EXTENT.fullmatch(part) for part in parts):
         raise click.BadParameter(f"{value!r} is no shape; write 2x3x384x384, or NAME=2x3x384x384")
-    if any(len(part) > MOST_DIGITS or (part.isdigit() and int(part) > MOST_EXTENT) for part in parts):
+    if any(len(part) > MOST_DIGITS or (part.isdigit() and int(part) > MOST_EXTENT) for one in parts for part in one.split("*")):
         raise click.BadParameter(f"{value!r} is too large: an extent is below 2^63")
     return name.strip() if equals else None, tuple(int(part) if part.isdigit() else part for part in parts)

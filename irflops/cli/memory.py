@@ -8,9 +8,9 @@ from irflops.analysis.analysis import analyze_graph
 from irflops.analysis.limits import limit_called
 from irflops.analysis.named import MEMORY
 from irflops.cli.exit_codes import FINE, FOUND
-from irflops.cli.inputs import BATCH_OPTION, DTYPE_OPTION, shapes_of
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, bytes_of
 from irflops.cli.tables import write_table
+from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.fitting.change import Planner
 from irflops.fitting.ways import fitting, ways_down
 from irflops.memory.memory import Asked
@@ -68,16 +68,7 @@ class _Memory(Grouped):
 @click.option("--fail-on", multiple=True, metavar="CONDITION", help="Exit with 1 only if memory_bytes>24GiB; repeatable.")
 @click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
 @MAX_SIZE_OPTION
-@BATCH_OPTION
-@click.option(
-    "--input",
-    "inputs",
-    multiple=True,
-    callback=shapes_of,
-    metavar="[NAME=]SHAPE",
-    help="As if captured with this input: 2x3x384x384. NAME where there are several.",
-)
-@DTYPE_OPTION
+@what_if_options(mesh=False)
 @click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
 def memory(
     path: str,
@@ -94,9 +85,7 @@ def memory(
     fail_on: tuple[str, ...],
     graph: str | None,
     max_size: int,
-    batch: int | None,
-    inputs: dict[str | None, tuple[int, ...]],
-    dtype: str | None,
+    what_if: WhatIfOptions,
     quiet: bool,
 ) -> int:
     """Tell what a device holds over a step of PATH.
@@ -111,12 +100,7 @@ def memory(
         raise click.UsageError("--timeline is for --format json; the table has a plot.")
     refuse_to_overwrite(output, [path])
     with sign_of_life(f"planning {short_path(path)}", quiet):
-        found = load(path, graph, max_size=max_size)
-        if batch is not None or inputs or dtype is not None:
-            from irflops.whatif import changed  # here for start-up time: most runs look at what was captured
-
-            found = changed(found, batch=batch, inputs=inputs or None, dtype=dtype)
-        analysis = analyze_graph(found)
+        analysis = analyze_graph(what_if.applied(load(path, graph, max_size=max_size)))
         asked = Asked(DeviceKind(on) if on else None, compute_stream or None, workspace or 0)
         planner = Planner(analysis, asked, BUDGET)
         planned = planner.captured

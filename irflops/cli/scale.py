@@ -1,13 +1,16 @@
-"""`irflops scale`: the totals of a graph as functions of its batch, or of an extent of its input."""
+"""`irflops scale`: the totals of a graph as functions of its batch, or of extents of its inputs."""
 
 from __future__ import annotations
 
+import re
+
 import click
 
-from irflops.analysis.scale import scaling
-from irflops.cli.inputs import templates_of
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION
+from irflops.analysis.scale import Open, scaling
+from irflops.cli.inputs import Template, batch_of, templates_of
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped
 from irflops.cli.tables import write_table
+from irflops.cli.what_if import WIDTH_OPTIONS
 from irflops.readers import load
 from irflops.report.json_writer import encoded
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
@@ -18,20 +21,60 @@ EPILOG = """\b
 Examples:
   irflops scale graph.txt --batch
   irflops scale graph.txt --input 1x3xNxN
+  irflops scale graph.txt --input ids=NxT --set model.wpe=1xTx256
+  irflops scale graph.txt --batch --dtype float16
 """
 
+_VALUE = re.compile(r"[0-9]+|[A-Za-z]")
 
-@click.command(epilog=EPILOG)
+
+class _Scale(Grouped):
+    """A bare `--batch` stands for `--batch N`, as it did before it took a value."""
+
+    groups = (
+        ("batch", "What varies: a letter; and what if"),
+        ("format_", "How to write it"),
+        ("graph", "What to read"),
+        ("quiet", "Other options"),
+    )
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The arguments with that value."""
+        followed = [*args[1:], ""]
+        filled = [
+            "--batch=N" if arg == "--batch" and not _VALUE.fullmatch(after) else arg for arg, after in zip(args, followed, strict=True)
+        ]
+        return super().parse_args(ctx, filled)
+
+
+def _widths(command: click.decorators.FC) -> click.decorators.FC:
+    for option in reversed(WIDTH_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command(cls=_Scale, epilog=EPILOG)
 @click.argument("path")
-@click.option("--batch", is_flag=True, help="As functions of the batch: axis 0 of the first input, and of those like it.")
+@click.option(
+    "--batch", callback=batch_of, metavar="[N]", help="The batch: axis 0 of the first input, and of those like it. N alone may be left out."
+)
 @click.option(
     "--input",
     "template",
     multiple=True,
     callback=templates_of,
     metavar="[NAME=]SHAPE",
-    help="As functions of a letter in a shape: 1x3xNxN. NAME where there are several inputs.",
+    help="Letters in a shape: 1x3xNxN, ids=NxT, labels=N*T. NAME where there are several inputs.",
 )
+@click.option(
+    "--set",
+    "variables",
+    multiple=True,
+    callback=templates_of,
+    metavar="NAME=SHAPE",
+    help="The same letters in the shape of a variable: model.wpe=1xTx256.",
+)
+@_widths
 @click.option("--format", "format_", type=click.Choice(("table", "json", "csv", "markdown")), default="table", show_default=True)
 @OUTPUT_OPTION
 @click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
@@ -39,8 +82,12 @@ Examples:
 @click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
 def scale(
     path: str,
-    batch: bool,
-    template: tuple[str, dict[str | None, tuple[int | None, ...]]],
+    batch: int | str | None,
+    template: Template,
+    variables: Template,
+    dtype: str | None,
+    weights: str | None,
+    activations: str | None,
     format_: str,
     output: str | None,
     graph: str | None,
@@ -49,14 +96,19 @@ def scale(
 ) -> None:
     """Tell how the totals of the graph in PATH grow.
 
-    Each total is the polynomial of least degree, up to 4, that gives seven analyses exactly; where there is none, the values are shown.
+    Each total is the polynomial of least degree that gives seven analyses exactly, of degree 4 at most; in two letters it is of degree 5 at
+    most, and gives as many analyses as it takes and two diagonals of them more. Where there is none, the values are shown.
     """
-    symbol, shapes = template
-    if batch == bool(shapes):
+    if None in variables:
+        raise click.UsageError("name the variable: --set NAME=SHAPE, such as model.wpe=1xTx256.")
+    shapes = {name: shape for name, shape in variables.items() if name is not None}
+    asked = Open(batch=batch, variables=shapes, dtype=dtype, weights=weights, activations=activations)
+    letters = [*asked.symbols, *(extent for shape in template.values() for extent in shape if isinstance(extent, str))]
+    if not letters:
         raise click.UsageError("Write --batch, or --input with a letter for what varies: 1x3xNxN.")
     refuse_to_overwrite(output, [path])
     with sign_of_life(f"analyzing {short_path(path)}", quiet):
-        found = scaling(load(path, graph, max_size=max_size), shapes or None, symbol or "N")
+        found = scaling(load(path, graph, max_size=max_size), template or None, asked=asked)
     with results_to(output) as stream:
         if format_ == "json":
             stream.write(encoded(found.to_dict()) + "\n")

@@ -6,11 +6,11 @@ import click
 
 from irflops.analysis.analysis import analyze_graph
 from irflops.analysis.rows import source_row
-from irflops.cli.inputs import BATCH_OPTION, DTYPE_OPTION, MESH_OPTION, shapes_of
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped
 from irflops.cli.tables import write_table
 from irflops.cli.timed import asked_of, timing_of
 from irflops.cli.timing import Wanted, with_machine
+from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.readers import load
 from irflops.report.json_writer import write_members
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
@@ -20,7 +20,6 @@ from irflops.report.table import arranged, printable
 from irflops.report.terminal import print_report
 from irflops.report.text import write_markdown_report
 from irflops.report.timing import op_time_table, part_table, time_facts
-from irflops.whatif import MeshSize, changed
 
 SCHEMA = "irflops.time/1"
 """Name and version of the JSON form."""
@@ -50,10 +49,7 @@ class _Time(Grouped):
 @with_machine
 @click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
 @MAX_SIZE_OPTION
-@BATCH_OPTION
-@click.option("--input", "inputs", multiple=True, callback=shapes_of, metavar="[NAME=]SHAPE", help="As if captured with this input.")
-@DTYPE_OPTION
-@MESH_OPTION
+@what_if_options()
 @click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
 def time(
     path: str,
@@ -64,10 +60,7 @@ def time(
     wanted: Wanted,
     graph: str | None,
     max_size: int,
-    batch: int | None,
-    inputs: dict[str | None, tuple[int, ...]],
-    dtype: str | None,
-    mesh: MeshSize | None,
+    what_if: WhatIfOptions,
     quiet: bool,
 ) -> None:
     """Tell how long a step of PATH takes on a machine.
@@ -79,9 +72,7 @@ def time(
     refuse_to_overwrite(output, [path])
     asked = asked_of(wanted)
     with sign_of_life(f"timing {short_path(path)}", quiet):
-        found = load(path, graph, max_size=max_size)
-        if batch is not None or inputs or dtype is not None or mesh is not None:
-            found = changed(found, batch=batch, inputs=inputs or None, dtype=dtype, mesh=mesh)
+        found = what_if.applied(load(path, graph, max_size=max_size))
         analysis = analyze_graph(found)
         timing = timing_of(analysis, asked, wanted)
     with results_to(output) as stream:

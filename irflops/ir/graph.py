@@ -31,6 +31,8 @@ class DType(enum.Enum):
     FLOAT64 = ("float64", 64, "f64")
     FLOAT16 = ("float16", 16, "f16")
     BFLOAT16 = ("bfloat16", 16, "bf16")
+    FLOAT8_E4M3 = ("float8_e4m3", 8, "f8e4m3")
+    FLOAT8_E5M2 = ("float8_e5m2", 8, "f8e5m2")
     INT4 = ("int4", 4, "i4")
     INT8 = ("int8", 8, "i8")
     INT16 = ("int16", 16, "i16")
@@ -63,6 +65,11 @@ class DType(enum.Enum):
     def named(word: object) -> DType | None:
         """The inverse of `word`; None for anything else."""
         return _DTYPES.get(word)
+
+    @property
+    def is_number(self) -> bool:
+        """Whether elements are real numbers, integers or floating-point ones."""
+        return self not in (DType.BOOL, DType.CHAR) and self.short[0] != "c"
 
     @property
     def is_float(self) -> bool:

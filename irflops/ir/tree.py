@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -62,3 +63,9 @@ def nearest(path: str, known: Container[str]) -> str:
             return path
         path = path.rpartition(".")[0]
     return ""
+
+
+def path_pattern(pattern: str) -> str:
+    """The regular expression of a pattern of paths: `*` is any part of one level, `**` any number of levels, `?` a character of one."""
+    wild = {"**": ".*", "*": "[^.]*", "?": "[^.]"}
+    return "".join(wild.get(part) or re.escape(part) for part in re.split(r"(\*\*|\*|\?)", pattern))

@@ -76,6 +76,11 @@ class RuleBook:
         """By type whose two operands broadcast the type that OneFlow takes where they are of one shape."""
         return {rule.unequal: op_type for op_type, rule in self.by_type.items() if rule.unequal}
 
+    @cached_property
+    def once(self) -> Mapping[str, str]:
+        """By type whose first operand repeats the second's shape the type that OneFlow takes where it has as many elements."""
+        return {rule.repeated: op_type for op_type, rule in self.by_type.items() if rule.repeated}
+
     def of(self, effect: Effect) -> frozenset[str]:
         """Types that have an effect."""
         return frozenset(op_type for op_type, facts in self._facts.items() if effect in facts.effects)

@@ -89,6 +89,7 @@ def _touched(op: OpView) -> int:
 RULES: tuple[OpRule, ...] = (
     OpRule(
         op_types=("gather",),
+        looks_up={"indices": "in"},
         summary="Entries of an axis, looked up by index.",
         formula=_GATHER,
         shape=gather_shape,
@@ -131,6 +132,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("embedding",),
+        looks_up={"indices": "weight"},
         summary="Rows of a table, looked up by index.",
         formula=_GATHER,
         shape=embedding_shape,

@@ -6,6 +6,8 @@ import enum
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from irflops.ir.certainty import Certainty
+
 
 class Effect(enum.Enum):
     """What an op does beside giving results that follow from its operands."""
@@ -44,6 +46,13 @@ class OpFacts:
     """Of a random op, the attribute with the rate at which it drops elements, or one rate for each layer: of rate 0 nothing is random."""
     hands_on: bool = False
     """Whether its first operand comes out as it is, but for dtype, device and sbp: what a variable is used as is asked behind it."""
+
+    looks_up: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """By operand of indices the operand whose entries they choose, along the axis of the attribute `axis`, or axis 0."""
+    expands: bool = False
+    """Whether OneFlow's API expands its operands to one shape first, so that no op of the type has them of two."""
+    left_out_whole: Certainty | None = None
+    """How sure it is that OneFlow leaves it out where its result would be all of its first operand; None where it does not."""
 
     reason: str = ""
     """Of op types without a rule, why they can have none."""

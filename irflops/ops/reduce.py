@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from irflops.ir.certainty import Certainty
 from irflops.ir.graph import DType, TensorType
 from irflops.ops.costs import WorkRule, fold
 from irflops.ops.op_view import OpView, known
@@ -179,6 +180,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("reduce_sum_like",),
+        left_out_whole=Certainty.EXACT,
         temporary=sum_like_buffer,
         summary="Sum down to the shape of another tensor, the reverse of a broadcast.",
         formula="flops = numel(x) - numel(y): n - 1 for n to 1",

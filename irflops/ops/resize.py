@@ -25,6 +25,8 @@ MOST_COMBINATIONS = 1024
 
 T = TypeVar("T")
 
+_NO_CHANGES = Changes(frozenset(), frozenset())
+
 
 def _combined(what: str, options: Sequence[Sequence[T]]) -> Iterator[tuple[T, ...]]:
     """One of each, in all combinations. Unknowable where they are too many."""
@@ -67,7 +69,7 @@ def reshape_targets(before: Ints, after: Ints, target: Ints, changes: Changes) -
     of them, then more likely the model does not take it than that a window of 10 x 10 was meant.
     """
     if before == after:
-        return {target: None}
+        return dict.fromkeys(_traded(target, changes))
     if len(before) != len(after) or 0 in before or 0 in target:
         return {target: None} if math.prod(after) == math.prod(target) else {}
     if math.prod(before) != math.prod(target):
@@ -83,6 +85,16 @@ def reshape_targets(before: Ints, after: Ints, target: Ints, changes: Changes) -
             constant = next((place.constant for place in chosen if place.constant is not None), None)
             found.setdefault(tuple(int(extents.get(axis, extent)) for axis, extent in enumerate(target)), constant)
     return found
+
+
+def _traded(target: Ints, changes: Changes) -> list[Ints]:
+    """The target as it is, and with extents that the graph's inputs traded for one another: 4 x 128 may have become 2 x 256."""
+    try:
+        ways = _known_changes(target, range(len(target)), Fraction(1), changes.roots)
+    except Unknowable:
+        return [target]
+    found = (tuple(int(way.get(axis, 1) * extent) for axis, extent in enumerate(target)) for way in ways)
+    return list(dict.fromkeys([target, *found]))
 
 
 class _Place(NamedTuple):
@@ -118,12 +130,10 @@ def _places(before: Ints, after: Ints, target: Ints, axis: int, changes: Changes
     holders = [k for k, (low, high) in enumerate(reach) if low <= inner and outer <= high and inner % low == 0 and high % outer == 0]
     if holders:
         # The batch may have been 1 and have gone in, and may come out again as an axis of 1 beside the rest.
-        ones = [
-            k
-            for k, extent in enumerate(target)
-            if extent == 1 and reach[k][0] in (inner, outer) and any(old == 1 and new == ratio for old, new in changes.roots)
-        ]
-        return [_Place({k: ratio}) for k in holders[:1] + ones]
+        ones_inside = [k for k, extent in enumerate(target) if extent == 1 and reach[k][0] in (inner, outer)]
+        ones = ones_inside if any(old == 1 and new == ratio for old, new in changes.roots) else []
+        both = _known_changes(target, [*ones_inside, *holders[:1]], ratio, changes.roots) if ones_inside else []
+        return [_Place({k: ratio}) for k in holders[:1] + ones] + [_Place(factors) for factors in both if len(factors) > 1]
     return _spread(target, reach, (inner, outer), ratio, changes)
 
 
@@ -242,10 +252,28 @@ def cuts(before: int, after: int, start: int, stop: int, step: int) -> list[tupl
     return [(first, last) for first, last in dict.fromkeys(found) if 0 <= first <= last <= after or step < 0]
 
 
+def _cuts_of(before: int, after: int, start: int, stop: int, step: int, changes: Changes) -> list[tuple[int, int]]:
+    """The same; or it took as much of the axis as the graph's inputs have, and goes by what became of that."""
+    found = cuts(before, after, start, stop, step)
+    if stop != before and step == 1:
+        followed = ((start, start + new) for old, new in sorted(changes.roots) if old == stop - start and 0 <= start <= after - new)
+        found = list(dict.fromkeys([*found, *followed]))
+    return found
+
+
+def _cuts_along(extent: int, start: int, stop: int, step: int, changes: Changes) -> list[tuple[int, int]]:
+    """Starts and stops that a cut of an axis can have meant that did not change, of a table such as one of positions.
+
+    The cut is as it was, or it took as much of the table as the graph's inputs have, and goes by what became of that.
+    """
+    lengths = [stop - start] if step != 1 or not 0 <= start < stop <= extent else _kept_or_changed(stop - start, changes)
+    return [(start, start + length) for length in lengths if length == stop - start or start + length <= extent]
+
+
 def sliced_from(operand: str) -> Resized:
     """Start and stop of a slice of an operand, on the axes that changed."""
 
-    def values(old: OpView, new: OpView, _changes: Changes) -> Iterator[Mapping[str, AttrValue]]:
+    def values(old: OpView, new: OpView, changes: Changes) -> Iterator[Mapping[str, AttrValue]]:
         if not all(name in old.attrs for name in ("start", "stop", "step")):
             yield {}
             return
@@ -255,7 +283,9 @@ def sliced_from(operand: str) -> Resized:
             yield {}
             return
         each = [
-            cuts(was, now, first, last, by) if was != now else [(first, last)]
+            _cuts_of(was, now, first, last, by, changes)
+            if was != now
+            else _cuts_along(was, first, last, by, changes if before == after else _NO_CHANGES)
             for was, now, first, last, by in zip(before, after, start, stop, step, strict=True)
         ]
         for chosen in _combined("start", each):
@@ -267,15 +297,20 @@ def sliced_from(operand: str) -> Resized:
 sliced = sliced_from("x")
 
 
-def narrowed(old: OpView, new: OpView, _changes: Changes) -> Iterator[Mapping[str, AttrValue]]:
-    """Start and length of a narrowed axis, if it is that one that changed."""
+def narrowed(old: OpView, new: OpView, changes: Changes) -> Iterator[Mapping[str, AttrValue]]:
+    """Start and length of a narrowed axis, if it is that one that changed, or of a table that did not."""
     before, after = old.shape("in"), new.shape("in")
     axis, start, length = normal_axis(old.integer("dim"), len(before)), old.integer("start"), old.integer("length")
+    if before == after and 0 <= start < start + length <= before[axis]:
+        yield from (
+            {"start": first, "length": last - first} for first, last in _cuts_along(before[axis], start, start + length, 1, changes)
+        )
+        return
     if len(before) != len(after) or before[axis] == after[axis]:
         yield {}
         return
     length = min(length, before[axis] - start)
-    for first, last in cuts(before[axis], after[axis], start, start + length, 1):
+    for first, last in _cuts_of(before[axis], after[axis], start, start + length, 1, changes):
         yield {"start": first, "length": last - first}
 
 
@@ -284,16 +319,21 @@ CUTS: tuple[Resized, ...] = (sliced, narrowed)
 
 
 def slice_undone(old: OpView, new: OpView, changes: Changes) -> Iterator[Mapping[str, AttrValue]]:
-    """The shape from before a slice: an axis that was taken whole follows dy, with its stop."""
-    start, stop = old.attrs.get("start"), old.attrs.get("stop")
+    """The shape from before a slice: an axis that was taken whole follows dy, with its stop; so does the stop of any other cut."""
     for value in like_operand("like_shape", "dy")(old, new, changes):
-        shape = value["like_shape"]
-        if isinstance(start, tuple) and isinstance(stop, tuple) and isinstance(shape, tuple) and len(start) == len(stop) == len(shape):
-            whole = [first == 0 and last == was for first, last, was in zip(start, stop, old.ints("like_shape"), strict=True)]
-            stops = tuple(now if all_of_it else last for now, all_of_it, last in zip(shape, whole, stop, strict=True))
-            yield {**value, "stop": stops}
-        else:
+        shape, before, after = value["like_shape"], old.shape("dy"), new.shape("dy")
+        if "start" not in old.attrs or "stop" not in old.attrs or not isinstance(shape, tuple):
             yield value
+            continue
+        start, stop, whole = old.ints("start"), old.ints("stop"), old.ints("like_shape")
+        if not len(start) == len(stop) == len(shape) == len(before) == len(after):
+            yield value
+            continue
+        stops = []
+        for first, last, was, now, short, long in zip(start, stop, whole, shape, before, after, strict=True):
+            follows = last - first == short
+            stops.append(now if first == 0 and last == was else first + long if follows else last)
+        yield {**value, "stop": tuple(stops)}
 
 
 def fixed(old: OpView, new: OpView, _changes: Changes) -> Iterable[Mapping[str, AttrValue]]:

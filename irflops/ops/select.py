@@ -26,9 +26,11 @@ def _selection(
     shape: ShapeRule,
     *examples: Example,
     temporary: TemporaryRule = where_buffer,
+    expands: bool = False,
 ) -> OpRule:
     return OpRule(
         op_types=(op_type,),
+        expands=expands,
         temporary=temporary,
         summary=summary,
         formula=f"flops = numel(out): {definition}",
@@ -116,5 +118,6 @@ RULES: tuple[OpRule, ...] = (
             because="32 selections; 32 floats and 32 bools are read",
         ),
         temporary=no_buffer,
+        expands=True,
     ),
 )

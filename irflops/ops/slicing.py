@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from irflops.ir.certainty import Certainty
 from irflops.ir.graph import TensorType
 from irflops.ops.costs import no_work, one_per_element
 from irflops.ops.op_view import OpView
@@ -158,6 +159,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("slice", "logical_slice"),
+        left_out_whole=Certainty.LOWER_BOUND,  # by indexing, not by flow.slice
         summary="The entries from start to stop by step, on every axis.",
         formula=_CUT,
         shape=slice_shape,
@@ -184,6 +186,7 @@ RULES: tuple[OpRule, ...] = (
     ),
     OpRule(
         op_types=("slice_grad",),
+        left_out_whole=Certainty.LOWER_BOUND,  # by indexing, not by flow.slice
         summary="The gradient of slice: dy in its place among zeros.",
         formula=_PUT_BACK,
         shape=slice_grad_shape,

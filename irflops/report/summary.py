@@ -13,6 +13,7 @@ from irflops.counting.hidden import is_forward_alone
 from irflops.counting.ratio import Ratio
 from irflops.errors import IrflopsError
 from irflops.ir.certainty import Certainty
+from irflops.ir.graph import DType
 from irflops.report.devices import devices_words, shares_words
 from irflops.report.numbers import UNKNOWN, format_count, format_exact, format_ratio, format_things
 from irflops.report.table import Column, Table, printable
@@ -128,6 +129,8 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
     found += [(label, text) for label, text in zip(["parameters", "", "", ""], _variables(cost), strict=False)]
     if analysis.selection is None and analysis.declared_params not in (None, cost.get("params")):
         found.append(("", f"{format_exact(analysis.declared_params)} declared by the modules' own lines"))
+    if whole.variable_types - {DType.FLOAT32} and analysis.disk_bytes is not None:
+        found.append(("on disk", f"{format_count(analysis.disk_bytes, 'bytes')}, parameters and buffers"))
     traffic = [_count(cost, name, "bytes") for name in ("bytes_read", "bytes_written")]
     found.append(("traffic", _known(traffic, "{} read, {} written, without fusion")))
     found.append(("intensity", format_ratio(cost.intensity, "FLOP/byte")))

@@ -81,6 +81,8 @@ def _other_type(op_type: str, operands: Operands, book: RuleBook) -> str | None:
         return None
     if rule.repeated and _repeats(*operands.after):
         return rule.repeated
+    if op_type in book.once and _only_reshapes(*operands.after):
+        return book.once[op_type]
     was, now = (len({type_.shape for type_ in types}) == 1 for types in (operands.before, operands.after))
     if was == now or any(type_.shape is None for type_ in operands.after):
         return None
@@ -96,6 +98,11 @@ def _repeats(one: TensorType, other: TensorType) -> bool:
         return broadcast_shapes(one.shape, other.shape) == one.shape  # type: ignore[arg-type]  # all extents are known, or numel is None
     except ValueError:
         return False
+
+
+def _only_reshapes(one: TensorType, other: TensorType) -> bool:
+    """Whether two tensors have as many elements and other shapes."""
+    return one.numel is not None and one.numel == other.numel and one.shape != other.shape
 
 
 def recast(op: Op, op_type: str) -> Op:

@@ -1,4 +1,4 @@
-"""What a what-if asks for: which inputs take which shapes, in words that name the graph's inputs."""
+"""What a what-if asks for: which inputs and variables take which shapes, in words that name them as the graph does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from operator import index
 
 from irflops.errors import IrflopsError, quoted
-from irflops.ir.graph import DType, Graph, Op, Shape, TensorType
+from irflops.ir.graph import Graph, Op, TensorType
 
 MOST_EXTENT = 2**63 - 1
 """OneFlow holds extents in 64 bits."""
@@ -17,9 +17,13 @@ Inputs = Mapping[str, Sequence[int]] | Mapping[str | None, Sequence[int]] | Sequ
 """Shapes by the name of an input; None, or a shape alone, stands for the one input of a graph."""
 
 
+Variables = Mapping[str, Sequence[int]]
+"""Shapes by the name of a variable; `*` in a name stands for any part of one level, `**` for any number of levels."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An input and the shape that it is to take."""
+    """An input or a variable, and the shape that it is to take."""
 
     op: Op
     lbn: str
@@ -30,23 +34,28 @@ class Asked:
 def asked(graph: Graph, types: Mapping[str, TensorType], batch: int | None, inputs: Inputs | None) -> tuple[Asked, ...]:
     """The inputs that change, in file order. Errors: IrflopsError where there is no such input, or its axes are others."""
     ops = input_ops(graph)
-    captured = {op.name: _known(graph, op, types[op.outputs[0].lbn].shape) for op in ops}
+    captured = {op.name: captured_shape(graph, op, types) for op in ops}
     wanted = dict(captured)
     for asked_for, shape in _by_name(inputs).items():
         op = input_op(graph, asked_for, captured)
-        before, after = captured[op.name], _extents(shape)
-        if len(after) != len(before):
-            raise IrflopsError(
-                f"input {quoted(op.name)} has {len(before)} axes, {text(before)}; {text(after)} has {len(after)}", path=graph.source.name
-            )
-        if any(extent < 1 for extent in after):
-            raise IrflopsError(f"{text(after)} is no shape: extents are 1 or more", path=graph.source.name)
-        if max(after, default=1) > MOST_EXTENT:
-            raise IrflopsError(f"{text(after)} is too large: an extent is below 2^63", path=graph.source.name)
-        wanted[op.name] = after
+        wanted[op.name] = new_shape(graph, op, captured[op.name], shape)
     if batch is not None:
         wanted |= _batched(graph, ops, captured, wanted, batch)
     return tuple(Asked(op, op.outputs[0].lbn, captured[op.name], wanted[op.name]) for op in ops if wanted[op.name] != captured[op.name])
+
+
+def new_shape(graph: Graph, op: Op, before: tuple[int, ...], shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape that an input or a variable is to take. Errors: IrflopsError where it is none, or has other axes than the captured one."""
+    after = _extents(shape)
+    if len(after) != len(before):
+        raise IrflopsError(
+            f"{op.type} {quoted(op.name)} has {len(before)} axes, {text(before)}; {text(after)} has {len(after)}", path=graph.source.name
+        )
+    if any(extent < 1 for extent in after):
+        raise IrflopsError(f"{text(after)} is no shape: extents are 1 or more", path=graph.source.name)
+    if max(after, default=1) > MOST_EXTENT:
+        raise IrflopsError(f"{text(after)} is too large: an extent is below 2^63", path=graph.source.name)
+    return after
 
 
 def input_ops(graph: Graph) -> tuple[Op, ...]:
@@ -72,10 +81,12 @@ def _batched(
     return {op.name: (batch, *wanted[op.name][1:]) for op in ops if captured[op.name][:1] == first[:1]}
 
 
-def _known(graph: Graph, op: Op, shape: Shape | None) -> tuple[int, ...]:
+def captured_shape(graph: Graph, op: Op, types: Mapping[str, TensorType]) -> tuple[int, ...]:
+    """The shape of an input or a variable as captured. Errors: IrflopsError where it is not known."""
+    shape = types[op.outputs[0].lbn].shape
     extents = tuple(extent for extent in shape or () if extent is not None)
     if shape is None or len(extents) < len(shape):
-        raise IrflopsError(f"the shape of input {quoted(op.name)} is not known", path=graph.source.name)
+        raise IrflopsError(f"the shape of {op.type} {quoted(op.name)} is not known", path=graph.source.name)
     return extents
 
 
@@ -108,19 +119,6 @@ def input_op(graph: Graph, name: str | None, captured: Mapping[str, Sequence[int
     hint = f"did you mean {near[0]}?" if near else None
     raise IrflopsError(
         f"no input is called {quoted(name)}; there {'is' if len(ops) == 1 else 'are'}:{listing}", path=graph.source.name, hint=hint
-    )
-
-
-def dtype_of(name: str | DType) -> DType:
-    """A float type by its name in OneFlow's Python. Errors: IrflopsError with the names there are."""
-    known = {dtype.word: dtype for dtype in DType if dtype.is_float}
-    if isinstance(name, DType):
-        name = name.word
-    if name in known:
-        return known[name]
-    near = difflib.get_close_matches(name, known, n=1)
-    raise IrflopsError(
-        f"{quoted(name)} is no float type: there are {', '.join(sorted(known))}", hint=f"did you mean {near[0]}?" if near else None
     )
 
 

@@ -11,6 +11,7 @@ from irflops.ir.graph import AttrValue, Op, Shape, TensorType
 from irflops.ops.rule import Changes
 from irflops.ops.shapes import broadcast_shapes
 from irflops.whatif.alternatives import Alternative, Choice, Operands, alternatives
+from irflops.whatif.lookups import overrun
 from irflops.whatif.prepared import Loop, Pieces, Prepared
 from irflops.whatif.refusals import ambiguous, exhausted, misfit, too_many
 from irflops.whatif.request import Asked
@@ -27,6 +28,9 @@ STEPS_PER_TRY = 8
 
 MOST_COMPARED = 4096
 """Shapes that are compared, over all worlds, to see which worlds differ."""
+
+MOST_REFUSED = 16
+"""Operators at which readings ended that are remembered."""
 
 MOST_SEEN = 64
 """Extents that one extent is seen to have become; more of them tell nothing."""
@@ -86,6 +90,8 @@ class _Carrier:
         """Whether readings were set aside because they were too many."""
         self.exhausted_at = ""
         """The operator at which the steps ran out, from which on a print's results are unknown."""
+        self.refused: dict[str, None] = {}
+        """Operators at which readings ended: a larger table there may be what the graph lacks."""
         tensors = sum(len(op.inputs) + len(op.outputs) for op in prepared.order)
         self.steps_left = MOST_STEPS + STEPS_PER_TENSOR * tensors
 
@@ -192,6 +198,8 @@ class _Carrier:
             self._set_aside([other for other in self.worlds if other is not world])
             world.root.put(op, Alternative((None,) * len(op.outputs), {}, against=why), captured)
             return
+        if ended and len(self.refused) < MOST_REFUSED:
+            self.refused[op.name] = None
         first = choices[0][2].alternatives
         if len(first) == 1 and all(choice.alternatives == first for *_, choice in choices):
             self._agree(op, captured, choices)
@@ -259,7 +267,8 @@ class _Carrier:
             self._end(ended)
 
     def _misfit(self, op: Op, operands: Operands, why: str, world: World) -> IrflopsError:
-        return misfit(self.prepared, op, operands, why, world, guessed=bool(self.guessed or self.fallen))
+        refused = [self.prepared.graph.by_name[name] for name in self.refused]
+        return misfit(self.prepared, op, operands, why, world, refused, guessed=bool(self.guessed or self.fallen))
 
     def _operands(self, op: Op, world: World) -> Operands:
         before = tuple(map(self.prepared.captured, op.inputs))
@@ -287,8 +296,10 @@ class _Carrier:
             self._spend(op, STEPS_PER_TRY * choice.tried * (1 + widest // 8))
         if choice.missing is not None:
             self.untold[op.name] = choice.missing
-        if not op.outputs and _differ(operands):
+        if (not op.outputs or (rule is not None and rule.expands)) and _differ(operands):
             return operands, Choice((), misfit=f"{op.type}: its operands were of one shape and are not")
+        if (why := overrun(self.prepared, op, operands, world)) is not None:
+            return operands, Choice((), misfit=why)
         if choice.guessed:
             self.guessed.add(op.name)
         for alternative in choice.alternatives:

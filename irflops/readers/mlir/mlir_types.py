@@ -18,6 +18,9 @@ _TENSOR = re.compile(r"tensor<(?:\*x|((?:(?:[0-9]{1,19}|\?)x)*))((?!x)[A-Za-z!][
 _ELEMENTS = {
     "f16": DType.FLOAT16,
     "bf16": DType.BFLOAT16,
+    "f8E4M3": DType.FLOAT8_E4M3,
+    "f8E4M3FN": DType.FLOAT8_E4M3,
+    "f8E5M2": DType.FLOAT8_E5M2,
     "f32": DType.FLOAT32,
     "f64": DType.FLOAT64,
     "i1": DType.BOOL,
