@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -256,7 +256,11 @@ class Analysis:
         return rows.no_communication_row()
 
     def rows(self, by: str = "op") -> list[Row]:
-        """Flat rows for a data frame, one per op, module, type, phase or location; nested figures get dotted names."""
+        """Flat rows for a data frame, one per op, module, type, step, phase or location, or one for the whole.
+
+        They have the columns of the command's CSV under the same names, with lists and objects in place of texts; nested figures get dotted
+        names. Errors: IrflopsError where there are no rows by that.
+        """
         makers: dict[str, Callable[[], Iterable[Row]]] = {
             "op": lambda: rows.op_rows(self.graph, self.inference.types, self.costs),
             "module": lambda: rows.module_rows(self.graph, self.modules),
@@ -264,14 +268,42 @@ class Analysis:
             "step": lambda: rows.step_rows(self.steps),
             "phase": lambda: rows.phase_rows(self.phases),
             "location": lambda: rows.location_rows(self.locations),
-            "summary": lambda: [{"graph": self.graph.name} | rows.cost_row(self.total)],
+            "summary": lambda: [self._summary_row()],
+        }
+        costs: dict[str, Callable[[], Iterable[Cost]]] = {
+            "op": lambda: map(self.op_cost, range(len(self.costs))),
+            "module": lambda: (self.modules[module.path] for module in self.graph.modules),
+            "type": lambda: (group.cost for group in self.types.values()),
+            "step": lambda: (group.cost for group in self.steps.values()),
+            "phase": self.phases.values,
+            "location": lambda: (group.cost for group in self.locations.values()),
+            "summary": lambda: (self.total,),
         }
         if by not in makers:
             raise IrflopsError(f"there are no rows by {quoted(by)}", hint=f"rows by: {', '.join(makers)}")
-        return [rows.flat(row) for row in makers[by]()]
+        found = [rows.flat(row) | {"certainty": cost.worst.value} for row, cost in zip(makers[by](), costs[by](), strict=True)]
+        if by == "op":
+            nothing = {"kind": None, "kind_source": None}
+            whole = zip(found, self.graph.ops, self.costs, strict=True)
+            return [nothing | row | {"location": rows.place_of(op.location), "reason": cost.reason} for row, op, cost in whole]
+        return found
+
+    def _summary_row(self) -> Row:
+        graph = self.graph
+        head = {"path": graph.source.name, "graph": graph.name, "training": graph.training, "operators": self.shown_operators}
+        more = {"batch": self.whole.batch, "declared_params": self.declared_params if self.selection is None else None, "error": None}
+        return head | rows.cost_row(self.total) | more
+
+    def __str__(self) -> str:
+        """The totals and the upper levels of the module tree, as a small table of text."""
+        return notebook.text_table(*self._small_table())
 
     def _repr_html_(self) -> str:
-        """The totals and the upper levels of the module tree, as a notebook shows them."""
+        """The same as a notebook shows it."""
+        return notebook.html_table(*self._small_table())
+
+    def _small_table(self) -> tuple[str, Sequence[str], Iterable[Sequence[str | int]]]:
+        """A caption, heads, and the upper levels of the module tree."""
         shown = [module for module in self.graph.modules if module.path.count(".") < notebook.LEVELS][: notebook.ROWS]
         left_out = len(self.graph.modules) - len(shown)
         kind = "training" if self.graph.training else "inference"
@@ -283,8 +315,7 @@ class Analysis:
             figures = map(self.modules[module.path].get, ("macs", "flops", "params", "bytes_read", "bytes_written"))
             return [module.path or "(graph)", class_name or "", *figures]
 
-        heads = ("module", "class", "MACs", "FLOPs", "params", "bytes read", "bytes written")
-        return notebook.html_table(caption, heads, map(line, shown))
+        return caption, ("module", "class", "MACs", "FLOPs", "params", "bytes read", "bytes written"), map(line, shown)
 
 
 def analyze_graph(graph: Graph, book: RuleBook = BOOK) -> Analysis:

@@ -190,6 +190,11 @@ def _params_row(cost: Cost) -> Row:
     }
 
 
+def place_of(at: Location | None) -> str | None:
+    """A line of the user's Python as one text, as a CSV file has it."""
+    return f"{at.file}:{at.line} {at.function}" if at else None
+
+
 def flat(row: Row) -> Row:
     """A row with nested figures under dotted names (`params.trainable`), lists left as they are."""
     result: Row = {}
