@@ -6,9 +6,9 @@ import click
 
 from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.analysis.rows import Row, source_row
-from irflops.cli.inputs import BATCH_OPTION, DTYPE_OPTION, shapes_of
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION
 from irflops.cli.tables import write_table
+from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.readers import load
 from irflops.report.closed_forms import BY, closed_forms_report, closed_forms_table
 from irflops.report.json_writer import write_members
@@ -16,7 +16,6 @@ from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.summary import short_path
 from irflops.report.text import write_markdown_report
 from irflops.transformers.closed_forms import ClosedForms
-from irflops.whatif import changed
 
 SCHEMA = "irflops.forms/1"
 """Name and version of the JSON form."""
@@ -43,9 +42,7 @@ Examples:
 )
 @click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
 @MAX_SIZE_OPTION
-@BATCH_OPTION
-@click.option("--input", "inputs", multiple=True, callback=shapes_of, metavar="[NAME=]SHAPE", help="As if captured with this input.")
-@DTYPE_OPTION
+@what_if_options(mesh=False)
 @click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
 def forms(
     path: str,
@@ -55,9 +52,7 @@ def forms(
     context_length: int | None,
     graph: str | None,
     max_size: int,
-    batch: int | None,
-    inputs: dict[str | None, tuple[int, ...]],
-    dtype: str | None,
+    what_if: WhatIfOptions,
     quiet: bool,
 ) -> None:
     """Hold PATH against the closed forms of transformers.
@@ -67,7 +62,7 @@ def forms(
     """
     refuse_to_overwrite(output, [path])
     with sign_of_life(f"analyzing {short_path(path)}", quiet):
-        found = changed(load(path, graph, max_size=max_size), batch=batch, inputs=inputs or None, dtype=dtype)
+        found = what_if.applied(load(path, graph, max_size=max_size))
         analysis = analyze_graph(found)
         closed = analysis.closed_forms(context_length)
     with results_to(output) as stream:

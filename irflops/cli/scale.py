@@ -40,10 +40,8 @@ class _Scale(Grouped):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """The arguments with that value."""
-        followed = [*args[1:], ""]
-        filled = [
-            "--batch=N" if arg == "--batch" and not _VALUE.fullmatch(after) else arg for arg, after in zip(args, followed, strict=True)
-        ]
+        followed = zip(args, [*args[1:], ""], strict=False)
+        filled = ["--batch=N" if arg == "--batch" and not _VALUE.fullmatch(after) else arg for arg, after in followed]
         return super().parse_args(ctx, filled)
 
 
