@@ -1,0 +1,97 @@
+"""Which operator is which: of small graphs the right pairs are known by hand."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+
+from irflops.analysis.analysis import analyze_graph
+from irflops.differ.align import align
+from irflops.differ.forms import aspects_of
+from irflops.differ.prints import Prints
+from irflops.differ.side import Side, side_of
+from irflops.readers.notation.sketch import sketch
+
+
+def drawn(text: str) -> Side:
+    """A graph as an alignment sees it."""
+    analysis = analyze_graph(sketch(text).graph)
+    return side_of(analysis, aspects_of(analysis.graph, analysis.graph))
+
+
+def paired(old: str, new: str, *, hint: str = "", attrs: bool = True) -> dict[str, str]:
+    """The pairs of operators in modules, each called as its module; variables as their module and themselves."""
+    one, other = drawn(old), drawn(new)
+    pairs = align(one, other, Prints(one, other), attrs=attrs, hint=hint)
+
+    def name(side: Side, node: int) -> str:
+        op = side.ops[node]
+        return op.name if op.type == "variable" else op.module
+
+    return {name(one, a).removeprefix("m."): name(other, b).removeprefix("m.") for a, b in pairs.items() if one.ops[a].module}
+
+
+def same(*names: str) -> dict[str, str]:
+    return {name: name for name in names}
+
+
+def chain(layers: list[tuple[str, str]]) -> str:
+    """Operators one behind the other, as (module, call), each called as its module."""
+    lines, last = ["x = input() -> out: f32[8,8]"], "x"
+    for module, kind in layers:
+        result = "out" if kind == "matmul" else "y"
+        if kind == "matmul":
+            lines.append(f"m.{module} | weight = variable() -> out: f32[8,8]")
+            operands = f"a: {last}, b: weight, transpose_a=false, transpose_b=false"
+        else:
+            operands = f"x: {last}"
+        lines.append(f"m.{module} | {module} = {kind}({operands}) -> {result}: f32[8,8]")
+        last = module
+    return "\n".join([*lines, f"output(in: {last})"])
+
+
+@pytest.mark.parametrize("kind", ["relu", "matmul"])
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 5])
+def test_of_equal_operators_in_a_row_those_go_whose_modules_go(length: int, kind: str) -> None:
+    """Nothing but their names tells them apart; so it is where they come, too."""
+    layers = [(f"l{n}", kind) for n in range(length)]
+    for first, end in combinations(range(length + 1), 2):
+        kept = layers[:first] + layers[end:]
+        expected = same(*(name for module, _ in kept for name in ([module, f"{module}.weight"] if kind == "matmul" else [module])))
+        for attrs in (True, False):
+            assert paired(chain(layers), chain(kept), hint="places", attrs=attrs) == expected, (first, end)
+            assert paired(chain(kept), chain(layers), hint="places", attrs=attrs) == expected, (first, end)
+
+
+@pytest.mark.parametrize("between", [["tanh"], ["tanh", "exp"], ["tanh"] * 4])
+def test_an_operator_is_told_by_its_module_past_others_that_go_with_its_like(between: list[str]) -> None:
+    """Of relu, tanh, relu the first relu and the tanh go: what reads the input now is the second."""
+    layers = [("a", "relu"), *((f"t{n}", kind) for n, kind in enumerate(between)), ("b", "relu"), ("c", "sin")]
+    kept = layers[-2:]
+    for attrs in (True, False):
+        assert paired(chain(layers), chain(kept), hint="places", attrs=attrs) == same("b", "c")
+        assert paired(chain(kept), chain(layers), hint="places", attrs=attrs) == same("b", "c")
+
+
+@pytest.mark.parametrize("between", [1, 2, 4])
+def test_an_operator_is_told_by_its_module_where_what_leads_to_it_and_what_follows_are_others(between: int) -> None:
+    """Of two equal operators the first went, with what stood between them; behind the second another type stands."""
+    start, end = "x = input() -> out: f32[8,8]\nm.a | p = exp(x: x) -> y: f32[8,8]\n", "output(in: s)"
+    lost = "m.a | q = relu(x: p) -> y: f32[8,8]\n"
+    lost += "".join(f"m.t{n} | t{n} = tanh(x: {f't{n - 1}' if n else 'q'}) -> y: f32[8,8]\n" for n in range(between))
+    last = "m.b | r = relu(x: {0}) -> y: f32[8,8]\nm.b | s = {1}(x: r) -> y: f32[8,8]\n"
+    old = start + lost + last.format(f"t{between - 1}", "cos") + end
+    new = start + last.format("p", "sin") + end
+    for attrs in (True, False):
+        assert paired(old, new, attrs=attrs) == same("a", "b")
+        assert paired(new, old, attrs=attrs) == same("a", "b")
+        assert kinds(old, new, attrs=attrs) == [("exp", "exp"), ("relu", "relu"), ("cos", "sin")]
+        assert kinds(new, old, attrs=attrs) == [("exp", "exp"), ("relu", "relu"), ("sin", "cos")]
+
+
+def kinds(old: str, new: str, *, attrs: bool) -> list[tuple[str | None, str | None]]:
+    """Types of the operators in modules that are paired, in their order."""
+    one, other = drawn(old), drawn(new)
+    pairs = align(one, other, Prints(one, other), attrs=attrs, hint="")
+    return [(one.ops[a].type, other.ops[pairs[a]].type) for a in one.order if a in pairs and one.ops[a].module]
