@@ -22,9 +22,9 @@ T = TypeVar("T")
 
 FOLDERS = ("ops", "counting", "differ")
 TEST_FILES = """
-api audit_effects book boxing certainty conditions cost_names counting definitions diff* edges explain facts forms hidden infer laws
-misfits module_attributes op_view operators ops oracles* random_graphs readers readings reports resize rules_* saved scale selection
-steps temporary training unknown* whatif* window_readings
+api audit_effects book boxing certainty conditions cost_names counting definitions diff* edges explain facts forms hidden infer
+laws memory_gates misfits module_attributes op_view operators ops oracles* random_graphs readers readings reports resize rules_*
+saved scale selection steps temporary training unknown* whatif* window_readings
 """
 """Of tests/test_*.py, those that look at rules, costs and edits, and do it in seconds."""
 

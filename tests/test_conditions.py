@@ -100,6 +100,9 @@ def test_a_sample_is_no_dearer_in_a_larger_batch() -> None:
     assert holds(old, new, "flops>+1%", "per_sample.flops>0", "per_sample.flops>=0") == [True, False, True]
     no_input = drawn("w = variable() -> out: f32[2,8]\ny = relu(x: w) -> y: f32[2,8]\noutput(in: y)")
     assert holds(no_input, no_input, "per_sample.flops>0") == [None]
+    for one, other, side in ((no_input, old, "old"), (old, no_input, "new")):
+        verdict = condition("per_sample.flops>0").judge(diff_analyses(one, other))
+        assert (verdict.holds, verdict.why) == (None, f"the {side} graph has no input that tells its batch")
 
 
 def test_declared_params_are_a_cost() -> None:

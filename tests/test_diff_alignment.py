@@ -9,6 +9,8 @@ import pytest
 from irflops.analysis.analysis import analyze_graph
 from irflops.differ.align import align
 from irflops.differ.forms import aspects_of
+from irflops.differ.leftovers import Gaps
+from irflops.differ.pairing import Alignment
 from irflops.differ.prints import Prints
 from irflops.differ.side import Side, side_of
 from irflops.readers.notation.sketch import sketch
@@ -95,3 +97,35 @@ def kinds(old: str, new: str, *, attrs: bool) -> list[tuple[str | None, str | No
     one, other = drawn(old), drawn(new)
     pairs = align(one, other, Prints(one, other), attrs=attrs, hint="")
     return [(one.ops[a].type, other.ops[pairs[a]].type) for a in one.order if a in pairs and one.ops[a].module]
+
+
+def test_what_lies_between_the_same_pairs_fits() -> None:
+    """Of a chain a to e the second and the fourth are paired, and of two that cross either one."""
+    text = chain([(name, "relu") for name in "abcde"])
+    one, other = drawn(text), drawn(text)
+    at = {op.module.removeprefix("m."): node for node, op in enumerate(one.ops)}
+
+    def gaps(*pairs: tuple[str, str]) -> dict[tuple[str, str], bool]:
+        alignment = Alignment(one, other, attrs=True)
+        for old, new in pairs:
+            alignment.pair(at[old], at[new])
+        found = Gaps(alignment)
+        return {(a, b): found.fits(at[a], at[b]) for a in "abcde" for b in "abcde"}
+
+    rooms = {"a": 0, "b": 1, "c": 1, "d": 2, "e": 2}
+    assert gaps(("b", "b"), ("d", "d")) == {(a, b): rooms[a] == rooms[b] for a in rooms for b in rooms}
+    assert all(gaps().values())
+    crossing = gaps(("a", "a"), ("b", "e"), ("c", "c"), ("d", "d"))  # b and e are no pair of the most numerous order
+    assert (crossing["b", "b"], crossing["e", "e"], crossing["b", "e"], crossing["e", "d"]) == (True, True, False, True)
+
+
+def test_parameters_make_no_gaps() -> None:
+    """They stand anywhere before what reads them."""
+    text = chain([(name, "matmul") for name in "abc"])
+    one, other = drawn(text), drawn(text)
+    alignment = Alignment(one, other, attrs=True)
+    for node, op in enumerate(one.ops):
+        if op.type == "variable":
+            alignment.pair(node, node)
+    ops = [node for node, op in enumerate(one.ops) if op.type == "matmul"]
+    assert all(Gaps(alignment).fits(a, b) for a in ops for b in ops)

@@ -19,7 +19,7 @@ from irflops.differ.forms import aspects_of, not_compared
 from irflops.differ.pairing import same_type
 from irflops.differ.side import Side, boxed_in, side_of
 from irflops.differ.sums import common_place, folded, modules, phases, totals, types
-from irflops.ir.graph import Module, Op, Phase, Role
+from irflops.ir.graph import Module, Op, Operand, Phase, Role, TensorType
 from irflops.ir.holds import Holds
 from irflops.readers.notation.sketch import sketch
 
@@ -81,6 +81,25 @@ def test_boxing_in_a_row_is_looked_through_to_its_source() -> None:
     renamed = [x, replace(a, role=Role.BOXING), replace(b, role=Role.BOXING), y]
     assert boxed_in(renamed) == {a.outputs[0].lbn: x.outputs[0].lbn, b.outputs[0].lbn: x.outputs[0].lbn}
     assert boxed_in([x, a, b, y]) == {}
+
+
+def test_boxing_in_a_circle_has_no_source_and_an_end() -> None:
+    def boxing(name: str, source: str) -> Op:
+        inputs, outputs = (Operand("in", 0, source, TensorType()),), (Operand("out", 0, name, TensorType()),)
+        return Op(name, "identity", inputs, outputs, role=Role.BOXING)
+
+    assert set(boxed_in([boxing("x", "a"), boxing("a", "b"), boxing("b", "a")])) == {"x", "a", "b"}
+
+
+def test_casts_are_looked_through_where_a_pass_may_have_taken_them_away() -> None:
+    """What comes behind one reads, and is read by, what a cast is between."""
+    text = "x = input() -> out: f32[2]\na = relu(x: x) -> y: f32[2]\n{0}b = tanh(x: {1}) -> y: f32[2]\noutput(in: b)"
+    cast = sketch(text.format("c = parallel_cast(in: a) -> out: f32[2]\n", "c")).graph
+    more = sketch(text.format("d = sin(x: a) -> y: f32[2]\n", "d")).graph
+    edits = diff_analyses(analyze_graph(replace(cast, holds=Holds(passes=False))), analyze_graph(more)).edits
+    assert named(edits) == [("op_added", None, "sin-2")]
+    assert edits[0].detail["feeds"] == [{"op": "tanh-3", "arg": "x", "index": 0, "lbn": "sin-2/y_0", "otherwise": "relu-1/y_0"}]
+    assert named(diff_analyses(analyze_graph(cast), analyze_graph(more)).edits) == [("op_retyped", "parallel_cast-2", "sin-2")]
 
 
 def test_inputs_and_outputs_are_paired_by_name_and_then_in_order() -> None:
@@ -277,6 +296,17 @@ def test_sums_of_a_diff_by_hand() -> None:
     by_module = {row.key: (row.was, row.change.get("transcendentals")) for row in modules(diff.sides)}
     assert by_module["m.b"] == ("m.b", 16)
     assert by_module["m.c"] == ("m.c", -16)
+
+
+def test_of_an_operator_with_two_edits_the_first_has_the_cost_and_those_of_others_keep_theirs() -> None:
+    """The relu moves and becomes a tanh; a bias of 8 comes, and 16 additions."""
+    text = "x = input() -> out: f32[2,8]\nm.a | p = sin(x: x) -> y: f32[2,8]\nm.a | a = relu(x: p) -> y: f32[2,8]\n"
+    text += "m.b | b = exp(x: a) -> y: f32[2,8]\noutput(in: b)"
+    new = text.replace("m.a | a = relu", "m.b | a = tanh").replace("x: a)", "x: s)")
+    new = new.replace("m.b | b", "m.b | w = variable() -> out: f32[8]\nm.b | s = broadcast_add(x: a, y: w) -> z: f32[2,8]\nm.b | b")
+    edits = diff_of(text, new).edits
+    told = [(edit.kind, edit.cost.get("flops"), edit.cost.get("transcendentals"), edit.cost.get("params")) for edit in edits]
+    assert told == [("op_added", 16, 0, 0), ("op_moved", -16, 16, 0), ("op_retyped", 0, 0, 0), ("param_added", 0, 0, 8)]
 
 
 def test_a_module_that_went_is_listed_with_what_it_cost() -> None:

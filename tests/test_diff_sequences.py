@@ -53,6 +53,15 @@ def test_a_few_changes_of_a_long_list_are_found() -> None:
         assert len(found) == longest(one, other)
 
 
+def test_lists_of_some_hundred_elements_may_differ_in_half_of_them() -> None:
+    """Of three kinds, so that no element is alone of its kind."""
+    random = Random(7)  # noqa: S311 - no secret
+    one, other = ([random.randrange(3) for _ in range(200)] for _ in range(2))
+    found = common(one, other)
+    assert is_common(found, one, other)
+    assert 100 < len(found) == longest(one, other) < 150
+
+
 def test_between_elements_that_are_alone_of_their_kind_the_rest_is_aligned() -> None:
     """100 and up are alone; between them runs of 1 and 2 differ by one element each."""
     one, other = [0, 100, 1, 2, 1, 101, 2, 102, 1, 103, 104, 105, 7], [9, 100, 2, 1, 101, 102, 1, 1, 103, 104, 105, 8]

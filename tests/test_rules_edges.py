@@ -78,6 +78,7 @@ FIXED = "target_width=4, target_height=5, channels=3"
         # 48 weights of 4 bits, each scaled, and shifted where there is a zero; 15 biases
         (f"{LINEAR}, w_scale: f16[3,4], num_bits=4) -> out: f16[5,3]", 240, 480 + 48, 0),
         (f"{LINEAR}, w_scale: f16[3,4], w_zero: f16[3,4], b: f16[3], num_bits=4) -> out: f16[5,3]", 240, 480 + 96 + 15, 0),
+        (f"{LINEAR.replace('[5,16]', '[2,5,16]')}, w_scale: f16[3,4], num_bits=4) -> out: f16[2,5,3]", 480, 960 + 48, 0),
         # Boxes: 3 for each area, 13 for each pair
         ("nms(in: f32[0,4], iou_threshold=0.5, keep_n=-1) -> out: i8[0]", 0, 0, 0),
         ("nms(in: f32[5,4], iou_threshold=0.5, keep_n=-1) -> out: i8[5]", 0, 15 + 130, 0),
@@ -235,6 +236,15 @@ def test_gradients_of_gates(gate: str, flops: int, transcendentals: int) -> None
             f"fused_multi_head_attention_inference(query: f16[1,2,12], key: f16[1,3,8], value: f16[1,3,7], {SLICES}) -> out: f16[?]",
             "f16[1,2,6]",
         ),
+        ("diagonal(in: f32[3,4], offset=0) -> out: f32[?]", "f32[3]"),
+        ("diagonal(in: f32[3,4], offset=2) -> out: f32[?]", "f32[2]"),
+        ("diagonal(in: f32[3,4], offset=-1) -> out: f32[?]", "f32[2]"),
+        ("diagonal(in: f32[3,4], offset=9) -> out: f32[?]", "f32[0]"),
+        ("diagonal(in: f32[3,4,5], offset=1) -> out: f32[?]", "f32[5,3]"),
+        ('arange(integer_start=3, integer_limit=10, integer_delta=2, dtype="int64") -> out: i64[?]', "i64[4]"),
+        ('arange(integer_start=5, integer_limit=1, integer_delta=-1, dtype="int64") -> out: i64[?]', "i64[4]"),
+        ('arange(integer_start=5, integer_limit=1, integer_delta=1, dtype="int64") -> out: i64[?]', "i64[0]"),
+        ('arange(float_start=1.0, float_limit=2.0, float_delta=0.3, dtype="float32") -> out: f32[?]', "f32[4]"),
         ("mode(input: f32[3]) -> values: f32[?], indices: i64[?]", "f32[] i64[]"),
         (
             (

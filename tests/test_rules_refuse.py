@@ -6,6 +6,7 @@ import pytest
 from seen_ops import AFFINE, AXES, DECONV, FILTER_GRAD, FLASH, GRU, LSTM, PAIRS, PAST, ROTARY, SHIFTED, SLICES, STEPS, seen
 
 BEYOND = SLICES.replace("value_hidden_slice_end=-1", "value_hidden_slice_end=9")
+FIRST = 'data_format="channels_first"'
 LAID = 'query_head_size=4, query_layout="BM(HK)", key_layout="BM(HK)", value_layout="BM(HK)", output_layout='
 INFERENCE = "fused_multi_head_attention_inference(query: f16[1,2,12], "
 
@@ -304,6 +305,25 @@ INFERENCE = "fused_multi_head_attention_inference(query: f16[1,2,12], "
         ("grouped_matmul_bias(xs: [f32[2,3]], weights: [f32[4,3], f32[4,3]]) -> ys: [f32[?]]", "1 xs do not go with 2 weights"),
         ("grouped_matmul_bias(xs: [f32[]], weights: [f32[4,3]]) -> ys: [f32[?]]", "at least 1"),
         ("fused_linear_with_groupwise_quantized_weight(x: f16[5,16], w: u8[3,8], num_bits=0) -> out: f16[?]", "at least 1"),
+        ("diagonal(in: f32[3], offset=0) -> out: f32[?]", "at least 2"),
+        ('arange(integer_start=3, integer_limit=10, integer_delta=0, dtype="int64") -> out: i64[?]', "step of arange is 0"),
+        ('arange(float_start=3.0, float_limit=10.0, float_delta=0.0, dtype="float32") -> out: f32[?]', "step of arange is 0"),
+        (
+            f"conv1d(in: f32[2,3], weight: f32[4,3], {FIRST}, groups=1, strides=[], padding_before=[], dilation_rate=[]) -> out: f32[?]",
+            "at least 3",
+        ),
+        (
+            f"conv1d(in: f32[2,3,5], weight: f32[4,3,1], {FIRST}, groups=0, strides=[1]) -> out: f32[?]",
+            "at least 1",
+        ),
+        (f"deconv1d(in: f32[1,2], weight: f32[2,3], padding_before=[], {DECONV}) -> out: f32[?]", "at least 3"),
+        (f"deconv1d(in: f32[1,2,5], weight: f32[3,3,1], padding_before=[0], {DECONV}) -> out: f32[?]", "does not go with weight"),
+        (f"deconv1d(in: f32[1,2,5], weight: f32[2,3], padding_before=[0], {DECONV}) -> out: f32[?]", "does not go with weight"),
+        (
+            f"deconv1d(in: f32[1,2,5], weight: f32[2,3,1], padding_before=[0], {DECONV.replace('s=1', 's=0')}) -> out: f32[?]",
+            "at least 1",
+        ),
+        (FILTER_GRAD.replace("groups=2", "groups=0"), "at least 1"),
     ],
 )
 def test_what_does_not_go_together_is_refused(call: str, words: str) -> None:
