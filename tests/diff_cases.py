@@ -166,6 +166,17 @@ u = frobnicate(x: x) -> y: f32[?]
 y = reshape(in: u, shape=[16]) -> out: f32[16]
 output(in: y)
 """
+APART = """
+x = input() -> out: f32[2,8]
+p = sin(x: x) -> y: f32[2,8]
+q = cos(x: x) -> y: f32[2,8]
+c = constant() -> out: f32[2,8]
+a = relu(x: p) -> y: f32[2,8]
+output(in: a)
+output(in: p)
+output(in: q)
+output(in: c)
+"""
 STEP = """
 training
 x = input() -> out: f32[2,8]
@@ -209,6 +220,10 @@ CASES: dict[str, Case] = {
     "a sum of one shape is of another type": Case(
         SUM, {"add_n(in: [a, b]) -> out": "broadcast_add(x: a, y: b) -> z"}, [("op_retyped", "add_n-2", "broadcast_add-2")]
     ),
+    "another type that reads something else is another operator": Case(
+        APART, {"a = relu(x: p)": "a = tanh(x: q)"}, [("op_added", None, "tanh-4"), ("op_removed", "relu-4", None)]
+    ),
+    "another type that reads the same": Case(APART, {"a = relu": "a = tanh"}, [("op_retyped", "relu-4", "tanh-4")]),
     # Sizes in attributes
     "a size follows the input": Case(FLAT, {"[2,8]": "[4,8]", "[16]": "[32]"}, [same("input_changed", "_g_input.0.0_0")]),
     "a size does not follow it": Case(

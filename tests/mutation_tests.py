@@ -131,7 +131,7 @@ def relevant(mutant: Mutant, tests: Tests, killers: Counter[str], most: float) -
         others = (test for test in tests.functions if test not in chosen and file_of(test) in files)
         order += sorted(others, key=tests.seconds.__getitem__)
     else:
-        near = set(run_file) if mutant.function is not None else set()
+        near = set(run_file)
         order = sorted(
             tests.functions, key=lambda test: (test not in named, tests.seconds[test] > QUICK, test not in near, tests.seconds[test])
         )

@@ -54,7 +54,7 @@ def test_what_became_unknown_decides_nothing_that_it_may_change() -> None:
 def test_an_unknown_op_in_both_cancels() -> None:
     old, new = chain("custom_op", "relu"), chain("custom_op", "relu", "relu")
     assert holds(old, new, "flops>+15", "flops>+16", "flops<0", "flops>=16") == [True, False, False, True]
-    assert diff_analyses(old, new).change.certainty("flops") is Certainty.EXACT
+    assert {diff_analyses(old, new).change.certainty(name) for name in ("macs", "flops", "bytes_read")} == {Certainty.EXACT}
 
 
 def test_of_an_unknown_whole_a_part_is_unknown() -> None:
@@ -103,6 +103,17 @@ def test_a_sample_is_no_dearer_in_a_larger_batch() -> None:
     for one, other, side in ((no_input, old, "old"), (old, no_input, "new")):
         verdict = condition("per_sample.flops>0").judge(diff_analyses(one, other))
         assert (verdict.holds, verdict.why) == (None, f"the {side} graph has no input that tells its batch")
+
+
+def test_figures_of_a_verdict_are_whole_or_have_two_places() -> None:
+    """24 + 24 operations on three samples, and 8 on a parameter: 56, which is 18 2/3 a sample."""
+    lines = ["x = input() -> out: f32[3,8]", "w = variable() -> out: f32[8]", "r = relu(x: w) -> y: f32[8]"]
+    lines += ["y = broadcast_add(x: x, y: r) -> z: f32[3,8]", "z = relu(x: y) -> y: f32[3,8]", "output(in: z)"]
+    old, new = chain("relu", shape="3,8"), drawn("\n".join(lines))
+    diff = diff_analyses(old, new)
+    assert condition("flops>0").judge(diff).why == "24 -> 56"
+    assert condition("per_sample.flops>0").judge(diff).why == "8 -> 18.67 per sample"
+    assert condition("macs>0").judge(diff).why == "0 -> 0"
 
 
 def test_declared_params_are_a_cost() -> None:

@@ -129,3 +129,40 @@ def test_parameters_make_no_gaps() -> None:
             alignment.pair(node, node)
     ops = [node for node, op in enumerate(one.ops) if op.type == "matmul"]
     assert all(Gaps(alignment).fits(a, b) for a in ops for b in ops)
+
+
+DISTINCT = ("exp", "sin", "cos", "log", "sinh")
+
+
+def beside(layers: list[str], kind: str) -> str:
+    """Equal operators in a row, a module each, and beside them a row of operators that are one of a kind, in the same modules."""
+    lines = ["x = input() -> out: f32[8,8]"]
+    last = "x"
+    for module in layers:
+        if kind == "matmul":
+            lines += [f"m.{module} | weight = variable() -> out: f32[8,8]"]
+        operands = f"a: {last}, b: weight, transpose_a=false, transpose_b=false" if kind == "matmul" else f"x: {last}"
+        lines.append(f"m.{module} | {module} = {kind}({operands}) -> {'out' if kind == 'matmul' else 'y'}: f32[8,8]")
+        last = module
+    lines.append(f"output(in: {last})")
+    last = "x"
+    for number, own in enumerate(DISTINCT):
+        lines.append(f"m.l{number} | o{number} = {own}(x: {last}) -> y: f32[8,8]")
+        last = f"o{number}"
+    return "\n".join([*lines, f"output(in: {last})"])
+
+
+@pytest.mark.parametrize("attrs", [True, False])
+@pytest.mark.parametrize("kind", ["relu", "matmul"])
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 5])
+def test_equal_operators_in_a_row_are_told_by_what_else_is_in_their_modules(length: int, kind: str, attrs: bool) -> None:
+    """Whichever of them goes or comes, without anything believed before."""
+    layers = [f"l{n}" for n in range(length)]
+    for gone in layers:
+        kept = [layer for layer in layers if layer != gone]
+        for old, new in ((layers, kept), (kept, layers)):
+            one, other = drawn(beside(old, kind)), drawn(beside(new, kind))
+            pairs = align(one, other, Prints(one, other), attrs=attrs, hint="")
+            found = {one.ops[a].module: other.ops[b].module for a, b in pairs.items() if one.ops[a].type == kind}
+            assert found == same(*(f"m.{name}" for name in kept)), gone
+            assert len(pairs) == len(set(pairs.values()))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 from diff_cases import CASES, UNREAD, Case, analyzed, changed, named
 from diff_laws import assert_laws
 
+from irflops.analysis.analysis import analyze_graph
 from irflops.differ import diff_analyses
 from irflops.differ.apply import applied
 from irflops.ir.graph import Graph, Op
@@ -114,3 +115,39 @@ def test_a_change_is_the_edits_that_it_is(case: Case) -> None:
     assert declared(made) == declared(wanted)
     assert made.modules[0].path == wanted.modules[0].path == ""
     assert made.training is wanted.training
+
+
+def test_a_reader_without_an_edit_counts_with_the_variable_that_it_reads() -> None:
+    """A weight of 8 x 8 becomes 8 x 4: of 2 x 8 x 8 products 64 go, with it; the relu behind has 8 elements less, which follows."""
+    text = "x = input() -> out: f32[2,8]\nw = variable() -> out: f32[8,8]\ny = matmul(a: x, b: w, transpose_a=false, transpose_b=false) "
+    text += "-> out: f32[2,8]\nz = relu(x: y) -> y: f32[2,8]\noutput(in: z)"
+    new = text.replace("[8,8]", "[8,4]").replace("> out: f32[2,8]\nz", "> out: f32[2,4]\nz").replace("> y: f32[2,8]", "> y: f32[2,4]")
+    found = diff_analyses(analyzed(text), analyzed(new))
+    assert [(edit.kind, edit.cost.get("macs"), edit.cost.get("flops"), edit.cost.get("params")) for edit in found.edits] == [
+        ("param_resized", -64, -128, -32)
+    ]
+    assert (found.follows.get("macs"), found.follows.get("flops")) == (0, -8)
+
+
+def test_a_new_reader_of_a_variable_that_changed_has_its_own_cost() -> None:
+    text = "x = input() -> out: f32[2,8]\nw = variable() -> out: f32[2,8]\ny = broadcast_add(x: x, y: w) -> z: f32[2,8]\noutput(in: y)"
+    new = text.replace("variable()", "variable(kind=frozen)").replace(
+        "output(in: y)", "z = broadcast_mul(x: y, y: w) -> z: f32[2,8]\noutput(in: z)"
+    )
+    edits = diff_analyses(analyzed(text), analyzed(new)).edits
+    assert [(edit.kind, edit.cost.get("flops")) for edit in edits] == [("op_added", 16), ("param_frozen", 0)]
+
+
+def test_operands_behind_a_term_that_is_not_told_are_compared() -> None:
+    """One form does not show what is added to a product."""
+    text = "x = input() -> out: f32[8,8]\nw = variable() -> out: f32[8,8]\nv = variable() -> out: f32[8,8]\n"
+    text += "c = matmul(a: x, _add_to_output: x, b: {0}, transpose_a=false, transpose_b=false) -> out: f32[8,8]\n"
+    text += "d = broadcast_add(x: c, y: {1}) -> z: f32[8,8]\noutput(in: d)"
+    old, new = (sketch(text.format(*operands)).graph for operands in (("w", "v"), ("v", "w")))
+    for graph in (new, replace(new, holds=replace(new.holds, added_operands=False))):
+        edits = diff_analyses(analyze_graph(old), analyze_graph(graph)).edits
+        assert {(edit.kind, edit.detail.get("arg")) for edit in edits if edit.kind == "edge_changed"} <= {
+            ("edge_changed", "b"),
+            ("edge_changed", "y"),
+        }
+        assert edits

@@ -209,3 +209,36 @@ def test_bytes_of_what_is_updated_in_place(call: str, read: int, written: int) -
     found = read_call(call)
     traffic = BOOK.by_type[found.op_type].moved(OpView(found.op_type, found.inputs, found.outputs, found.attrs))
     assert (sum(traffic.reads.values()), sum(traffic.writes.values())) == (read, written)
+
+
+EFFECTS = {
+    Effect.RANDOM: """
+        TestRandomSource bernoulli coin_flip distributed_partial_fc_sample dropout exponential fused_matmul_bias_add_relu_dropout
+        generate_random_batch_permutation_indices image_decoder_random_crop_resize image_random_crop multinomial_with_replacement normal
+        ofrecord_image_decoder_random_crop random_mask_like randperm rrelu scaled_dot_product_flash_attention uniform uniform_int
+    """,
+    Effect.STATEFUL: """
+        acc pack unpack create_summary_writer flush_summary_writer summary_write_histogram summary_write_image summary_write_pb
+        summary_write_scalar embedding_lookup embedding_lookup_placeholder embedding_prefetch embedding_put embedding_update_placeholder
+        one_embedding_fused_lookup one_embedding_fused_lookup_grad one_embedding_fused_sgd_update_put
+    """,
+    Effect.READS_NEXT: """
+        COCOReader OFRecordReader OneRecReader megatron_gpt_mmap_data_loader ofrecord_image_classification_reader raw_reader recv
+    """,
+    Effect.SIGNALS: """
+        acc_ctrl_tick acc_tick callback_notify case cast_to_tick critical_section_callback_tick critical_section_wait_tick device_tick
+        dst_subset_tick esac reentrant_lock sink_tick source_subset_tick source_tick src_subset_tick tick wait_and_send_ids
+    """,
+}
+"""What draws, what keeps a table, a file or a count from run to run, what reads on, and what only says that something is there."""
+
+
+@pytest.mark.parametrize("effect", EFFECTS)
+def test_what_op_types_do_beside_giving_results(effect: Effect) -> None:
+    assert {op_type for op_type, rule in BOOK.by_type.items() if effect in rule.effects} == set(EFFECTS[effect].split())
+
+
+def test_results_that_keep_memory_of_their_own_are_those_of_sources_and_of_buffers_between_runs() -> None:
+    filled = {"constant", "tensor_constant", "empty", "ones_like", "zero_like", "normal", "uniform", "uniform_int", "exponential"}
+    between = {"acc", "pack", "unpack", "repeat", "identity_buffer", "mutable_cast_once"}
+    assert {op_type for op_type, rule in BOOK.by_type.items() if rule.unreused} == filled | between

@@ -14,6 +14,7 @@ from irflops.ir.graph import Attrs, AttrValue, DType, Op, Operand, TensorType
 from irflops.ops import BOOK
 from irflops.ops.op_view import OpView
 from irflops.ops.resize import cuts
+from irflops.ops.work import MissingAttribute
 from irflops.whatif.alternatives import Operands, alternatives
 
 
@@ -246,3 +247,23 @@ def test_operands_of_shapes_known_in_part_that_no_longer_agree_leave_the_result_
     op = Op("op", "add_n", (Operand("in", 0, "a", before), Operand("in", 1, "b", before)), (Operand("out", 0, "out", before),))
     found = alternatives(op, Operands((before, before), (before, after)), (before,), NOTHING)
     assert given_out(found) == [None]
+
+
+def test_slices_of_several_axes_are_told_apart_up_to_a_limit() -> None:
+    """Of each axis the half that is kept may be a cut or every second: two kinds, so that seven axes have 128 and eight too many."""
+    for rank, missing in ((7, None), (8, "start")):
+        before, after, kept = ((extent,) * rank for extent in (10, 20, 5))
+        assert asked("slice", {"x": before}, {"x": after}, {"y": kept}).missing == missing
+
+
+def test_a_sum_by_segments_over_several_axes_keeps_those_behind() -> None:
+    operands = [{"data": (n, 3, 5), "segment_ids": (3, 5)} for n in (2, 6)]
+    assert (6, 4) in given_out(asked("unsorted_segment_sum", operands[0], operands[1], {"out": (2, 4)}))
+
+
+def test_a_result_that_is_not_known_tells_nothing() -> None:
+    view = OpView("transpose", {"input": (f32((2, 3)),)}, {"output": (TensorType(None, DType.FLOAT32),)})
+    readings = BOOK.by_type["transpose"].readings
+    assert readings is not None
+    with pytest.raises(MissingAttribute, match="output"):
+        list(readings(view, view))

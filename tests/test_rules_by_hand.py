@@ -183,6 +183,13 @@ def test_a_formula_says_what_is_counted() -> None:
     assert BOOK.by_type["softmax"].formula.startswith("for each row of n along the last axis: flops = 4n - 2, transcendentals = n:")
 
 
+def test_a_rule_says_what_it_is_and_where_it_comes_from() -> None:
+    assert BOOK.by_type["binary_cross_entropy"].summary.startswith("Binary cross-entropy")
+    assert BOOK.by_type["binary_cross_entropy_grad"].summary.startswith("Gradient of binary cross-entropy")
+    assert (BOOK.by_type["softmax_grad"].source, BOOK.by_type["nll"].source) == ("the op's definition", "the loss's definition")
+    assert str(MissingAttribute("an attribute")) == "an attribute"
+
+
 @pytest.mark.parametrize("name", ["op_types", "summary", "formula", "examples"])
 def test_a_rule_needs_its_words(name: str) -> None:
     with pytest.raises(TypeError, match=f"{name} is empty"):

@@ -107,6 +107,7 @@ FIXED = "target_width=4, target_height=5, channels=3"
         (f"{DECAYED}) -> updated_unique_embeddings: f32[2,9]", 0, 8 + 78, 12),
         (f"{DECAYED}, down_scale_by_tensor: f32[1]) -> updated_unique_embeddings: f32[2,9]", 0, 8 + 84, 12),
         (f"{DECAYED}, scale_by_tensor: f32[1], down_scale_by_tensor: f32[1]) -> updated_unique_embeddings: f32[2,9]", 0, 8 + 84, 12),
+        ("roi_align(x: f32[1,2,8,8], rois: f32[3,5], sampling_ratio=1) -> y: f32[3,2,2,3]", 0, 24 + 18 * (14 + 16), 0),
         # Maps of images: 2 x 2 rows of two sums of 12 products and one of 12 numbers; 3 rows of three sums of 8 products and one of 8
         ("affine_grid_grad(dgrid: f32[2,3,4,2]) -> dtheta: f32[2,2,3]", 0, 4 * (23 + 23 + 11), 0),
         ("affine_grid_grad(dgrid: f32[1,2,2,2,3]) -> dtheta: f32[1,3,4]", 0, 3 * (15 + 15 + 15 + 7), 0),

@@ -259,6 +259,13 @@ def test_an_operator_that_may_be_a_view_leaves_open_whose_storage_is_kept(change
     assert [(u.reason, u.ops) for u in found.unknown if "a" in u.ops] == [("unknown_reader", ("a",))]
 
 
+def test_an_operator_that_is_a_view_by_one_of_its_types_may_keep_what_it_views() -> None:
+    out = tensor("b/out", 2, 3)
+    for types, kept in ((("gelu", "identity"), None), (("gelu", "silu"), 0)):
+        odd = Op("b", None, (read_as(A, "in"),), (out,), phase=Phase.FORWARD, type_candidates=types)
+        assert told(analysis(INPUT, A_OP, odd, backward(out, X)))["a"] == kept
+
+
 def test_types_that_all_own_their_results_tell_what_is_kept() -> None:
     found = analysis(INPUT, A_OP, relu("b", A, phase=Phase.FORWARD, type=None, type_candidates=("relu", "tanh")), backward(B, X))
     assert told(found) == {"x": 0, "a": 0, "b": 24, "g": 0}

@@ -6,9 +6,11 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
-from printed_ops import Ints, asked, given_out
+from printed_ops import Ints, asked, f32, given_out
 
 from irflops.ir.graph import AttrValue
+from irflops.ops import BOOK
+from irflops.ops.op_view import OpView
 
 
 def all_windows(size: int, kernel: int, count: int) -> Iterator[Ints]:
@@ -175,3 +177,48 @@ def test_rounding_of_a_pooling_module_is_taken_as_its_default_where_the_captured
     assert (answer.guessed, [alternative.shapes for alternative in answer.alternatives]) == (True, [((1, 2, 5),)])
     assert given_out(asked("max_pool_1d", {"x": (1, 2, 10)}, {"x": (1, 2, 12)}, {"y": (1, 2, 5)}, **attrs)) == [(1, 2, 6)]
     assert given_out(asked("max_pool_1d", {"x": (1, 2, 11)}, {"x": (1, 2, 13)}, {"y": (1, 2, 6)}, **attrs)) == [(1, 2, 7)]
+
+
+def test_a_window_is_rounded_up_where_one_of_two_axes_can_only_be_tiled_so() -> None:
+    """4 become 2 by windows of 2 either way, 7 become 4 only with a last one that is not full: so 15 are 8."""
+    answer = asked("max_pool_2d", {"x": (1, 2, 4, 7)}, {"x": (1, 2, 8, 15)}, {"y": (1, 2, 2, 4)})
+    assert (answer.guessed, [alternative.shapes for alternative in answer.alternatives]) == (True, [((1, 2, 4, 8),)])
+
+
+def test_scales_of_an_interpolation_that_are_told_are_enough() -> None:
+    scales: dict[str, AttrValue] = {"height_scale": 2.0, "width_scale": 3.0, "data_format": "channels_first"}
+    answer = asked("upsample_nearest_2d", {"x": (1, 2, 4, 4)}, {"x": (1, 2, 5, 6)}, {"y": (1, 2, 8, 12)}, **scales)
+    assert given_out(answer) == [(1, 2, 10, 18)]
+
+
+def test_of_layouts_that_both_fit_the_first_is_taken() -> None:
+    """4 positions of 4 channels, a kernel of 4 over 4 channels: which axis is which, nothing tells."""
+    answer = asked("conv1d", {"in": (1, 4, 4), "weight": (4, 4, 4)}, {"in": (1, 4, 8), "weight": (4, 4, 4)}, {"out": (1, 4, 4)})
+    assert answer.guessed
+    assert len(answer.alternatives) == 1
+
+
+def test_windows_over_nothing_are_none() -> None:
+    assert not asked(
+        "conv_filter_grad", {"x": (1, 4, 5), "dy": (1, 8, 5)}, {"x": (2, 4, 5), "dy": (2, 8, 5)}, {"filter_diff": (8, 0, 3)}
+    ).alternatives
+    grown = asked("deconv1d", {"in": (1, 4, 0), "weight": (4, 2, 3)}, {"in": (5, 4, 0), "weight": (4, 2, 3)}, {"out": (1, 2, 2)})
+    assert all(alternative.shapes == ((5, 2, 2),) for alternative in grown.alternatives)
+
+
+@pytest.mark.parametrize(
+    ("op_type", "operands", "result"),
+    [
+        ("conv1d", ("in", "weight"), "out"),
+        ("deconv1d", ("in", "weight"), "out"),
+        ("conv_filter_grad", ("x", "dy"), "filter_diff"),
+        ("max_pool_1d", ("x",), "y"),
+        ("upsample_linear_1d", ("x",), "y"),
+    ],
+)
+def test_windows_need_an_axis_to_slide_along(op_type: str, operands: tuple[str, ...], result: str) -> None:
+    view = OpView(op_type, {arg: (f32((2, 3)),) for arg in operands}, {result: (f32((2, 3)),)})
+    readings = BOOK.by_type[op_type].readings
+    assert readings is not None
+    with pytest.raises(ValueError, match="at least 3"):
+        list(readings(view, view))
