@@ -15,6 +15,7 @@ import runpy
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -37,10 +38,14 @@ AUDIT_PAGES = ROOT / "docs" / "rules"
 CONVENTIONS_PAGE = ROOT / "docs" / "conventions.md"
 OPERATORS = ROOT / "docs" / "operators.md"
 
+_TRANSLATED = runpy.run_path(str(ROOT / "docs" / "translations.py"))
+TRANSLATIONS: dict[str, str] = _TRANSLATED["TRANSLATIONS"]
+in_step: Callable[[str, str], str] = _TRANSLATED["in_step"]
+
 
 def documents() -> list[Path]:
     """All documents with prose of our own."""
-    return sorted([*ROOT.glob("README.md"), *(ROOT / "docs").glob("*.md")])
+    return sorted([*ROOT.glob("README*.md"), *(ROOT / "docs").glob("*.md")])
 
 
 # ------------------------------------------------------------------ cost definitions
@@ -429,7 +434,9 @@ def main() -> int:
         **rule_pages(),
         CONVENTIONS_PAGE: refreshed(conventions_page()),
     }
-    wanted |= {path: refreshed(path.read_text(encoding="utf-8")) for path in documents() if path not in wanted}
+    translated = {ROOT / translation: ROOT / original for translation, original in TRANSLATIONS.items()}
+    wanted |= {path: refreshed(path.read_text(encoding="utf-8")) for path in documents() if path not in (*wanted, *translated)}
+    wanted |= {path: in_step(path.read_text(encoding="utf-8"), wanted[original]) for path, original in translated.items()}
     stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     for path in stale:
         print(f"{path.relative_to(ROOT).as_posix()} {'is out of date' if check else 'was written'}")

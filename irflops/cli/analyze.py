@@ -54,7 +54,7 @@ Examples:
 
 
 @click.command(cls=Grouped, epilog=EPILOG)
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", type=click.Path(), nargs=-1, required=True, metavar="PATH...")
 @click.option("--by", type=click.Choice(BY), help="Show one table alone.  [default: the whole report; csv and latex: module]")
 @click.option("--convention", metavar="NAME", help="Count as another tool does; irflops conventions lists them.")
 @click.option("--depth", type=click.IntRange(min=0), metavar="N", help="Levels of the module tree.  [default: what fits]")

@@ -68,7 +68,7 @@ class _Audit(Grouped):
 
 
 @click.command(cls=_Audit, epilog=EPILOG)
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", type=click.Path(), nargs=-1, required=True, metavar="PATH...")
 @click.option("--select", callback=names_of, default="", metavar="A,B", help="Ask only these rules.")
 @click.option("--ignore", callback=names_of, default="", metavar="A,B", help="Do not ask these.")
 @click.option("--baseline", metavar="OTHER", help="Show only what is new or worse since OTHER: a graph, or the JSON of an audit.")

@@ -32,7 +32,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("path")
+@click.argument("path", type=click.Path())
 @click.option("--by", type=click.Choice(BY), help="Show one table alone.  [default: all of them; csv: transfer]")
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Rows of a table by module or transfer.  [default: 20; csv: all]")
 @click.option("--format", "format_", type=click.Choice(("table", "json", "csv", "markdown")), default="table", show_default=True)

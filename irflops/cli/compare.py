@@ -42,7 +42,7 @@ class _Compare(Grouped):
 
 
 @click.command(cls=_Compare, epilog=EPILOG)
-@click.argument("path")
+@click.argument("path", type=click.Path())
 @click.option("--with", "names", callback=names_of, default="", metavar="A,B", help="Conventions to compare with.  [default: all]")
 @click.option("--reasons", is_flag=True, help="The reasons alone, of csv and latex too.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="How to write the result.")

@@ -54,8 +54,8 @@ def _ignored(ctx: click.Context, param: click.Parameter, value: str) -> tuple[st
 
 
 @click.command(cls=_Diff, epilog=EPILOG)
-@click.argument("old")
-@click.argument("new")
+@click.argument("old", type=click.Path())
+@click.argument("new", type=click.Path())
 @click.option("--only", type=click.Choice(ONLY), help="Show costs alone, or structure alone.")
 @click.option("--ignore", callback=_ignored, default="", metavar="A,B", help=f"Kinds of change to leave out: {', '.join(IGNORABLE)}.")
 @click.option("--full", is_flag=True, help="Show every change by itself, and no table cut off.")

@@ -29,7 +29,7 @@ class _Explain(Grouped):
 
 
 @click.command(cls=_Explain, epilog=EPILOG)
-@click.argument("path")
+@click.argument("path", type=click.Path())
 @click.argument("op")
 @click.option(
     "--format", "format_", type=click.Choice(("table", "json")), default="table", show_default=True, help="How to write the result."

@@ -13,7 +13,7 @@ from irflops.report.tables import line_table
 
 
 @click.command()
-@click.argument("path")
+@click.argument("path", type=click.Path())
 @click.option("--format", "format_", type=click.Choice(("table", "json", "csv")), default="table", show_default=True)
 @MAX_SIZE_OPTION
 def lines(path: str, format_: str, max_size: int) -> None:

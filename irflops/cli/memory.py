@@ -45,7 +45,7 @@ class _Memory(Grouped):
 
 
 @click.command(cls=_Memory, epilog=EPILOG)
-@click.argument("path")
+@click.argument("path", type=click.Path())
 @click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, metavar="N", help="Tensors to show of those at the peak.")
 @click.option("--fit", callback=bytes_of, metavar="SIZE", help="What would fit into SIZE, and what that costs.")
 @click.option(

@@ -52,7 +52,7 @@ def _widths(command: click.decorators.FC) -> click.decorators.FC:
 
 
 @click.command(cls=_Scale, epilog=EPILOG)
-@click.argument("path")
+@click.argument("path", type=click.Path())
 @click.option(
     "--batch", callback=batch_of, metavar="[N]", help="The batch: axis 0 of the first input, and of those like it. N alone may be left out."
 )

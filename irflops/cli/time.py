@@ -41,7 +41,7 @@ class _Time(Grouped):
 
 
 @click.command(cls=_Time, epilog=EPILOG)
-@click.argument("path")
+@click.argument("path", type=click.Path())
 @click.option("--by", type=click.Choice(BY), help="Show one table alone.  [default: all of them; csv: op]")
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Rows of a table.  [default: 12; csv: all]")
 @click.option("--format", "format_", type=click.Choice(("table", "json", "csv", "markdown")), default="table", show_default=True)
