@@ -37,7 +37,7 @@ def test_blocks_are_the_originals_and_comments_the_translations() -> None:
     assert in_step(translation, original) == "甲\n```sh\nls -l   # 全部\ncd x  # there\n```\n乙\n```console\n$ ls\nnew\n```\n"
     with pytest.raises(ValueError, match="a block of 'sh'"):
         in_step(translation, original.replace("```sh", "```python"))
-    with pytest.raises(ValueError, match="one of .nothing."):
+    with pytest.raises(ValueError, match=r"one of .nothing."):
         in_step(translation + translation, original)
 
 

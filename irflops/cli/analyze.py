@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
 import click
@@ -15,8 +15,8 @@ from irflops.cli.tables import write_table
 from irflops.cli.timing import Wanted, with_machine
 from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.errors import IrflopsError
-from irflops.ir.graph import Phase
-from irflops.readers import load
+from irflops.ir.graph import Graph, Phase
+from irflops.readers import load, load_all
 from irflops.report.json_writer import encoded, error_row, write_json
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.sections import BY, Report, Wish, summary_report, table_by, whole_report
@@ -25,6 +25,8 @@ from irflops.report.table import arranged
 from irflops.report.text import write_markdown_report
 
 FORMATS = ("table", "json", "csv", "markdown", "latex")
+ALL = "all"
+"""In the place of a graph's name: all that are in a file."""
 PARTS = ("phases", "by_type", "by_step", "modules", "ops", "unknown", "shape_disagreements", "notes")
 
 
@@ -40,6 +42,7 @@ EPILOG = """\b
 Examples:
   irflops analyze graph.txt                       the whole report
   irflops analyze train.log.gz --graph 2          the second graph in a log
+  irflops analyze train.log.gz --graph all        one row a graph
   irflops analyze graph.txt --by module --depth 4
   irflops analyze graph.txt --by op --sort bytes --top 50
   irflops analyze graph.txt --by type --phase backward
@@ -66,7 +69,7 @@ Examples:
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="How to write the result.")
 @click.option("--without", callback=_parts, default="", metavar="PARTS", help="Parts to leave out of JSON: ops,modules,...")
 @OUTPUT_OPTION
-@click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
+@click.option("--graph", metavar="NAME|N|all", help="Which graph, where a file holds several; all: a row each.")
 @click.option("--partial", is_flag=True, help="Analyze what is readable of a damaged graph; totals are lower bounds.")
 @MAX_SIZE_OPTION
 @what_if_options()
@@ -106,14 +109,31 @@ def analyze(
     """
     wish = Wish(depth=depth, top=top, sort=sort, columns=columns)
 
+    def of_graph(found: Graph) -> Analysis:
+        whole = analyze_graph(what_if.applied(found))
+        if not per_device and rank is None:
+            return whole
+        from irflops.analysis.per_device import of_device  # here for start-up time: most runs look at the whole graph
+
+        return of_device(whole, rank)
+
     def analyzed(path: str) -> Analysis:
         with sign_of_life(f"analyzing {short_path(path)}", quiet):
-            whole = analyze_graph(what_if.applied(load(path, graph, partial=partial, max_size=max_size)))
-            if not per_device and rank is None:
-                return whole
-            from irflops.analysis.per_device import of_device  # here for start-up time: most runs look at the whole graph
+            return of_graph(load(path, graph, partial=partial, max_size=max_size))
 
-            return of_device(whole, rank)
+    def each(path: str) -> Iterator[Analysis | IrflopsError]:
+        """What `path` holds: one graph, or of a log all; in the place of what cannot be read, the error that says why."""
+        found: Sequence[Graph | Analysis | IrflopsError]
+        try:
+            with sign_of_life(f"analyzing {short_path(path)}", quiet):
+                found = load_all(path, partial=partial, max_size=max_size) if graph == ALL else [analyzed(path)]
+        except IrflopsError as error:
+            found = [error]
+        for one in found:
+            try:
+                yield of_graph(one) if isinstance(one, Graph) else one
+            except IrflopsError as error:
+                yield error
 
     if columns and format_ == "json":
         raise click.UsageError("--columns is for tables: JSON has all columns, and --without leaves parts out.")
@@ -129,14 +149,14 @@ def analyze(
         raise click.UsageError("--machine is for the whole report and JSON; irflops time has tables by op, module and phase.")
     files = expanded(paths)
     refuse_to_overwrite(output, files)
-    if len(files) > 1:
+    if len(files) > 1 or graph == ALL:
         if by not in (None, "summary") or phase or module:
-            raise click.UsageError("--by, --phase and --module are for one PATH; of several, a row each is shown.")
+            raise click.UsageError("--by, --phase and --module are for one graph; of several, a row each is shown.")
         if convention and format_ != "json":
             raise click.UsageError("--convention is for one PATH, or for --format json.")
         if not wanted.is_idle and format_ != "json":
             raise click.UsageError("--machine is for one PATH, or for --format json.")
-        return _several(files, analyzed, wish, format_, without, output, strict, convention, wanted)
+        return _several(files, each, wish, format_, without, output, strict, convention, wanted)
     analysis = select_part(analyzed(files[0]), phase=phase, module=module)
     if sort or columns:
         by = by or "module"
@@ -191,7 +211,7 @@ def _write(analysis: Analysis, by: str | None, wish: Wish, format_: str, stream:
 
 def _several(
     files: list[str],
-    analyzed: Callable[[str], Analysis],
+    each: Callable[[str], Iterator[Analysis | IrflopsError]],
     wish: Wish,
     format_: str,
     without: tuple[str, ...],
@@ -204,21 +224,19 @@ def _several(
     models: list[Model] = []
     uncertain = False
     with results_to(output) as stream:
-        for number, path in enumerate(files):
+        for number, (path, found) in enumerate((file, one) for file in files for one in each(file)):
             if format_ == "json":
                 stream.write(",\n" if number else "[\n")
-            try:
-                analysis = analyzed(path)
-            except IrflopsError as error:
-                click.echo(str(error), err=True)
-                models.append(Model(path, error=error))
+            if isinstance(found, IrflopsError):
+                click.echo(str(found), err=True)
+                models.append(Model(path, error=found))
                 if format_ == "json":
-                    stream.write(encoded(error_row(error, path)) + "\n")
+                    stream.write(encoded(error_row(found, path)) + "\n")
                 continue
-            uncertain |= analysis.is_uncertain
-            models.append(model_of(path, analysis))
+            uncertain |= found.is_uncertain
+            models.append(model_of(path, found))
             if format_ == "json":
-                write_json(analysis, stream, without, _members(analysis, convention, wanted))
+                write_json(found, stream, without, _members(found, convention, wanted))
         if format_ == "json":
             stream.write("]\n")
         else:

@@ -15,7 +15,7 @@ from irflops.readers.detect import HEAD_BYTES, JOB_BINARY, JOB_TEXT, MLIR, ZIP, 
 from irflops.readers.intake import display_name, read_bytes, read_content, source_of
 from irflops.readers.meaning.partial import partial_note
 from irflops.readers.printed.log import LINE_KINDS, scan
-from irflops.readers.printed.prints import graph_name, read_print
+from irflops.readers.printed.prints import graph_name, read_print, read_prints
 from irflops.readers.unwrapping import invisible, unwrapped
 
 NO_PART = "a capture is checked as a whole, and its zip lists its members at the end: --partial can read nothing of a damaged one"
@@ -49,6 +49,25 @@ def loads(
         if isinstance(data, str):
             return _read(Content(data.encode("utf-8", errors="replace")), name, graph, partial)
         return _read(decompressed(data, name, max_size, partial=partial), name, graph, partial)
+
+
+def load_all(path: str | PathLike[str], *, partial: bool = False, max_size: int = MAX_SIZE) -> list[Graph | IrflopsError]:
+    """All graphs that are printed in a file and differ, in order, and in the place of one that cannot be read the error that says why.
+
+    Of other forms the one graph that they hold. Errors: IrflopsError where there is none, and ChoiceError of a saved graph's several jobs.
+    """
+    name = fspath(path)
+    if Path(name).is_dir():
+        return [load(path, partial=partial, max_size=max_size)]
+    with seldom_collecting():
+        content = read_content(name, max_size, partial=partial)
+        if content.damage is None and _read_binary(content.data, display_name(name), partial) is None:
+            source, head = source_of(content.data, display_name(name)), content.data[:HEAD_BYTES]
+            source = invisible.undone(source) or source
+            plain = source if scan(source).graphs else unwrapped(source).source
+            if scan(plain).graphs and text_form_of(plain.text[:HEAD_BYTES]) is None:
+                return read_prints(plain, head if plain is source else b"", partial)
+        return [_read(content, display_name(name), None, partial)]
 
 
 def load_live(graph: Any) -> Graph:
@@ -144,4 +163,4 @@ def _only(graph: Graph, choice: str | int | None) -> Graph:
     return graph
 
 
-__all__ = ["count_lines", "graph_name", "load", "load_live", "loads"]
+__all__ = ["count_lines", "graph_name", "load", "load_all", "load_live", "loads"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,8 +71,17 @@ def model_table(models: list[Model]) -> Table:
         return Column(name=name, title=title, get=get, numeric=False)
 
     names = _short_names([model.path for model in models])
+    of_path = Counter(model.path for model in models)
+
+    def name(model: Model) -> str:
+        """The file, and of a file with several graphs which: by the graph alone where there is one file."""
+        if of_path[model.path] == 1:
+            return names[model.path]
+        graph = model.graph or "?"
+        return graph if len(of_path) == 1 else f"{names[model.path]} {graph}"
+
     columns = (
-        Column(name="model", title="model", get=lambda model: names[model.path], numeric=False, exported=False),
+        Column(name="model", title="model", get=name, numeric=False, exported=False),
         text("path", "file", lambda model: model.path),
         text("graph", "graph", lambda model: model.graph),
         Column(name="training", title="training", get=lambda model: model.training, numeric=False),

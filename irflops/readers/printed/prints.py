@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from irflops.errors import NotAGraphError, Source, Span, error_at
+from irflops.errors import IrflopsError, NotAGraphError, Source, Span, error_at
 from irflops.ir.graph import Graph, Note
 from irflops.readers.choice import Choosable, choose
 from irflops.readers.printed.graph_repr import read_graph
@@ -22,18 +22,38 @@ def read_print(source: Source, head: bytes, choice: str | int | None, partial: b
 
     Errors: NotAGraphError where there is none, ChoiceError where there are several; those of `read_graph`.
     """
-    found: Scan = scan(source)
-    if not found.graphs:
-        raise not_a_graph(head, source)
-    graphs = [graph for graph in found.graphs if graph.operators]
-    if not graphs:
-        raise _no_operators(source, found.graphs[0])
+    graphs = _printed(source, head)
     distinct = _distinct(source, graphs)
     listed = [Choosable(graph_name(source, each), each.start, each.end, each.operators) for each in distinct]
     chosen = distinct[choose(source, listed, choice)]
     graph = read_graph(source, chosen, partial)
     others = [other for other in graphs if other is not chosen and _header(source, other) == _header(source, chosen)]
     return replace(graph, notes=(*graph.notes, *_copies(source, chosen, others))) if others else graph
+
+
+def read_prints(source: Source, head: bytes, partial: bool) -> list[Graph | IrflopsError]:
+    """All printed graphs of a text that differ, in order; what keeps one from being read stands in its place.
+
+    Errors: NotAGraphError where there is none.
+    """
+    found: list[Graph | IrflopsError] = []
+    for each in _distinct(source, _printed(source, head)):
+        try:
+            found.append(read_graph(source, each, partial))
+        except IrflopsError as error:
+            found.append(error.with_traceback(None))
+    return found
+
+
+def _printed(source: Source, head: bytes) -> list[GraphText]:
+    """The prints that hold operators. Errors: NotAGraphError where there is none."""
+    found: Scan = scan(source)
+    if not found.graphs:
+        raise not_a_graph(head, source)
+    graphs = [graph for graph in found.graphs if graph.operators]
+    if not graphs:
+        raise _no_operators(source, found.graphs[0])
+    return graphs
 
 
 def _copies(source: Source, chosen: GraphText, others: Sequence[GraphText]) -> Iterator[Note]:
