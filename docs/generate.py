@@ -2,6 +2,7 @@
 rules, the table of what each form tells in `docs/formats.md`, and the output below each `$ irflops ...` of a ```console block.
 
 `python docs/generate.py` rewrites them, `python docs/generate.py --check` names those that are out of date and exits with 1.
+`--measured` renews `docs/accuracy.md` too, from published measured results.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ AUDIT = ROOT / "docs" / "rules.md"
 AUDIT_PAGES = ROOT / "docs" / "rules"
 CONVENTIONS_PAGE = ROOT / "docs" / "conventions.md"
 OPERATORS = ROOT / "docs" / "operators.md"
+ACCURACY = ROOT / "docs" / "accuracy.md"
 
 _TRANSLATED = runpy.run_path(str(ROOT / "docs" / "translations.py"))
 TRANSLATIONS: dict[str, str] = _TRANSLATED["TRANSLATIONS"]
@@ -141,6 +143,11 @@ def anchor(heading: str) -> str:
 def operators_page() -> str:
     """The whole of docs/operators.md, which a script beside this one writes."""
     return str(runpy.run_path(str(ROOT / "docs" / "operators_page.py"))["operators_page"]())
+
+
+def accuracy_page() -> str:
+    """The whole of docs/accuracy.md, likewise."""
+    return str(runpy.run_path(str(ROOT / "docs" / "accuracy_page.py"))["accuracy_page"]())
 
 
 # ------------------------------------------------------------------ audit rules
@@ -426,7 +433,9 @@ def main() -> int:
     """The exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--check", action="store_true", help="write nothing, exit with 1 if something is out of date")
-    check = parser.parse_args().check
+    parser.add_argument("--measured", action="store_true", help="docs/accuracy.md too, which takes long and has a test of its own")
+    given = parser.parse_args()
+    check = given.check
     wanted = {
         COSTS: costs_page(),
         OPERATORS: operators_page(),
@@ -434,6 +443,8 @@ def main() -> int:
         **rule_pages(),
         CONVENTIONS_PAGE: refreshed(conventions_page()),
     }
+    if given.measured:
+        wanted[ACCURACY] = accuracy_page()
     translated = {ROOT / translation: ROOT / original for translation, original in TRANSLATIONS.items()}
     wanted |= {path: refreshed(path.read_text(encoding="utf-8")) for path in documents() if path not in (*wanted, *translated)}
     wanted |= {path: in_step(path.read_text(encoding="utf-8"), wanted[original]) for path, original in translated.items()}

@@ -68,6 +68,10 @@ class Link:
         """Bytes a second between two devices, in one direction."""
         return self.to_one_peer or self.bytes_per_s
 
+    def rate_among(self, devices: int) -> float:
+        """Bytes a second of one device to so many, itself included: without a switch no more than its links to these."""
+        return min(self.bytes_per_s, max(devices - 1, 1) * self.peer_rate)
+
     def to_dict(self) -> dict[str, Any]:
         """As in the JSON."""
         return {

@@ -97,7 +97,7 @@ class Sender:
                 inside_floor = least_inside / fabric.bytes_per_s
                 own = common.host_s if fabric.reach == "host" else common.fabric_s
                 step = own if self._machine.alpha_s is None else self._machine.alpha_s
-                estimate += inside / (fabric.peer_rate if to_peer else fabric.bytes_per_s) + hops[0] * step
+                estimate += inside / (fabric.peer_rate if to_peer else fabric.rate_among(devices)) + hops[0] * step
         if across:
             if self._network is None:
                 why = why or "it crosses nodes, and no --network says how fast"
