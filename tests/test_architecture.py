@@ -47,6 +47,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
     ("cli/analyze.py", "irflops.report.terminal"): "start-up time: rich, which only what a person reads needs",
     ("cli/comm.py", "irflops.report.terminal"): "the same",
     ("cli/diff.py", "irflops.report.terminal"): "the same",
+    ("cli/diff.py", "irflops.cli.timed"): "start-up time: memory plans, which --machine alone needs",
     ("auditing/__init__.py", "irflops.auditing.engine"): "start-up time: the rules, which only an audit needs",
     ("auditing/__init__.py", "irflops.auditing.registry"): "the same",
     ("auditing/__init__.py", "irflops.auditing.settings"): "the same",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import click
 
 from irflops.analysis.analysis import Analysis, analyze_graph
@@ -9,10 +11,13 @@ from irflops.analysis.named import ON_DEMAND
 from irflops.cli.exit_codes import FINE, FOUND
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, names_of
 from irflops.cli.what_if import WhatIfOptions, what_if_options
+from irflops.cli.timing import Wanted, with_machine_alone
 from irflops.differ import diff_analyses
 from irflops.differ.conditions import condition
 from irflops.differ.edit import IGNORABLE
+from irflops.differ.times import time_change, time_condition
 from irflops.readers import load
+from irflops.report.diff_times import time_words, with_times
 from irflops.report.diffs import COSTS, ONLY, STRUCTURE, diff_report, write_github
 from irflops.report.json_writer import write_members
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
@@ -30,6 +35,7 @@ Examples:
   irflops diff old.txt new.txt --ignore renames,moves
   irflops diff old.txt new.txt --format github         a comment for a pull request
   irflops diff old.txt new.txt --fail-on "macs>+1%"    exit with 1 only beyond that
+  irflops diff old.txt new.txt --machine t4 --fail-on "estimate_s>+5%"
   irflops diff run.log run.log --graph-old 1 --graph-new 2
   irflops diff old.txt new.txt --batch 64              both as if captured at that batch
 """
@@ -42,6 +48,8 @@ class _Diff(Grouped):
         ("graph_old", "What to read"),
         ("batch", "What if, of both"),
         ("fail_on", "When to fail"),
+        ("machine", "On what"),
+        ("quiet", "Other options"),
     )
 
 
@@ -67,6 +75,7 @@ def _ignored(ctx: click.Context, param: click.Parameter, value: str) -> tuple[st
 @MAX_SIZE_OPTION
 @what_if_options()
 @click.option("--fail-on", multiple=True, metavar="CONDITION", help="Exit with 1 only if macs>+1%, flops>+1e9, structure...; repeatable.")
+@with_machine_alone
 @click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
 def diff(
     old: str,
@@ -82,6 +91,7 @@ def diff(
     max_size: int,
     what_if: WhatIfOptions,
     fail_on: tuple[str, ...],
+    wanted: Wanted,
     quiet: bool,
 ) -> int:
     """Tell what changed from OLD to NEW, and what it costs.
@@ -90,7 +100,10 @@ def diff(
     with 1 where anything changed, or with --fail-on where one of its conditions holds or cannot be decided: a cost, a sign and how much it
     may change, in percent of the old total or by itself (`bytes>+3MiB`); `per_sample.macs` is by sample, `structure` any change.
     """
-    conditions = [condition(text) for text in fail_on]
+    on_times = [one for one in map(time_condition, fail_on) if one is not None]
+    conditions = [condition(text) for text in fail_on if time_condition(text) is None]
+    if on_times and wanted.is_idle:
+        raise click.UsageError(f"{on_times[0].text} needs a machine: --machine NAME.")
     if old == new == "-":
         raise click.UsageError("standard input can be one of the two, not both.")
     refuse_to_overwrite(output, [old, new])
@@ -103,22 +116,29 @@ def diff(
     sides = analyzed(old, graph_old), analyzed(new, graph_new or graph_old)
     with sign_of_life("comparing", quiet):
         found = diff_analyses(*sides, ignore=ignore, also=also)
-    verdicts = [wanted.judge(found) for wanted in conditions]
+    verdicts = [one.judge(found) for one in conditions]
+    times = None
+    if not wanted.is_idle:
+        from irflops.cli.timed import asked_of  # here for start-up time: machines, which --machine alone asks
+
+        times = time_change(found, asked_of(wanted))
+        verdicts += [one.judge(times) for one in on_times]
     failed = [str(verdict) for verdict in verdicts if verdict.fails]
     with results_to(output) as stream:
         if format_ == "json":
             rows = [verdict.to_dict() for verdict in verdicts]
             left_out = {COSTS: ("edits",), STRUCTURE: _COST_PARTS}.get(only or "", ())
-            write_members(((name, value) for name, value in found.parts(rows) if name not in left_out), stream)
+            members = chain(found.parts(rows), [("time", times.to_dict())] if times is not None else [])
+            write_members(((name, value) for name, value in members if name not in left_out), stream)
         elif format_ == "github":
-            write_github(found, stream, only=only, full=full, failed=failed)
+            write_github(found, stream, only=only, full=full, failed=[*failed, *time_words(times)])
         elif format_ == "markdown":
-            write_markdown_report(diff_report(found, only=only, full=full, failed=failed), stream)
+            write_markdown_report(with_times(diff_report(found, only=only, full=full, failed=failed), times), stream)
         else:
             from irflops.report.terminal import print_report  # here for start-up time: rich, which no other format needs
 
-            print_report(diff_report(found, only=only, full=full, failed=failed), stream)
+            print_report(with_times(diff_report(found, only=only, full=full, failed=failed), times), stream)
     for verdict in verdicts:
         if verdict.holds is None:
             click.echo(f"{verdict}; what cannot be decided fails", err=True)
-    return FOUND if (failed if conditions else found.edits) else FINE
+    return FOUND if (failed if fail_on else found.edits) else FINE

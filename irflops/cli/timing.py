@@ -75,16 +75,25 @@ _NAMES = tuple(Wanted.__dataclass_fields__)
 
 def with_machine(command: F) -> F:
     """Gives a command these options, as one argument `wanted`."""
+    return _with(command, _NAMES)
 
+
+def with_machine_alone(command: F) -> F:
+    """Gives a command the options that say on what, and none of a measured step or of memory."""
+    return _with(command, tuple(name for name in _NAMES if name not in ("step_time", "context")))
+
+
+def _with(command: F, names: tuple[str, ...]) -> F:
     @functools.wraps(command)
     def run(**given: Any) -> Any:
-        wanted = Wanted(**{name: given.pop(name) for name in _NAMES})
+        wanted = Wanted(**(dict.fromkeys(_NAMES) | {name: given.pop(name) for name in names}))  # type: ignore[arg-type]  # each is of its option
         if wanted.machine is None:
-            set_ = [f"--{name.replace('_', '-')}" for name in _NAMES if getattr(wanted, name) not in (None, False)]
+            set_ = [f"--{name.replace('_', '-')}" for name in names if getattr(wanted, name) not in (None, False)]
             if set_:
                 raise click.UsageError(f"{set_[0]} needs a machine: --machine NAME.")
         return command(wanted=wanted, **given)
 
-    for option in reversed(_OPTIONS):
-        run = option(run)
+    for name, option in reversed(list(zip(_NAMES, _OPTIONS, strict=True))):
+        if name in names:
+            run = option(run)
     return run  # type: ignore[return-value]  # a command whose options are one argument

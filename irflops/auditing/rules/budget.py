@@ -11,9 +11,10 @@ from irflops.auditing.facts import Facts
 from irflops.auditing.finding import Confidence, Measure, Severity
 from irflops.auditing.patterns import module_regex
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, one_of, whole_number
+from irflops.auditing.times import TIMES, judged, machine_name, machine_of, time_limits
 from irflops.counting.cost import COST_NAMES, COSTS, Cost
 from irflops.counting.fold import UNTYPED
-from irflops.errors import quoted
+from irflops.errors import IrflopsError, quoted
 from irflops.ir.certainty import Certainty
 from irflops.ir.signatures import op_types
 from irflops.readers.job.job_schema import system_op_types
@@ -59,7 +60,7 @@ def _module_limits(value: object) -> dict[str, dict[str, int]]:
 
 def _misfits(facts: Facts, options: Options) -> dict[str, str]:
     """A type or a module that the graph lacks costs nothing and is within any budget: one that is misspelt must not look like that."""
-    found = {}
+    found = _misfit_of_machine(options)
     known = {*facts.analysis.types, *op_types(), *facts.analysis.book.by_type, *system_op_types(), UNTYPED}
     for op_type in options["type"]:
         if op_type not in known:
@@ -74,6 +75,18 @@ def _misfits(facts: Facts, options: Options) -> dict[str, str]:
     return found
 
 
+def _misfit_of_machine(options: Options) -> dict[str, str]:
+    if not options["time"]:
+        return {}
+    if not options["machine"]:
+        return {"machine": 'budget.time: limits of time need a machine; machine = "a100-sxm4-80gb"'}
+    try:
+        machine_of(options["machine"])
+    except IrflopsError as error:
+        return {"machine": f"budget.machine: {error.message}; {error.hint}"}
+    return {}
+
+
 def _matching(facts: Facts, pattern: str) -> list[str]:
     matches = re.compile(module_regex(pattern), re.DOTALL).fullmatch
     return [path for path in facts.analysis.modules if matches(path)]
@@ -82,6 +95,7 @@ def _matching(facts: Facts, pattern: str) -> list[str]:
 def _check(facts: Facts, options: Options) -> Iterator[Outcome]:
     analysis = facts.analysis
     yield from _judge(facts, lambda name: cost_of(analysis, name), options["total"], "the graph", "", "total")
+    yield from judged(facts, options["machine"], options["time"])
     for pattern, limits in options["module"].items():
         for path in _matching(facts, pattern):
             figure = _figure(facts, analysis.modules[path], analysis.declared.get(path))
@@ -158,12 +172,24 @@ RULE = AuditRule(
         ),
         Setting(name="module", meaning="Limits by cost, by a pattern of module paths.", default={}, parse=_module_limits),
         Setting(name="type", meaning="Limits by cost, by op type.", default={}, parse=_limits_by_name),
+        Setting(name="machine", meaning="The machine of limits of time; irflops machines lists them.", default="", parse=machine_name),
+        Setting(
+            name="time",
+            meaning=f"Limits of a step's {' and '.join(TIMES)} on that machine: seconds, or a text with a unit (5ms, 80us).",
+            default={},
+            parse=time_limits,
+        ),
     ),
     undecidable=f"A form that leaves one of {', '.join(COST_NAMES)} unknown cannot show that a limit is kept, nor can a forward job of a "
     "training step (`graph._graph_proto`), but of parameters and buffers: it lacks the optimizer.",
     good=(
         Good(name="no limits", graph=_NET),
         Good(name="at the limit", graph=_NET, settings={"total": {"macs": 64, "params.trainable": 32}, "type": {"matmul": {"macs": 64}}}),
+        Good(
+            name="time within its limit",
+            graph=_NET,
+            settings={"machine": "a100-sxm4-80gb", "time": {"floor_s": "1us", "estimate_s": "1ms"}},
+        ),
         Good(name="communication within its limit", graph=_TWO_DEVICES, settings={"total": {"communication_bytes": 64}}),
         Good(
             name="communication that the form does not tell",
@@ -185,6 +211,16 @@ RULE = AuditRule(
         ),
     ),
     bad=(
+        Bad(
+            name="estimate",
+            graph=_NET,
+            op=None,
+            because="one kernel, 5 us to launch, and 224 bytes at 320 GB/s, which is longer than 128 FLOPs at 8.1 TFLOP/s",
+            measured=Measure("estimate_ps", 5_000_700),
+            limit=Measure("estimate_ps", 5_000_000),
+            certainty=Confidence.LIKELY,
+            settings={"machine": "t4", "time": {"estimate_s": "5us"}},
+        ),
         Bad(
             name="memory",
             graph=_NET,
