@@ -32,6 +32,7 @@ COMMANDS = (
     "rules",
     "scale",
     "schema",
+    "sweep",
     "time",
 )
 """In the order of the help. Each is the function of that name in the file of that name, which `_command` imports."""
@@ -125,6 +126,10 @@ def _command(name: str) -> click.Command | None:
             from irflops.cli.schema import schema
 
             return schema
+        case "sweep":
+            from irflops.cli.sweep import sweep
+
+            return sweep
         case "time":
             from irflops.cli.time import time
 

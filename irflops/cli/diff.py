@@ -10,8 +10,8 @@ from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.analysis.named import ON_DEMAND
 from irflops.cli.exit_codes import FINE, FOUND
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, names_of
-from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.cli.timing import Wanted, with_machine_alone
+from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.differ import diff_analyses
 from irflops.differ.conditions import condition
 from irflops.differ.edit import IGNORABLE

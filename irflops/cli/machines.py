@@ -21,6 +21,7 @@ EPILOG = """\b
 Examples:
   irflops machines                        a row each
   irflops machines h100-sxm5-80gb         all that is known of one
+  irflops machines --measure -o own.toml  this computer, as numpy finds it
   irflops machines --machine-file own.toml --format json
 """
 
@@ -39,10 +40,19 @@ def users_machines(path: str | None) -> tuple[Machine, ...]:
 @click.command(epilog=EPILOG)
 @click.argument("name", required=False)
 @MACHINE_FILE_OPTION
+@click.option("--measure", is_flag=True, help="Time this computer's own matrix products and copies, and write it as a machine's TOML.")
 @click.option("--format", "format_", type=click.Choice(("table", "json", "csv", "markdown")), default="table", show_default=True)
 @OUTPUT_OPTION
-def machines(name: str | None, machine_file: str | None, format_: str, output: str | None) -> None:
+def machines(name: str | None, machine_file: str | None, measure: bool, format_: str, output: str | None) -> None:
     """List the machines that times are told for, or tell all that is known of NAME."""
+    if measure:
+        from irflops.machines.measure import measured  # here for start-up time: numpy, which --measure alone needs
+
+        if name is not None or format_ != "table":
+            raise click.UsageError("--measure writes TOML of this computer, and takes neither NAME nor --format.")
+        with results_to(output) as stream:
+            stream.write(measured().to_toml())
+        return
     more = users_machines(machine_file)
     found = tuple({machine.id: machine for machine in (*own_machines(), *more)}.values())
     if name is not None:

@@ -14,6 +14,8 @@ from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.readers import load
 from irflops.report.json_writer import write_members
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
+from irflops.report.roofline import draw, roofline_of
+from irflops.report.roofline import plot as text_plot
 from irflops.report.sections import Report
 from irflops.report.summary import headline, short_path
 from irflops.report.table import arranged, printable
@@ -44,6 +46,8 @@ class _Time(Grouped):
 @click.argument("path", type=click.Path())
 @click.option("--by", type=click.Choice(BY), help="Show one table alone.  [default: all of them; csv: op]")
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Rows of a table.  [default: 12; csv: all]")
+@click.option("--roofline", is_flag=True, help="Draw the operators under the machine's roofline, in characters.")
+@click.option("--plot", metavar="FILE", help="The same as SVG, PNG or PDF, by matplotlib.")
 @click.option("--format", "format_", type=click.Choice(("table", "json", "csv", "markdown")), default="table", show_default=True)
 @OUTPUT_OPTION
 @with_machine
@@ -55,6 +59,8 @@ def time(
     path: str,
     by: str | None,
     top: int | None,
+    roofline: bool,
+    plot: str | None,
     format_: str,
     output: str | None,
     wanted: Wanted,
@@ -70,11 +76,14 @@ def time(
     if wanted.is_idle:
         raise click.UsageError("on which machine? --machine NAME; irflops machines lists them.")
     refuse_to_overwrite(output, [path])
+    refuse_to_overwrite(plot, [path])
     asked = asked_of(wanted)
     with sign_of_life(f"timing {short_path(path)}", quiet):
         found = what_if.applied(load(path, graph, max_size=max_size))
         analysis = analyze_graph(found)
         timing = timing_of(analysis, asked, wanted)
+    if plot is not None:
+        draw(roofline_of(timing.time), plot)
     with results_to(output) as stream:
         if format_ == "json":
             head = {"schema": SCHEMA, "source": source_row(found), "graph": {"name": found.name, "class": found.class_name}}
@@ -98,3 +107,5 @@ def time(
             write_markdown_report(report, stream)
         else:
             print_report(report, stream)
+        if roofline:
+            stream.write("\n" + text_plot(roofline_of(timing.time)) + "\n")

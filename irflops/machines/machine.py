@@ -36,6 +36,8 @@ FORMAT_OF: Mapping[DType, str] = {
     DType.FLOAT32: "fp32",
     DType.FLOAT16: "fp16",
     DType.BFLOAT16: "bf16",
+    DType.FLOAT8_E4M3: "fp8",
+    DType.FLOAT8_E5M2: "fp8",
     DType.INT64: "int64",
     DType.INT32: "int32",
     DType.INT16: "int16",

@@ -1,0 +1,103 @@
+"""`irflops sweep`: a graph on many machines, at many batches, types and meshes."""
+
+from __future__ import annotations
+
+import click
+
+from irflops.analysis.rows import source_row
+from irflops.analysis.sweeping import swept
+from irflops.cli.exit_codes import FINE
+from irflops.cli.inputs import mesh_of
+from irflops.cli.machines import MACHINE_FILE_OPTION, users_machines
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, names_of
+from irflops.cli.tables import write_table
+from irflops.machines.known import machine_called, network_called
+from irflops.machines.time import Asked
+from irflops.readers import load
+from irflops.report.json_writer import write_members
+from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
+from irflops.report.summary import short_path
+from irflops.report.sweeping import sweep_table
+from irflops.whatif import MeshSize
+from irflops.whatif.request import MOST_EXTENT
+
+SCHEMA = "irflops.sweep/1"
+"""Name and version of the JSON form."""
+MOST_ROWS = 10_000
+
+EPILOG = """\b
+Examples:
+  irflops sweep graph.txt --machine t4,l4-24gb,a100-sxm4-80gb --batch 1,8,64
+  irflops sweep graph.txt --machine h100-sxm5-80gb --dtype float32,float16,bfloat16 --format csv
+  irflops sweep graph.txt --machine a100-sxm4-80gb --mesh 1,8
+"""
+
+
+def _batches(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
+    found = names_of(ctx, param, value)
+    for name in found:
+        if not name.isdecimal() or len(name) > 19 or not 0 < int(name) <= MOST_EXTENT:
+            raise click.BadParameter(f"{name!r} is no batch; write 1,8,64")
+    return tuple(map(int, found))
+
+
+def _meshes(ctx: click.Context, param: click.Parameter, value: str) -> tuple[MeshSize, ...]:
+    return tuple(mesh for name in names_of(ctx, param, value) if (mesh := mesh_of(ctx, param, name)) is not None)
+
+
+@click.command(epilog=EPILOG)
+@click.argument("path")
+@click.option("--machine", "machines", callback=names_of, required=True, metavar="A,B,C", help="Machines; irflops machines lists them.")
+@MACHINE_FILE_OPTION
+@click.option("--batch", "batches", callback=_batches, default="", metavar="A,B,C", help="Batches.  [default: as captured]")
+@click.option("--dtype", "dtypes", callback=names_of, default="", metavar="A,B,C", help="Commonest float types.  [default: as captured]")
+@click.option("--mesh", "meshes", callback=_meshes, default="", metavar="A,BxC", help="Meshes of devices.  [default: as captured]")
+@click.option("--network", metavar="NAME", help="What joins nodes: ib_ndr, ethernet_100g...  [default: none is assumed]")
+@click.option(
+    "--efficiency", type=click.FloatRange(0, 1, min_open=True), default=1.0, metavar="X", help="Share of the peaks that estimates count on."
+)
+@click.option("--no-tf32", is_flag=True, help="Time float32 products in fp32 where a machine would take tf32.")
+@click.option("--format", "format_", type=click.Choice(("table", "json", "csv", "markdown")), default="table", show_default=True)
+@OUTPUT_OPTION
+@click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
+@MAX_SIZE_OPTION
+@click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
+def sweep(
+    path: str,
+    machines: tuple[str, ...],
+    machine_file: str | None,
+    batches: tuple[int, ...],
+    dtypes: tuple[str, ...],
+    meshes: tuple[MeshSize, ...],
+    network: str | None,
+    efficiency: float,
+    no_tf32: bool,
+    format_: str,
+    output: str | None,
+    graph: str | None,
+    max_size: int,
+    quiet: bool,
+) -> int:
+    """Tell how long a step of PATH takes on many machines, at many batches, types and meshes.
+
+    A row each. The best, by samples a second of what fits, is marked, and each other says what it loses by.
+    """
+    refuse_to_overwrite(output, [path])
+    more = users_machines(machine_file)
+    found = [machine_called(name, more) for name in machines]
+    if not found:
+        raise click.UsageError("on which machines? --machine A,B,C; irflops machines lists them.")
+    if len(found) * max(len(batches), 1) * max(len(dtypes), 1) * max(len(meshes), 1) > MOST_ROWS:
+        raise click.UsageError(f"more than {MOST_ROWS:,} rows: ask for fewer at once.")
+    joined = network_called(network) if network is not None else None
+    asked = [Asked(machine, tf32=not no_tf32, efficiency=efficiency, network=joined) for machine in found]
+    with sign_of_life(f"sweeping {short_path(path)}", quiet):
+        read = load(path, graph, max_size=max_size)
+        rows = swept(read, asked, batches or (None,), dtypes or (None,), meshes or (None,))
+    with results_to(output) as stream:
+        if format_ == "json":
+            head = {"schema": SCHEMA, "source": source_row(read), "graph": {"name": read.name, "class": read.class_name}}
+            write_members((head | {"rows": [row.to_dict() for row in rows]}).items(), stream)
+        else:
+            write_table(sweep_table(rows), format_, stream)
+    return FINE
