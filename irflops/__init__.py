@@ -65,7 +65,7 @@ def analyze(
         if word is not None:
             expect(word, str, what, "the word of an element type, such as float16")
     if variables is not None:
-        expect(variables, Mapping, "variables", "shapes by the names of variables")
+        _shapes_by_name(variables)
     found, book = _graph_and_rules(graph, name, partial)
     book = op_rules or book
     if any(one is not None for one in (batch, inputs, variables, dtype, weights, activations, mesh)):
@@ -83,6 +83,12 @@ def analyze(
             book=book,
         )
     return analyze_graph(found, book)
+
+
+def _shapes_by_name(variables: object) -> None:
+    expect(variables, Mapping, "variables", "shapes by the names of variables")
+    for name in variables if isinstance(variables, Mapping) else ():
+        expect(name, str, "each name of variables", "the name of a variable, or a pattern of names")
 
 
 def _graph(graph: object, name: str | int | None = None, partial: bool = False) -> Graph:
@@ -220,7 +226,9 @@ def scale(
     if inputs is not None:
         expect(inputs, (Mapping, Sequence), "inputs", "a shape, or shapes by name")
     if variables is not None:
-        expect(variables, Mapping, "variables", "shapes by the names of variables")
+        _shapes_by_name(variables)
+    if batch is not None:
+        expect(batch, (int, str), "batch", "a number of samples, or a name for it")
     from irflops.analysis.scale import Open, scaling  # here for start-up time: most programs analyze one size
 
     found, book = _graph_and_rules(graph)

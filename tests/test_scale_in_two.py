@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
@@ -147,3 +148,32 @@ def test_values_are_tabled_where_there_is_no_formula(monkeypatch: pytest.MonkeyP
 
 def test_open_extents_by_hand() -> None:
     assert Open(batch="B", inputs={"x": ("N", 3, "N*T")}, variables={"w": (2, "T")}).symbols == ("N", "T", "B")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"batch": 3}, "no extent is left open"),
+        ({"inputs": (1, 96)}, "no extent is left open"),
+        ({"inputs": ("A", "B"), "batch": "C"}, "A, B and C are 3 letters"),
+        ({"inputs": (1, 5.5)}, "is no shape"),
+        ({"inputs": ("N N", 96)}, "is no symbol"),
+        ({"inputs": ("N", 96), "variables": {"nope": (1,)}}, "no variable is called 'nope'"),
+    ],
+)
+def test_asking_wrongly_is_answered(asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(IrflopsError, match=message):
+        irflops.scale(SEQUENCES / "cut.repr.txt.gz", **asked)
+
+
+@pytest.mark.parametrize("asked", [{"batch": 2.5}, {"variables": 3}, {"variables": {3: (1,)}}, {"symbol": 3}, {"inputs": 3}])
+def test_arguments_of_a_wrong_type_are_told_in_words(asked: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=r" is .*, not "):
+        irflops.scale(SEQUENCES / "cut.repr.txt.gz", **asked)
+
+
+def test_the_command_without_a_file_is_answered() -> None:
+    for args in ([], ["--batch"], ["--input", "NxT"]):
+        result = CliRunner().invoke(cli, ["scale", *args])
+        assert result.exit_code == 2
+        assert "Missing argument 'PATH'" in result.output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import index
 
 from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.counting.cost import COST_NAMES
@@ -141,7 +142,7 @@ def family_of(what_if: WhatIf, asked: Open, template: Template | None, symbol: s
     by_name = {} if template is None else template if isinstance(template, Mapping) else {None: template}
     inputs = {input_op(graph, name, known).name: _named(shape, symbol) for name, shape in by_name.items()}
     asked = replace(asked, inputs=inputs, variables={name: _named(shape, symbol) for name, shape in asked.variables.items()})
-    if template is None and not asked.symbols:
+    if template is None and asked.batch is None and not asked.symbols:
         asked = replace(asked, batch=symbol)
     symbols = asked.symbols
     if not symbols:
@@ -212,7 +213,10 @@ def _value(extent: int | str, filled: Mapping[str, int]) -> int:
 
 
 def _named(shape: Sequence[int | str | None], symbol: str) -> Extents:
-    return tuple(symbol if extent is None else extent for extent in shape)
+    try:
+        return tuple(symbol if extent is None else extent if isinstance(extent, str) else index(extent) for extent in shape)
+    except TypeError:
+        raise IrflopsError(f"{shape!r} is no shape: its extents are integers, and names for what varies") from None
 
 
 def _captured(what_if: WhatIf, asked: Open, symbol: str, known: Mapping[str, Shape]) -> int:

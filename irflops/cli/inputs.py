@@ -80,9 +80,9 @@ def batch_of(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
     """The letter or the number of `--batch N`, `--batch 8`."""
     if value is None:
         return None
-    (extent,) = shape if len(shape := _split(value)[1]) == 1 and "=" not in value else ("",)
-    if extent == "":
+    if not _EXTENT.fullmatch(value) or "*" in value:
         raise click.BadParameter(f"{value!r} is no batch; write a letter, or a number of samples")
+    (extent,) = _split(value)[1]
     return extent
 
 
