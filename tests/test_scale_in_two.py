@@ -121,6 +121,14 @@ def test_a_bound_is_where_the_positions_end() -> None:
         irflops.analyze(graph, inputs=(2, 1025))
 
 
+def test_an_error_at_a_table_is_answered_in_letters() -> None:
+    """What to give beside the input: the same letters, in the shape of the table and of the masks of all blocks."""
+    path = str(SEQUENCES.parent / "gpt2_small_infer.repr.txt.gz")
+    result = CliRunner().invoke(cli, ["scale", path, "--input", "NxT", "-q"])
+    assert result.exit_code == 2
+    assert "hint: with variables of that size: --set m.wpe=1xTx768 --set 'm.blocks.*.attn.mask=1x1xTxT'" in result.output
+
+
 def test_a_batch_may_be_a_letter_or_a_number_beside_the_others() -> None:
     graph = irflops.load(SEQUENCES / "cut.repr.txt.gz")
     both = irflops.scale(graph, ("B", "T")).totals

@@ -103,6 +103,14 @@ class Family:
             activations=asked.activations,
         )
 
+    def letters(self, error: Misfit) -> dict[int, str]:
+        """The symbols by the values that they had where an error came of it, as far as an input has them by themselves."""
+        found: dict[int, str] = {}
+        for ask in error.wanted:
+            extents = zip(self.open.inputs.get(ask.op.name, ()), ask.after, strict=False)
+            found |= {after: extent for extent, after in extents if isinstance(extent, str) and extent in self.symbols}
+        return found
+
     def alone(self, place: int) -> Family:
         """The same graph with one of the symbols free, the others as captured."""
         filled = {symbol: str(value) for at, (symbol, value) in enumerate(zip(self.symbols, self.captured, strict=True)) if at != place}

@@ -188,7 +188,7 @@ def scaling(
     try:
         return _in_one(family) if len(family.symbols) == 1 else _in_two(family)
     except Misfit as error:
-        raise what_if.advised(error) from None
+        raise what_if.advised(error, family.letters(error)) from None
 
 
 def _in_one(family: Family) -> Scaling:

@@ -62,7 +62,8 @@ def scaling_table(scaling: Scaling) -> Table:
         Column(name="certainty", title="certainty", get=lambda total: total.certainty.value, numeric=False),
     )
     title = f"Totals as functions of {' and '.join(scaling.symbols)}, for {scaling.domain}"
-    return Table(name="scale", title=title, columns=columns, items=scaling.totals, people=("total", "formula", "captured"))
+    people = ("total", "formula", "captured") if len(scaling.axes) == 1 else ("total", "formula")  # formulas in two are long, and never cut
+    return Table(name="scale", title=title, columns=columns, items=scaling.totals, people=people)
 
 
 def sample_table(scaling: Scaling, *, every: bool = False) -> Table:

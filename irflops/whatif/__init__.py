@@ -95,9 +95,12 @@ class WhatIf:
             error.wanted = wanted
             raise
 
-    def advised(self, error: Misfit) -> Misfit:
-        """An error of `changed` with a hint that names the options which let the graph take the sizes, where some do: that takes tries."""
-        error.hint = options_for(self.prepared, error.wanted, error) or error.hint
+    def advised(self, error: Misfit, letters: Mapping[int, str] | None = None) -> Misfit:
+        """An error of `changed` with a hint that names the options which let the graph take the sizes, where some do: that takes tries.
+
+        `letters` are what to write for extents that vary, by what they are in `error`.
+        """
+        error.hint = options_for(self.prepared, error.wanted, error, letters or {}) or error.hint
         return error
 
 

@@ -9,8 +9,8 @@ from irflops.errors import IrflopsError
 from irflops.ir.graph import Op
 from irflops.whatif.prepared import Prepared
 from irflops.whatif.refusals import Misfit
-from irflops.whatif.request import Asked, captured_shape, text
-from irflops.whatif.variables import alike, asked_variables
+from irflops.whatif.request import Asked, captured_shape
+from irflops.whatif.variables import alike, asked_variables, variables_called
 from irflops.whatif.worlds import carried
 
 MOST_TRIES, OPS_OVER_TRIES = 24, 200_000
@@ -20,13 +20,16 @@ MOST_OPEN = 3
 """Axes of a variable that may have to change."""
 
 
-def options_for(prepared: Prepared, wanted: tuple[Asked, ...], error: Misfit) -> str | None:
-    """A hint with the options that let the graph take the inputs that are asked for, None where none was found."""
+def options_for(prepared: Prepared, wanted: tuple[Asked, ...], error: Misfit, letters: Mapping[int, str]) -> str | None:
+    """A hint with the options that let the graph take the inputs that are asked for, None where none was found.
+
+    `letters` stand for what extents become.
+    """
     tries = max(2, min(MOST_TRIES, OPS_OVER_TRIES // max(1, len(prepared.graph.ops))))
     found = _search(prepared, wanted, error, {}, iter(range(tries)))
     if found is None:
         return None
-    options = " ".join(f"--set {_shell_word(f'{name}={text(shape)}')}" for name, shape in found.items())
+    options = " ".join(f"--set {_shell_word(f'{name}={_spelled(prepared, name, shape, letters)}')}" for name, shape in found.items())
     return f"with {'variables' if len(found) > 1 else 'a variable'} of that size: {options}"
 
 
@@ -70,6 +73,12 @@ def _shapes(prepared: Prepared, variable: Op, changes: Sequence[tuple[int, int]]
         for chosen in itertools.combinations(axes, count):
             for extents in itertools.product(*(new[axis] for axis in chosen)):
                 yield tuple(dict(zip(chosen, extents, strict=True)).get(axis, extent) for axis, extent in enumerate(captured))
+
+
+def _spelled(prepared: Prepared, name: str, shape: Sequence[int], letters: Mapping[int, str]) -> str:
+    """A shape as an option takes it, a letter for each extent that changes into what it stands for."""
+    captured = captured_shape(prepared.graph, variables_called(prepared.graph, name)[0], prepared.types)
+    return "x".join(letters.get(now, str(now)) if now != was else str(now) for was, now in zip(captured, shape, strict=True))
 
 
 def _shell_word(text: str) -> str:
