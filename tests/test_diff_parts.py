@@ -18,9 +18,10 @@ from irflops.differ.edit import Edit, difference
 from irflops.differ.forms import aspects_of, not_compared
 from irflops.differ.pairing import same_type
 from irflops.differ.side import Side, boxed_in, side_of
-from irflops.differ.sums import common_place, folded, modules, phases, totals, types
+from irflops.differ.sums import folded, modules, phases, totals, types
 from irflops.ir.graph import Module, Op, Operand, Phase, Role, TensorType
 from irflops.ir.holds import Holds
+from irflops.ir.tree import common_place
 from irflops.readers.notation.sketch import sketch
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from analysed import ROOT, SMALL, TRAINING, analysis_of, text_of
+from rich.cells import cell_len
 
 from irflops import diff
 from irflops.analysis.analysis import Analysis, analyze_graph
@@ -101,13 +103,14 @@ def test_html_of_notebooks(golden: Callable[[str, str], None]) -> None:
 
 
 @pytest.mark.parametrize("fixture", FIXTURES)
-def test_report_fits_in_its_width_and_wraps_nothing(fixture: str) -> None:
+def test_report_fits_in_its_width_and_gives_each_item_a_row(fixture: str) -> None:
     report = whole_report(analysis_of(fixture), Wish())
     lines = text_of(lambda stream: print_report(replace(report, facts=[], notes=[]), stream)).splitlines()
     assert max(map(len, lines)) <= 100
     assert [line for line in lines if line != line.rstrip()] == []
     rows = sum(len(table.items) for table in report.tables)
-    assert len(lines) == 2 + rows + 4 * len(report.tables)
+    notes = sum(bool(re.match("   (each operator begins|not shown|equal layers|without )", line)) for line in lines)
+    assert len(lines) == 2 + rows + notes + 4 * len(report.tables)
 
 
 # ------------------------------------------------------------------ JSON
@@ -235,22 +238,25 @@ def test_csv_gives_names_back_whole(evil: Analysis) -> None:
     assert list(csv.reader(io.StringIO(out, newline=""))) == [["name"], [EVIL]]
 
 
-def test_long_names_lose_their_middle() -> None:
-    names = ["model." + "深" * 80 + ".conv-conv2d-1", "model." + "x" * 200 + ".conv-conv2d-2"]
+def test_long_names_wrap_and_are_never_cut() -> None:
+    names = ["model." + "深" * 80 + ".conv-conv2d-1", "other." + "x" * 200 + ".conv-conv2d-2"]
     ops = (Op(name, "relu", (), (tensor(name, 2),), phase=Phase.FORWARD) for name in names)
-    lines = text_of(lambda stream: print_table(table_by(analyze_graph(graph_of(*ops)), "op", Wish()), stream)).splitlines()
-    assert all(line.startswith(" model.") and "…" in line for line in lines[3:])
-    assert ["-conv2d-1" in lines[3], "-conv2d-2" in lines[4]] == [True, True]
-    assert max(map(len, lines)) <= 100
+    out = text_of(lambda stream: print_table(table_by(analyze_graph(graph_of(*ops)), "op", Wish()), stream))
+    lines = out.partition("─\n")[2].splitlines()
+    assert "".join(line.split("  ")[0 if line[1] != " " else -1].strip() for line in lines) == "".join(names)
+    assert max(cell_len(line) for line in out.splitlines()) <= 100
 
 
 def test_narrow_terminal_leaves_columns_out_and_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "44")
-    title, *lines = text_of(lambda stream: print_table(table_by(analysis_of(SMALL), "op", Wish()), stream)).splitlines()
-    assert "not shown for lack of room" in title
-    assert title.endswith("line")
+    lines = text_of(lambda stream: print_table(table_by(analysis_of(SMALL), "op", Wish()), stream)).splitlines()
+    said = " ".join(line.strip() for line in lines)
+    assert "not shown for lack of room: x, type, MiB moved, line; --wide shows all" in said
     assert max(map(len, lines)) <= 44
-    assert not any("…" in line[-10:] for line in lines)
+    assert "…" not in said
+    whole = text_of(lambda stream: print_table(table_by(analysis_of(SMALL), "op", Wish()), stream, wide=True))
+    assert "not shown" not in whole
+    assert whole.splitlines()[1].split()[-3:] == ["MiB", "moved", "line"]
 
 
 # ------------------------------------------------------------------ tables
@@ -286,17 +292,19 @@ def test_rows_add_up_to_the_total(by: str) -> None:
 def test_sorted_tree_becomes_a_list() -> None:
     analysis = analysis_of("resnet18")
     table = table_by(analysis, "module", Wish(sort="params", depth=2, top=3))
-    assert table.items == ["", "model", "model.layer4"]
+    assert [place.path for place in table.items] == ["", "model", "model.layer4"]
     assert drawn(table)[0].texts[2] == "model.layer4"
-    by_name = table_by(analysis, "op", Wish(sort="name", top=2))
-    assert [analysis.graph.ops[i].name for i in by_name.items] == sorted(op.name for op in analysis.graph.ops)[:2]
+    by_name = table_by(analysis, "op", Wish(sort="name", top=2, full=True))
+    assert [one.name for one in by_name.items] == sorted(op.name for op in analysis.graph.ops)[:2]
 
 
 def test_depth_opens_as_much_as_a_screen_holds() -> None:
-    small, large = (table_by(analysis_of(name), "module", Wish()) for name in (SMALL, "densenet121"))
+    small, large = (table_by(analysis_of(name), "module", Wish(full=True)) for name in (SMALL, "densenet121"))
     assert len(small.items) == len(analysis_of(SMALL).graph.modules)
     assert 2 <= len(large.items) <= 30
-    assert [item.count(".") for item in table_by(analysis_of("resnet18"), "module", Wish(depth=1)).items] == [0, 0]
+    one = table_by(analysis_of("resnet18"), "module", Wish(depth=1, full=True))
+    assert [place.path for place in one.items] == ["", "model"]
+    assert one.notes == ("1 of 5 levels; --depth 5 shows all",)
 
 
 def test_summary_alone_has_no_table() -> None:

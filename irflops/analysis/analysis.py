@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from irflops.analysis import notebook, rows
+from irflops.analysis.lines import lines_of
 from irflops.analysis.rows import Row
 from irflops.counting.cost import ZERO, Cost, CostTable, OpCost
 from irflops.counting.fold import Group, Unknown, fold, grouped, unsure_bits
@@ -15,7 +16,7 @@ from irflops.counting.infer import Disagreement, Inference, infer
 from irflops.counting.saved import with_saved
 from irflops.errors import IrflopsError, quoted
 from irflops.ir.certainty import Certainty
-from irflops.ir.graph import DType, Graph, Location, Module, Note, Op, Phase, VariableKind
+from irflops.ir.graph import DType, Graph, Location, Module, ModuleCall, Note, Op, Phase, VariableKind
 from irflops.ir.tree import tree_of
 from irflops.lifting.structure import StepGroup, Structure
 from irflops.ops import BOOK
@@ -124,6 +125,17 @@ class Analysis:
         return memory_of(whole.graph, whole.inference.types, whole.devices, whole.book)
 
     @cached_property
+    def module_calls(self) -> Mapping[str, tuple[ModuleCall, ...]]:
+        """By module path what each of its calls took and gave, where the form tells."""
+        return {module.path: module.calls for module in self.graph.modules if module.calls}
+
+    @cached_property
+    def module_classes(self) -> Mapping[str, str]:
+        """By module path its class, where the form tells."""
+        found = {module.path: module.class_name for module in self.graph.modules}
+        return {path: name for path, name in found.items() if name}
+
+    @cached_property
     def declared_params(self) -> int | None:
         """Elements of the declared parameters, tied ones once; None where the form declares none or a shape is unknown."""
         return self.declared.get("")
@@ -168,8 +180,16 @@ class Analysis:
 
     @cached_property
     def locations(self) -> Mapping[Location | None, Group]:
-        """Costs by line of the user's Python, ops without one under None."""
-        return grouped([op.location for op in self.graph.ops], self.graph.ops, self.costs, unsure_bits(self.graph))
+        """Costs by line of the user's Python, backward operators under that of their forward operators; ops without one under None."""
+        if self.selection is None:
+            return grouped(self.lines, self.graph.ops, self.costs, unsure_bits(self.graph))
+        lines = dict(zip([op.name for op in self.whole.graph.ops], self.whole.lines, strict=True))
+        return grouped([lines[op.name] for op in self.graph.ops], self.graph.ops, self.costs, unsure_bits(self.graph))
+
+    @cached_property
+    def lines(self) -> tuple[Location | None, ...]:
+        """By operator the line of Python that it goes back to: its own, or that of its forward operator."""
+        return lines_of(self.graph)
 
     def closed_forms(self, context: int | None = None) -> ClosedForms:
         """The graph beside the closed forms of transformers; `context` is the length that serving is asked for."""

@@ -90,3 +90,8 @@ def matching_modules(analysis: Analysis, pattern: str) -> list[str]:
         if parent is not None and (parent in found or parent in below):
             below.add(path)
     return [path for path, _ in tree.walk() if path in found and path not in below]
+
+
+def escaped(path: str) -> str:
+    """The pattern that only this path matches."""
+    return re.sub(r"([*?\\])", r"\\\1", path)

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from irflops.cli.exit_codes import BAD_INPUT, FINE, INTERRUPTED, OUR_BUG
+from irflops.cli.wide import with_wide
 from irflops.errors import IrflopsError
 from irflops.report.output import prepare_streams, silence
 
@@ -52,7 +53,8 @@ class Program(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The one command that runs."""
-        return _command(cmd_name) or super().get_command(ctx, cmd_name)
+        found = _command(cmd_name)
+        return super().get_command(ctx, cmd_name) if found is None else with_wide(found)
 
 
 def _command(name: str) -> click.Command | None:

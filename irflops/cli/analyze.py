@@ -11,18 +11,18 @@ from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.analysis.select import select_part
 from irflops.cli.exit_codes import BAD_INPUT, FINE, FOUND
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, expanded, names_of
-from irflops.cli.tables import write_table
+from irflops.cli.tables import write_report, write_table
 from irflops.cli.timing import Wanted, with_machine
 from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.errors import IrflopsError
 from irflops.ir.graph import Graph, Phase
 from irflops.readers import load, load_all
 from irflops.report.json_writer import encoded, error_row, write_json
+from irflops.report.layers import COLUMNS as LAYER_COLUMNS
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.sections import BY, Report, Wish, summary_report, table_by, whole_report
 from irflops.report.summary import Model, model_of, model_table, short_path
 from irflops.report.table import arranged
-from irflops.report.text import write_markdown_report
 
 FORMATS = ("table", "json", "csv", "markdown", "latex")
 ALL = "all"
@@ -44,6 +44,8 @@ Examples:
   irflops analyze train.log.gz --graph 2          the second graph in a log
   irflops analyze train.log.gz --graph all        one row a graph
   irflops analyze graph.txt --by module --depth 4
+  irflops analyze graph.txt --by layer            each call of a module, with its shapes
+  irflops analyze graph.txt --by class            all Attention together, all LayerNorm
   irflops analyze graph.txt --by op --sort bytes --top 50
   irflops analyze graph.txt --by type --phase backward
   irflops analyze graph.txt --module "model.layer*" --columns path,macs,params
@@ -66,6 +68,7 @@ Examples:
 @click.option("--phase", type=click.Choice([phase.value for phase in Phase]), help="Only the operators of a phase.")
 @click.option("--module", metavar="PATTERN", help="Only modules that match, with all below: * is part of a level, ** any levels.")
 @click.option("--columns", callback=names_of, default="", metavar="A,B,C", help="Columns of a table; a wrong one lists those there are.")
+@click.option("--full", is_flag=True, help="Show equal blocks and layers one by one, and op types that cost nothing.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="How to write the result.")
 @click.option("--without", callback=_parts, default="", metavar="PARTS", help="Parts to leave out of JSON: ops,modules,...")
 @OUTPUT_OPTION
@@ -88,6 +91,7 @@ def analyze(
     phase: str | None,
     module: str | None,
     columns: tuple[str, ...],
+    full: bool,
     format_: str,
     without: tuple[str, ...],
     output: str | None,
@@ -107,7 +111,7 @@ def analyze(
     or its model.mlir alone; a capture.
     It may be compressed, and - is standard input. Several PATHs give a row a model.
     """
-    wish = Wish(depth=depth, top=top, sort=sort, columns=columns)
+    wish = Wish(depth=depth, top=top, sort=sort, columns=columns, full=full)
 
     def of_graph(found: Graph) -> Analysis:
         whole = analyze_graph(what_if.applied(found))
@@ -159,7 +163,7 @@ def analyze(
         return _several(files, each, wish, format_, without, output, strict, convention, wanted)
     analysis = select_part(analyzed(files[0]), phase=phase, module=module)
     if sort or columns:
-        by = by or "module"
+        by = by or ("layer" if any(name in LAYER_COLUMNS for name in columns) else "module")
     with sign_of_life(f"writing {short_path(output or 'the result')}", quiet or output is None), results_to(output) as stream:
         if format_ == "json":
             write_json(analysis, stream, without, _members(analysis, convention, wanted))
@@ -201,12 +205,7 @@ def _write(analysis: Analysis, by: str | None, wish: Wish, format_: str, stream:
     report = whole_report(analysis, wish) if by is None else summary_report(analysis)
     if not wanted.is_idle:
         report = _with_times(report, analysis, wanted)
-    if format_ == "markdown":
-        write_markdown_report(report, stream)
-        return
-    from irflops.report.terminal import print_report  # here for start-up time: rich, which no other format needs
-
-    print_report(report, stream)
+    write_report(report, format_, stream)
 
 
 def _several(

@@ -22,18 +22,18 @@ from irflops.cli.baseline import Baselines
 from irflops.cli.exit_codes import BAD_INPUT, FINE, FOUND
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, expanded, names_of
 from irflops.cli.rules import audit_rule_row
+from irflops.cli.tables import write_report, write_table
 from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.errors import IrflopsError
 from irflops.ir.graph import Graph
 from irflops.readers import load
 from irflops.report.annotations import write_annotations
-from irflops.report.findings import TOP, audit_report, explain_report
+from irflops.report.findings import TOP, audit_report, audits_table, explain_report
 from irflops.report.json_writer import encoded, error_row
 from irflops.report.junit import write_junit
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.sarif import write_sarif
 from irflops.report.summary import short_path
-from irflops.report.text import write_markdown_report
 
 FORMATS = ("table", "json", "markdown", "sarif", "junit", "github")
 EPILOG = """\b
@@ -41,6 +41,7 @@ Examples:
   irflops audit graph.txt                          all rules
   irflops audit graph.txt --select dead-op,budget  some of them
   irflops audit graph.txt --baseline old.txt       only what is new or worse since old.txt
+  irflops audit dumps/                             each dump in a folder: a line a graph, then what was found
   irflops audit dumps/*.txt --strict               several; what cannot be decided fails too
   irflops audit graph.txt --format sarif -o audit.sarif
   irflops audit graph.txt --batch 64               as if captured at that batch
@@ -77,6 +78,7 @@ class _Audit(Grouped):
 @click.option("--no-config", is_flag=True, help="Read no settings.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="How to write the result.")
 @click.option("--top", type=click.IntRange(min=1), metavar="N", default=TOP, show_default=True, help="Findings of a rule in a table.")
+@click.option("--full", is_flag=True, help="Show each finding by itself, those too that say the same.")
 @OUTPUT_OPTION
 @click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
 @click.option("--graph-baseline", metavar="NAME|N", help="Which graph of OTHER, where it holds several.  [default: as --graph]")
@@ -96,6 +98,7 @@ def audit(
     no_config: bool,
     format_: str,
     top: int,
+    full: bool,
     output: str | None,
     graph: str | None,
     graph_baseline: str | None,
@@ -108,7 +111,8 @@ def audit(
 ) -> int:
     """Judge the graph in PATH by rules.
 
-    Is it within budget, sound, and not wasteful? PATH is what `irflops analyze` reads, or several of them. Settings stand in the
+    Is it within budget, sound, and not wasteful? PATH is what `irflops analyze` reads, or several of them, a folder of them, a pattern:
+    then a line a graph comes first, and findings below it of those graphs that have any. Settings stand in the
     [audit] table of irflops.toml, or in [tool.irflops.audit] of pyproject.toml.
     """
     files = expanded(paths)
@@ -150,7 +154,7 @@ def audit(
             found.append(BadFile(path, error))
     refuse_misfits(settings, misfits)
     with results_to(output) as stream:
-        _write(found, rules, settings, explain, ignored, format_, top, stream)
+        _write(found, rules, settings, explain, ignored, format_, top, stream, fold=not full)
     if any(isinstance(one, BadFile) for one in found):
         return BAD_INPUT
     return FOUND if any(one.fails(settings.fail_level, strict=strict) for one in found if isinstance(one, Audit)) else FINE
@@ -183,30 +187,30 @@ def _write(
     format_: str,
     top: int,
     stream: TextIO,
+    *,
+    fold: bool,
 ) -> None:
     audits = [one for one in found if isinstance(one, Audit)]
     if format_ == "json":
         rows = [error_row(one.error, one.path) if isinstance(one, BadFile) else _row(one, explain) for one in found]
         stream.write((encoded(rows[0]) if len(rows) == 1 else "[\n" + ",\n".join(map(encoded, rows)) + "\n]") + "\n")
     elif format_ == "sarif":
-        write_sarif(audits, [audit_rule_row(rule) for rule in rules], __version__, stream)
+        write_sarif(audits, [audit_rule_row(rule) for rule in rules], __version__, stream, fold=fold)
     elif format_ == "junit":
         write_junit(audits, settings.fail_level, stream)
     elif format_ == "github":
         for one in audits:
-            write_annotations(one, stream)
+            write_annotations(one, stream, fold=fold)
     else:
         row = next((audit_rule_row(rule) for rule in rules if rule.name == explain), None)
         limit = None if format_ == "markdown" else top
-        for number, one in enumerate(audits):
-            report = explain_report(one, row, limit, ignored) if row is not None else audit_report(one, limit)
-            stream.write("\n" if number else "")
-            if format_ == "markdown":
-                write_markdown_report(report, stream)
-                continue
-            from irflops.report.terminal import print_report  # here for start-up time: rich, which no other format needs
-
-            print_report(report, stream)
+        if len(found) > 1:
+            write_table(audits_table(audits), format_, stream)
+        shown = [one for one in audits if len(found) == 1 or one.findings or one.doubts or row is not None]
+        for number, one in enumerate(shown):
+            report = explain_report(one, row, limit, ignored) if row is not None else audit_report(one, limit, fold=fold)
+            stream.write("\n" if number or len(found) > 1 else "")
+            write_report(report, format_, stream)
 
 
 def _row(audit: Audit, explain: str | None) -> dict[str, Any]:

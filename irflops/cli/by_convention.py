@@ -7,14 +7,13 @@ from typing import TextIO
 import click
 
 from irflops.analysis.analysis import Analysis
-from irflops.cli.tables import write_table
+from irflops.cli.tables import write_report, write_table
 from irflops.conventions.registry import Answer, convention_called, count
 from irflops.conventions.rows import answer_row
 from irflops.conventions.torchstat_table import torchstat_rows
 from irflops.report.conventions import answer_report, module_answer_table, torchstat_table, type_answer_table
 from irflops.report.sections import Wish
 from irflops.report.table import Table, arranged
-from irflops.report.text import write_markdown_report
 
 
 def counted(analysis: Analysis, name: str) -> Answer:
@@ -31,13 +30,7 @@ def write_by_convention(analysis: Analysis, name: str, by: str | None, wish: Wis
     """The tool's figure and what makes it up; one table alone with `by`, or in a format that has no more."""
     answer = counted(analysis, name)
     if by is None and format_ in ("table", "markdown") and not wish.columns:
-        report = answer_report(analysis, answer)
-        if format_ == "markdown":
-            write_markdown_report(report, stream)
-            return
-        from irflops.report.terminal import print_report  # here for start-up time: rich, which no other format needs
-
-        print_report(report, stream)
+        write_report(answer_report(analysis, answer), format_, stream)
         return
     write_table(
         arranged(_table(analysis, answer, by or "module", wish), sort=wish.sort, top=wish.top, columns=wish.columns), format_, stream

@@ -9,7 +9,7 @@ import click
 from irflops.analysis.analysis import analyze_graph
 from irflops.analysis.rows import source_row
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION
-from irflops.cli.tables import write_table
+from irflops.cli.tables import write_report, write_table
 from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.devices.nodes import RANKS_PER_NODE
 from irflops.readers import load
@@ -17,7 +17,6 @@ from irflops.report.communication import BY, communication_report, communication
 from irflops.report.json_writer import write_members
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.summary import short_path
-from irflops.report.text import write_markdown_report
 
 SCHEMA = "irflops.comm/1"
 """Name and version of the JSON form."""
@@ -77,9 +76,5 @@ def comm(
         elif by is not None or format_ == "csv":
             table = communication_table(analysis.communication, by or "transfer", top=top, whole=format_ == "csv")
             write_table(table, format_, stream)
-        elif format_ == "markdown":
-            write_markdown_report(communication_report(analysis, top), stream)
         else:
-            from irflops.report.terminal import print_report  # here for start-up time: rich, which only what a person reads needs
-
-            print_report(communication_report(analysis, top), stream)
+            write_report(communication_report(analysis, top), format_, stream)

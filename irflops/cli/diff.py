@@ -10,6 +10,7 @@ from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.analysis.named import ON_DEMAND
 from irflops.cli.exit_codes import FINE, FOUND
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, names_of
+from irflops.cli.tables import write_report
 from irflops.cli.timing import Wanted, with_machine_alone
 from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.differ import diff_analyses
@@ -22,7 +23,6 @@ from irflops.report.diffs import COSTS, ONLY, STRUCTURE, diff_report, write_gith
 from irflops.report.json_writer import write_members
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.summary import short_path
-from irflops.report.text import write_markdown_report
 
 FORMATS = ("table", "json", "markdown", "github")
 _COST_PARTS = ("follows", "costs", "phases", "by_type", "modules")
@@ -132,12 +132,8 @@ def diff(
             write_members(((name, value) for name, value in members if name not in left_out), stream)
         elif format_ == "github":
             write_github(found, stream, only=only, full=full, failed=[*failed, *time_words(times)])
-        elif format_ == "markdown":
-            write_markdown_report(with_times(diff_report(found, only=only, full=full, failed=failed), times), stream)
         else:
-            from irflops.report.terminal import print_report  # here for start-up time: rich, which no other format needs
-
-            print_report(with_times(diff_report(found, only=only, full=full, failed=failed), times), stream)
+            write_report(with_times(diff_report(found, only=only, full=full, failed=failed), times), format_, stream)
     for verdict in verdicts:
         if verdict.holds is None:
             click.echo(f"{verdict}; what cannot be decided fails", err=True)

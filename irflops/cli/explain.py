@@ -1,17 +1,19 @@
-"""`irflops explain`: all that is known of one operator."""
+"""`irflops explain`: all that is known of one operator, or of one module."""
 
 from __future__ import annotations
 
 import click
 
 from irflops.analysis.analysis import analyze_graph
+from irflops.analysis.select import escaped, select_part
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped
-from irflops.cli.tables import write_table
+from irflops.cli.tables import write_report, write_table
 from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.explaining.explanation import explain_op, find_op
 from irflops.readers import load
 from irflops.report.explanation import answer_table, explanation_text, tensor_table
-from irflops.report.json_writer import encoded
+from irflops.report.json_writer import encoded, write_json
+from irflops.report.module import module_report
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.summary import short_path
 
@@ -21,6 +23,7 @@ Examples:
   irflops explain graph.txt conv2d-4
   irflops explain graph.txt line:57 --format json
   irflops explain graph.txt conv2d-4 --batch 64
+  irflops explain graph.txt model.layer1
 """
 
 
@@ -49,14 +52,23 @@ def explain(
     what_if: WhatIfOptions,
     quiet: bool,
 ) -> None:
-    """Tell all about one operator of PATH.
+    """Tell all about one operator or module of PATH.
 
-    OP is its name, a part that no other name has, or line:N, a line of the file.
+    OP is its name, a part that no other name has, or line:N, a line of the file; or the path of a module. The JSON of a module is that of
+    irflops analyze --module.
     """
     refuse_to_overwrite(output, [path])
     with sign_of_life(f"analyzing {short_path(path)}", quiet):
         analysis = analyze_graph(what_if.applied(load(path, graph, max_size=max_size)))
-        found = explain_op(analysis, find_op(analysis, op))
+    if op in analysis.modules and op not in analysis.graph.by_name and op:
+        part = select_part(analysis, module=escaped(op))
+        with results_to(output) as stream:
+            if format_ == "json":
+                write_json(part, stream)
+            else:
+                write_report(module_report(part, op), format_, stream)
+        return
+    found = explain_op(analysis, find_op(analysis, op))
     with results_to(output) as stream:
         if format_ == "json":
             stream.write(encoded(found.to_dict()) + "\n")

@@ -7,14 +7,13 @@ import click
 from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.analysis.rows import Row, source_row
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION
-from irflops.cli.tables import write_table
+from irflops.cli.tables import write_report, write_table
 from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.readers import load
 from irflops.report.closed_forms import BY, closed_forms_report, closed_forms_table
 from irflops.report.json_writer import write_members
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.summary import short_path
-from irflops.report.text import write_markdown_report
 from irflops.transformers.closed_forms import ClosedForms
 
 SCHEMA = "irflops.forms/1"
@@ -70,12 +69,8 @@ def forms(
             write_members(_members(analysis, closed).items(), stream)
         elif by is not None or format_ == "csv":
             write_table(closed_forms_table(closed, by or "term"), format_, stream)
-        elif format_ == "markdown":
-            write_markdown_report(closed_forms_report(analysis, closed), stream)
         else:
-            from irflops.report.terminal import print_report  # here for start-up time: rich, which only what a person reads needs
-
-            print_report(closed_forms_report(analysis, closed), stream)
+            write_report(closed_forms_report(analysis, closed), format_, stream)
 
 
 def _members(analysis: Analysis, closed: ClosedForms) -> Row:

@@ -9,7 +9,7 @@ from irflops.analysis.limits import limit_called
 from irflops.analysis.named import MEMORY
 from irflops.cli.exit_codes import FINE, FOUND
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, bytes_of
-from irflops.cli.tables import write_table
+from irflops.cli.tables import write_labelled, write_table
 from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.fitting.change import Planner
 from irflops.fitting.ways import fitting, ways_down
@@ -121,8 +121,7 @@ def memory(
             write_table(class_table(planned), format_, stream)
         else:
             largest = planned.largest
-            for label, fact in memory_facts(planned, limit, fitted):
-                stream.write(f" {label:<12}{fact}\n" if format_ == "table" else f"- {label or 'also'}: {fact}\n")
+            write_labelled(memory_facts(planned, limit, fitted), format_, stream)
             if format_ == "table" and largest.plan.peak is not None:
                 stream.write("\n" + plot(largest) + "\n")
             tables = [class_table(planned)] if len(planned.classes) > 1 else []

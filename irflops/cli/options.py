@@ -6,6 +6,7 @@ import glob
 import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -69,11 +70,35 @@ class Grouped(click.Command):
 
 
 def expanded(paths: Sequence[str]) -> list[str]:
-    """The files that are meant: patterns are expanded here too, since not every shell does it. A file of that very name comes first."""
+    """The files that are meant: patterns are expanded here too, since not every shell does it. A file of that very name comes first.
+
+    A folder stands for the dumps in it and below, but for one that `oneflow.save` wrote, which is a graph itself.
+    """
     files: list[str] = []
     for path in paths:
         if path == "-" or os.path.lexists(path) or not glob.has_magic(path):
-            files.append(path)
-            continue
-        files += sorted(glob.glob(path, recursive=True)) or [path]  # noqa: PTH207 - Path.glob takes no absolute pattern
+            found = [path]
+        else:
+            found = sorted(glob.glob(path, recursive=True)) or [path]  # noqa: PTH207 - Path.glob takes no absolute pattern
+        files += [file for one in found for file in _inside(one)]
     return files
+
+
+_SAVED = "model.mlir"
+_DUMP = re.compile(r".+\.(?:txt|log|out|jsonl?|prototxt|pbtxt|pb|job|mlir|zip)(?:\.(?:gz|bz2|xz|zst))?", re.IGNORECASE)
+"""Names of files in a folder that may be dumps."""
+
+
+def _inside(path: str) -> list[str]:
+    """A file as it is; of a folder the dumps in it, or the folder itself where there are none or a saved graph is."""
+    if path == "-" or not Path(path).is_dir() or (Path(path) / _SAVED).exists():
+        return [path]
+    found: list[str] = []
+    for folder, below, names in os.walk(path):
+        if _SAVED in names:
+            found.append(folder)
+            below.clear()
+            continue
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        found += [str(Path(folder) / name) for name in sorted(names) if _DUMP.fullmatch(name)]
+    return found or [path]

@@ -9,7 +9,7 @@ import click
 from irflops.analysis.scale import Open, scaling
 from irflops.cli.inputs import Template, batch_of, templates_of
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped
-from irflops.cli.tables import write_table
+from irflops.cli.tables import write_labelled, write_table
 from irflops.cli.what_if import WIDTH_OPTIONS
 from irflops.readers import load
 from irflops.report.json_writer import encoded
@@ -114,8 +114,7 @@ def scale(
         if format_ == "csv":
             write_table(scaling_table(found), format_, stream)
             return
-        for label, fact in scaling_facts(found):
-            stream.write(f" {label:<10}{fact}\n" if format_ == "table" else f"- {label or 'input'}: {fact}\n")
+        write_labelled(scaling_facts(found), format_, stream)
         stream.write("\n")
         write_table(scaling_table(found), format_, stream)
         if found.fitted < len(found.totals):

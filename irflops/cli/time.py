@@ -7,7 +7,7 @@ import click
 from irflops.analysis.analysis import analyze_graph
 from irflops.analysis.rows import source_row
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped
-from irflops.cli.tables import write_table
+from irflops.cli.tables import write_report, write_table
 from irflops.cli.timed import asked_of, timing_of
 from irflops.cli.timing import Wanted, with_machine
 from irflops.cli.what_if import WhatIfOptions, what_if_options
@@ -19,8 +19,6 @@ from irflops.report.roofline import plot as text_plot
 from irflops.report.sections import Report
 from irflops.report.summary import headline, short_path
 from irflops.report.table import arranged, printable
-from irflops.report.terminal import print_report
-from irflops.report.text import write_markdown_report
 from irflops.report.timing import op_time_table, part_table, time_facts
 
 SCHEMA = "irflops.time/1"
@@ -103,9 +101,6 @@ def time(
         notes = [printable(note.text) for note in (*analysis.notes, *timing.time.notes)]
         facts = time_facts(timing.time, timing.utilization, timing.fit)
         report = Report(headline=headline(analysis), facts=facts, tables=shown, notes=notes)
-        if format_ == "markdown":
-            write_markdown_report(report, stream)
-        else:
-            print_report(report, stream)
+        write_report(report, format_, stream)
         if roofline:
             stream.write("\n" + text_plot(roofline_of(timing.time)) + "\n")

@@ -14,8 +14,8 @@ from irflops.counting.cost import Cost
 from irflops.counting.fold import Group, bounded
 from irflops.differ.edit import Edit, difference
 from irflops.differ.shared import OpenSums
-from irflops.differ.waterfall import pattern
 from irflops.ir.graph import Module, Op
+from irflops.ir.tree import common_place
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +141,8 @@ class Folded:
     names: tuple[str, ...]
     """Of params what they are called, each once."""
     cost: Cost
+    words: str = ""
+    """What they tell together, where that is more than what each of them does."""
 
 
 def folded(edits: Sequence[Edit], *, full: bool = False) -> list[Folded]:
@@ -178,27 +180,3 @@ def _path(edit: Edit) -> str:
     end = edit.new or edit.old
     assert end is not None
     return end.path if isinstance(end, Module) else end.module
-
-
-def common_place(paths: Sequence[str]) -> str:
-    """What paths have in common, `*` for a number or a level that differs and `**` for any number of levels.
-
-    >>> common_place(["m.layer1.0.fc", "m.layer2.7.fc"]), common_place(["m.a", "m.b.c"]), common_place(["m"])
-    ('m.layer*.*.fc', 'm.**', 'm')
-    """
-    levels = [path.split(".") for path in dict.fromkeys(paths)]
-    if len({len(path) for path in levels}) == 1:
-        return ".".join(map(_common_level, zip(*levels, strict=True)))
-    common = []
-    for level in zip(*levels, strict=False):
-        if len(set(level)) > 1:
-            break
-        common.append(level[0])
-    return ".".join([*filter(None, common), "**"])
-
-
-def _common_level(names: Sequence[str]) -> str:
-    if len(set(names)) == 1:
-        return names[0]
-    opened = {pattern(name) for name in names}
-    return opened.pop() if len(opened) == 1 else "*"

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from irflops.differ.edit import Edit
-from irflops.differ.sums import Folded, common_place
+from irflops.differ.sums import Folded
 from irflops.ir.graph import Module, Op
+from irflops.ir.tree import common_place
 
 MINUS = "-"
 
@@ -21,6 +22,8 @@ def label(item: Folded) -> str:
 
 def folded_words(item: Folded) -> str:
     """What equal changes do; of names that differ from place to place what they have in common."""
+    if item.words:
+        return item.words
     edit = item.edits[0]
     if item.times > 1 and edit.kind in ("module_renamed", "op_renamed", "op_moved"):
         sides = {side: common_place([other.detail[side] for other in item.edits]) for side in ("old", "new")}

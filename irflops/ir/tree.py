@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+_NUMBER = re.compile(r"\d+")
 _LEVELS_AT_MOST = 1000
 """Levels of a path that are looked at for a module above; deeper ones hang from the root."""
 
@@ -66,6 +67,34 @@ def nearest(path: str, known: Container[str]) -> str:
 
 
 def path_pattern(pattern: str) -> str:
-    """The regular expression of a pattern of paths: `*` is any part of one level, `**` any number of levels, `?` a character of one."""
+    """The regular expression of a pattern of paths: `*` is any part of one level, `**` any number of levels, `?` a character of one.
+
+    A backslash before one of these takes it as it is.
+    """
     wild = {"**": ".*", "*": "[^.]*", "?": "[^.]"}
-    return "".join(wild.get(part) or re.escape(part) for part in re.split(r"(\*\*|\*|\?)", pattern))
+    parts = re.split(r"(\\[*?\\]|\*\*|\*|\?)", pattern)
+    return "".join(wild.get(part) or re.escape(part[1:] if len(part) == 2 and part[0] == "\\" else part) for part in parts)
+
+
+def common_place(paths: Sequence[str]) -> str:
+    """What paths have in common, `*` for a number or a level that differs and `**` for any number of levels.
+
+    >>> common_place(["m.layer1.0.fc", "m.layer2.7.fc"]), common_place(["m.a", "m.b.c"]), common_place(["m"])
+    ('m.layer*.*.fc', 'm.**', 'm')
+    """
+    levels = [path.split(".") for path in dict.fromkeys(paths)]
+    if len({len(path) for path in levels}) == 1:
+        return ".".join(map(_common_level, zip(*levels, strict=True)))
+    common = []
+    for level in zip(*levels, strict=False):
+        if len(set(level)) > 1:
+            break
+        common.append(level[0])
+    return ".".join([*filter(None, common), "**"])
+
+
+def _common_level(names: Sequence[str]) -> str:
+    if len(set(names)) == 1:
+        return names[0]
+    opened = {_NUMBER.sub("*", name) for name in names}
+    return opened.pop() if len(opened) == 1 else "*"

@@ -18,7 +18,7 @@ def audit_rule_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """A row per rule."""
 
     def text(name: str, title: str) -> Column:
-        return Column(name=name, title=title, get=lambda row: row[name], numeric=False, cut_at_end=name == "summary")
+        return Column(name=name, title=title, get=lambda row: row[name], numeric=False, prose=name == "summary")
 
     columns = (text("name", "rule"), text("severity", "severity"), text("summary", "what it finds"))
     return Table(name="rules", title="Audit rules", columns=columns, items=rows, people=tuple(column.name for column in columns))

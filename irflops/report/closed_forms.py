@@ -102,7 +102,7 @@ def structure_table(forms: ClosedForms) -> Table:
         Column(name="value", title="value", get=lambda size: size.value, nothing="unknown"),
         Column(name="lines", title="found at", get=lambda size: size.lines, numeric=False),
         Column(name="op", title="by", get=lambda size: size.op, numeric=False),
-        Column(name="why", title="why not", get=lambda size: size.why, numeric=False, cut_at_end=True),
+        Column(name="why", title="why not", get=lambda size: size.why, numeric=False, prose=True),
     )
     return Table(name="structure", title="Structure", columns=columns, items=_sizes(forms), people=("size", "value", "lines", "op"))
 
@@ -141,7 +141,7 @@ def form_table(forms: ClosedForms) -> Table:
         Column(name="flops", title="FLOPs", get=lambda form: Figure(form.flops), unit="FLOPs"),
         Column(name="counted", title="counted", get=lambda _: Figure(forms.flops, sure), unit="FLOPs"),
         Column(name="of_counted", title="of the count", get=lambda form: Ratio(form.flops, forms.flops)),
-        Column(name="source", title="source", get=lambda form: form.source, numeric=False, cut_at_end=True),
+        Column(name="source", title="source", get=lambda form: form.source, numeric=False, prose=True),
     )
     return Table(name="form", title="Closed forms", columns=columns, items=forms.forms, people=("name", "formula", "flops", "of_counted"))
 

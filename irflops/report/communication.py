@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from irflops.analysis.analysis import Analysis
+from irflops.analysis.blocks import layers_as_one
 from irflops.counting.ratio import Ratio
 from irflops.devices.communication import Communication, Sent
 from irflops.devices.transfers import NotCounted, Transfer
@@ -25,9 +25,6 @@ TOP = 20
 """Rows of a table of modules or transfers unless the user says otherwise."""
 HEAVIEST = 10
 """Transfers in the whole report."""
-
-_LEVEL = re.compile(r"(?<![^.])\d+(?![^.])")
-"""A level of a module's path that numbers equal layers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +106,6 @@ def _sums(name: str, title: str, sums: Mapping[str, Sent], communication: Commun
         Column(name="bytes_across_nodes", title="across", get=lambda item: Figure(item[1].reach.across, sure), unit="bytes"),
     )
     return Table(name=name, title=title, columns=columns, items=items, people=tuple(column.name for column in columns))
-
-
-def layers_as_one(path: str) -> str:
-    """A module's path with `*` for the number of a layer.
-
-    >>> layers_as_one("model.blocks.11.attn.qkv")
-    'model.blocks.*.attn.qkv'
-    """
-    return _LEVEL.sub("*", path)
 
 
 def _folded_modules(communication: Communication) -> dict[str, Sent]:

@@ -27,8 +27,8 @@ CLASS_SOURCES = {
 }
 
 
-def _text(name: str, title: str, key: str | None = None, *, cut_at_end: bool = False) -> Column:
-    return Column(name=name, title=title, get=lambda row: row[key or name], numeric=False, cut_at_end=cut_at_end)
+def _text(name: str, title: str, key: str | None = None, *, prose: bool = False) -> Column:
+    return Column(name=name, title=title, get=lambda row: row[key or name], numeric=False, prose=prose)
 
 
 def _number(name: str, title: str) -> Column:
@@ -125,8 +125,8 @@ def comparison_table(found: Sequence[Comparison]) -> Table:
 
     columns = (
         Column(name="convention", title="convention", get=lambda row: row.convention.name, numeric=False),
-        Column(name="figure", title="figure", get=lambda row: row.convention.figure, numeric=False, cut_at_end=True),
-        Column(name="unit", title="unit", get=lambda row: row.convention.unit, numeric=False, cut_at_end=True),
+        Column(name="figure", title="figure", get=lambda row: row.convention.figure, numeric=False, prose=True),
+        Column(name="unit", title="unit", get=lambda row: row.convention.unit, numeric=False, prose=True),
         Column(name="total", title="total", get=total),
         Column(name="ratio", title="of irflops'", get=lambda row: None if row.answer.total is None else Ratio(row.answer.total, row.ours)),
         Column(
@@ -157,7 +157,7 @@ def reason_table(found: Sequence[tuple[str, Reason]], title: str, tool: str = "t
         Column(name="irflops", title=ours, get=lambda row: Figure(row[1].ours)),
         Column(name="tool", title=tool, get=lambda row: spelled_number(row[1].theirs), numeric=True),
         Column(name="difference", title="difference", get=lambda row: spelled_number(row[1].difference), numeric=True),
-        Column(name="formula", title="the tool's rule", get=lambda row: row[1].formula, numeric=False, cut_at_end=True),
+        Column(name="formula", title="the tool's rule", get=lambda row: row[1].formula, numeric=False, prose=True),
     )
     return Table(name="reason", title=title, columns=columns, items=found, people=tuple(column.name for column in columns))
 
@@ -173,7 +173,7 @@ def conventions_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         _text("tool", "tool"),
         _text("version", "version"),
         _text("figure", "figure"),
-        _text("unit", "unit", cut_at_end=True),
+        _text("unit", "unit", prose=True),
         _text("counts_by", "counts by"),
         _text("batch", "batch"),
     )

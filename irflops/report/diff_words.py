@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from irflops.differ.edit import EDIT_KINDS
 from irflops.differ.words import MINUS
 from irflops.ir.certainty import Certainty
-from irflops.report.numbers import UNKNOWN, Scale, format_count, format_scaled
+from irflops.report.numbers import UNKNOWN, Scale, Units, format_in, format_scaled
 
 _NOUNS = {
     "op_added": ("operator added", "operators added"),
@@ -44,7 +44,7 @@ def counted(kinds: Mapping[str, int]) -> list[str]:
 # Numbers with a sign
 
 
-def signed(value: int, unit: str = "", certainty: Certainty = Certainty.EXACT) -> str:
+def signed(value: int, unit: str = "", certainty: Certainty = Certainty.EXACT, units: Units | None = None) -> str:
     """A change of a count: `+1.81 G`, `-12`, `0`; `unknown` where it may be up or down.
 
     >>> signed(1814073344, "MACs"), signed(-12), signed(0), signed(-12, "", Certainty.LOWER_BOUND)
@@ -53,7 +53,7 @@ def signed(value: int, unit: str = "", certainty: Certainty = Certainty.EXACT) -
     if not certainty.tells_direction(value):
         return UNKNOWN
     sign = "" if value == 0 else "+" if value > 0 else MINUS
-    return f"{certainty.sign}{sign}{format_count(abs(value), unit) if value else 0}"
+    return f"{certainty.sign}{sign}{format_in(abs(value), unit, units or {}) if value else 0}"
 
 
 def signed_scaled(value: int, scale: Scale, certainty: Certainty = Certainty.EXACT) -> str:
@@ -87,3 +87,28 @@ def _relative(old: int, new: int) -> str:
     permille = (abs(new - old) * 2000 + abs(old)) // (2 * abs(old))
     sign = "+" if new > old else MINUS
     return f"{sign}{permille // 10}.{permille % 10}%" if permille else f"<{sign}0.1%"
+
+
+# The greatest changes
+
+_SAID = {"macs": "MACs", "flops": "FLOPs", "params.optimizer_state": "optimizer states"}
+_TOLD_BY_ANOTHER = ("activation_elements", "param_bytes", "bytes")
+"""Costs that change with another one that is told."""
+
+
+def greatest(sides: Mapping[str, tuple[int, int]], texts: Mapping[str, str], most: int = 3) -> list[str]:
+    """The greatest relative changes among costs, in words, by what each was and is; `texts` says how much each changed, if that is known.
+
+    >>> greatest({"macs": (8, 8), "saved_bytes": (200, 20), "bytes_read": (10, 14)}, {"saved_bytes": "-90.0%", "bytes_read": "+40.0%"})
+    ['saved bytes -90.0%', 'bytes read +40.0%']
+    """
+    changed = [name for name in sides if texts.get(name) and name.partition(".")[0] not in _TOLD_BY_ANOTHER]
+    changed.sort(key=lambda name: -_times(*sides[name]))
+    words = {name: _SAID.get(name, name.replace("_", " ").replace(".", " ")) for name in changed}
+    return [f"{words[name]} {texts[name]}" for name in changed[:most]]
+
+
+def _times(old: int, new: int) -> float:
+    """How many times the one is the other, the greater by the less."""
+    less, more = sorted((abs(old), abs(new)))
+    return float("inf") if not less else more * 1000 // less / 1000

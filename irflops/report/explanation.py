@@ -103,7 +103,7 @@ def answer_table(found: Explanation) -> Table:
     columns = (
         Column(name="name", title="convention", get=lambda v: v.convention.name, numeric=False),
         Column(name="value", title="counts", get=value, numeric=True),
-        Column(name="why", title="why", get=lambda v: v.why, numeric=False, cut_at_end=True),
+        Column(name="why", title="why", get=lambda v: v.why, numeric=False, prose=True),
     )
     return Table(name="convention", title="By other counters", columns=columns, items=found.conventions, people=("name", "value", "why"))
 

@@ -6,25 +6,49 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from irflops.auditing.finding import Audit, Doubt, Finding, Measure, NearMiss, Severity
+from irflops.auditing.folding import Pattern, patterns, total_gain
 from irflops.report.devices import devices_words
 from irflops.report.numbers import format_count, format_things
 from irflops.report.sections import Report
-from irflops.report.table import Column, Table, arranged, printable
+from irflops.report.summary import short_names
+from irflops.report.table import ESSENTIAL, Column, Table, arranged, printable
 
 TOP = 10
 """Findings of a rule that a person sees unless there is a wish for more."""
 
 
-def audit_report(audit: Audit, top: int | None = TOP) -> Report:
-    """The findings rule by rule, `top` of each at most, and what could not be decided."""
-    tables = [*_by_rule(audit.findings, top), *_open(audit)]
+def audit_report(audit: Audit, top: int | None = TOP, *, fold: bool = True) -> Report:
+    """The findings rule by rule, those that say the same as one, `top` rows of each at most; and what could not be decided."""
+    tables = [*_by_rule(audit.findings, top, fold=fold), *_open(audit)]
     return Report(headline=f"{printable(audit.graph)}, audit", facts=_facts(audit), tables=[table for table in tables if table.items])
+
+
+def audits_table(audits: Sequence[Audit]) -> Table:
+    """A row per graph: how many findings of each severity, whether all was decided, and what mending all of them gains."""
+
+    def count(severity: Severity) -> Column:
+        return Column(
+            name=severity.word,
+            title=f"{severity.word}s",
+            get=lambda audit: sum(finding.severity is severity for finding in audit.findings),
+            weight=ESSENTIAL,
+        )
+
+    names = short_names([audit.path for audit in audits])
+    columns = (
+        Column(name="path", title="file", get=lambda audit: names[audit.path], numeric=False, weight=ESSENTIAL),
+        Column(name="graph", title="graph", get=lambda audit: audit.graph, numeric=False, weight=0),
+        *map(count, reversed(Severity)),
+        Column(name="complete", title="complete", get=lambda audit: audit.complete, numeric=False),
+        Column(name="gain", title="gain if mended", get=lambda audit: gain_text(total_gain(audit.findings)), numeric=False, prose=True),
+    )
+    return Table(name="audits", title="Graphs", columns=columns, items=audits, people=tuple(column.name for column in columns))
 
 
 def explain_report(audit: Audit, rule: Mapping[str, str], top: int | None = TOP, ignored: str = "") -> Report:
     """What one rule saw: its findings, what came nearest to its limit, and what it left open; `ignored` says where settings ignore it."""
     facts = [("rule", f"{rule['name']}: {rule['summary']}"), *[("ignored", printable(text)) for text in [ignored] if text], *_facts(audit)]
-    tables = [*_by_rule(audit.findings, top), near_table(audit.near), *_open(audit)]
+    tables = [*_by_rule(audit.findings, top, fold=False), near_table(audit.near), *_open(audit)]
     if not any(table.items for table in tables):
         facts.append(("looked at", "nothing in this graph is of the kind that the rule judges"))
     return Report(headline=f"{printable(audit.graph)}, audit", facts=facts, tables=[table for table in tables if table.items])
@@ -34,6 +58,8 @@ def _facts(audit: Audit) -> list[tuple[str, str]]:
     count = Counter(finding.severity for finding in audit.findings)
     words = [format_things(count[severity], severity.word) for severity in reversed(Severity) if count[severity]]
     facts = [("read from", printable(audit.path)), ("findings", ", ".join(words) or "none")]
+    if gain := gain_text(total_gain(audit.findings)):
+        facts.append(("gain", f"{gain} in all, if each is mended"))
     if audit.devices is not None:
         facts.append(("devices", devices_words(audit.devices)))
     if audit.baseline is not None:
@@ -45,26 +71,29 @@ def _facts(audit: Audit) -> list[tuple[str, str]]:
     return facts
 
 
-def _by_rule(findings: Sequence[Finding], top: int | None) -> list[Table]:
+def _by_rule(findings: Sequence[Finding], top: int | None, *, fold: bool) -> list[Table]:
     """A table for each rule that found something, in the order of the findings."""
     rules: dict[tuple[Severity, str], list[Finding]] = {}
     for finding in findings:
         rules.setdefault((finding.severity, finding.rule), []).append(finding)
-    return [arranged(finding_table(f"{severity.word}: {rule}", found), top=top) for (severity, rule), found in rules.items()]
+    return [arranged(finding_table(f"{severity.word}: {rule}", found, fold=fold), top=top) for (severity, rule), found in rules.items()]
 
 
-def finding_table(title: str, findings: Sequence[Finding]) -> Table:
-    """A row per finding of one rule."""
+def finding_table(title: str, findings: Sequence[Finding], *, fold: bool) -> Table:
+    """A row per finding of one rule; with `fold`, those that say the same in one."""
+    items = patterns(findings, fold=fold)
     columns = (
-        Column(name="where", title="where", get=lambda f: f.op or f.module or "(graph)", numeric=False),
-        Column(name="line", title="line", get=lambda f: f.line),
-        Column(name="message", title="what", get=_said, numeric=False, cut_at_end=True),
-        Column(name="gain", title="gain if mended", get=lambda f: gain_text(f.gain), numeric=False, cut_at_end=True),
+        Column(name="where", title="where", get=lambda one: one.where, numeric=False, weight=ESSENTIAL),
+        Column(name="line", title="line", get=lambda one: one.first.line),
+        Column(name="message", title="what", get=_said, numeric=False, prose=True, weight=ESSENTIAL),
+        Column(name="gain", title="gain if mended", get=lambda one: gain_text(one.gain), numeric=False, prose=True),
     )
-    people = ["where", "message", "gain"] if any(finding.gain for finding in findings) else ["where", "message"]
-    if any(finding.line is not None for finding in findings):
+    people = ["where", "message", "gain"] if any(one.gain for one in items) else ["where", "message"]
+    if any(one.first.line is not None for one in items):
         people.insert(1, "line")
-    return Table(name="findings", title=title, columns=columns, items=findings, people=tuple(people))
+    is_folded = len(items) < len(findings)
+    notes = (f"{format_things(len(findings), 'finding')}; --full lists each",) * is_folded
+    return Table(name="findings", title=title, columns=columns, items=items, people=tuple(people), notes=notes)
 
 
 def _open(audit: Audit) -> list[Table]:
@@ -76,7 +105,7 @@ def untold_table(untold: Sequence[Doubt]) -> Table:
     """A row per thing that forms of this kind never tell."""
     columns = (
         Column(name="rule", title="rule", get=lambda d: d.rule, numeric=False),
-        Column(name="reason", title="why", get=lambda d: d.reason, numeric=False, cut_at_end=True),
+        Column(name="reason", title="why", get=lambda d: d.reason, numeric=False, prose=True),
     )
     title = "Never told by a form of this kind"
     return Table(name="not_applicable", title=title, columns=columns, items=untold, people=tuple(column.name for column in columns))
@@ -87,7 +116,7 @@ def doubt_table(doubts: Sequence[Doubt]) -> Table:
     columns = (
         Column(name="rule", title="rule", get=lambda d: d.rule, numeric=False),
         Column(name="times", title="times", get=lambda d: d.count),
-        Column(name="reason", title="reason", get=lambda d: d.reason, numeric=False, cut_at_end=True),
+        Column(name="reason", title="reason", get=lambda d: d.reason, numeric=False, prose=True),
         Column(name="example", title="for example", get=lambda d: d.example or "", numeric=False),
     )
     return Table(name="undecided", title="Not decided", columns=columns, items=doubts, people=tuple(column.name for column in columns))
@@ -99,13 +128,13 @@ def near_table(near: Sequence[NearMiss]) -> Table:
         Column(name="where", title="where", get=lambda n: n.op or n.module or "(graph)", numeric=False),
         Column(name="measured", title="measured", get=lambda n: measure_text(n.measured), numeric=False),
         Column(name="limit", title="limit", get=lambda n: measure_text(n.limit), numeric=False),
-        Column(name="message", title="message", get=lambda n: n.message, numeric=False, cut_at_end=True),
+        Column(name="message", title="message", get=lambda n: n.message, numeric=False, prose=True),
     )
     return Table(name="near", title="Did not fire", columns=columns, items=near, people=tuple(column.name for column in columns))
 
 
-def _said(finding: Finding) -> str:
-    return finding.message if finding.certainty.value == "proven" else f"{finding.certainty.value}: {finding.message}"
+def _said(one: Pattern) -> str:
+    return one.message if one.first.certainty.value == "proven" else f"{one.first.certainty.value}: {one.message}"
 
 
 def measure_text(measure: Measure | None) -> str:

@@ -37,7 +37,7 @@ def machine_table(machines: Sequence[Machine]) -> Table:
         Column(name="link", title="to others", get=_link, numeric=False),
         Column(name="watts", title="W", get=lambda machine: _figure(machine.watts)),
         Column(name="sure", title="sure", get=lambda machine: machine.sure, numeric=False),
-        Column(name="source", title="source", get=lambda machine: machine.source, numeric=False, cut_at_end=True),
+        Column(name="source", title="source", get=lambda machine: machine.source, numeric=False, prose=True),
     )
     people = ("id", "memory_bytes", "memory_bandwidth", "matrix_fp16", "matrix_fp8", "vector_fp32", "watts", "sure")
     return Table(name="machines", title="Machines", columns=columns, items=machines, people=people)

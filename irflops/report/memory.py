@@ -116,7 +116,7 @@ def held_table(one: ClassMemory) -> Table:
     """What is held longer than anything needs it: a row per reason."""
     whole = one.plan.total
     columns = (
-        Column(name="why", title="what", get=lambda held: held.why, numeric=False, cut_at_end=True),
+        Column(name="why", title="what", get=lambda held: held.why, numeric=False, prose=True),
         Column(name="tensors", title="tensors", get=lambda held: held.count),
         Column(name="bytes", title="bytes", get=lambda held: Figure(held.nbytes), unit="bytes"),
         Column(name="bytes_share", title="of all", get=lambda held: Ratio(held.nbytes, whole)),

@@ -5,6 +5,7 @@ Integer arithmetic throughout: counts have any number of digits, floats do not.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from irflops.counting.ratio import Ratio
@@ -121,6 +122,32 @@ def common_scale(largest: int, unit: str) -> Scale:
         return Scale(_BINARY[power], base**power)
     joined = "" if unit[:1].isupper() or not power else " "
     return Scale(f"{_PREFIXES[power]}{joined}{unit}", base**power)
+
+
+Units = Mapping[str, Scale]
+"""By `MACs`, `FLOPs` and `bytes` the units of a report, so that figures of all of its tables compare."""
+
+
+def common_units(work: int, moved: int) -> Units:
+    """The units of a report whose greatest figures are so many MACs or FLOPs, and so many bytes; MACs and FLOPs have one prefix.
+
+    >>> common_units(3637806568, 118564224)["MACs"], common_units(3637806568, 118564224)["bytes"]
+    (Scale(unit='MMACs', divisor=1000000), Scale(unit='MiB', divisor=1048576))
+    """
+    found = {"bytes": common_scale(moved, "bytes")} if moved else {}
+    return found | ({unit: common_scale(work, unit) for unit in ("MACs", "FLOPs")} if work else {})
+
+
+def format_in(value: int | None, unit: str, units: Units, certainty: Certainty = Certainty.EXACT) -> str:
+    """A count with its unit, in the report's where it has one for it, else scaled by itself; exactly nothing has no prefix.
+
+    >>> format_in(802816, "FLOPs", common_units(3637806568, 0)), format_in(1, "MACs", common_units(999, 0))
+    ('0.80 MFLOPs', '1 MAC')
+    """
+    scale = units.get(unit)
+    if scale is None or scale.divisor == 1 or not value or value >= 10**15 * scale.divisor:
+        return format_count(value, unit, certainty)
+    return f"{format_scaled(value, scale, certainty)} {scale.unit}"
 
 
 def format_scaled(value: int | None, scale: Scale, certainty: Certainty = Certainty.EXACT) -> str:

@@ -10,13 +10,14 @@ from typing import Any, TextIO
 from urllib.parse import quote
 
 from irflops.auditing.finding import Audit, Doubt, Finding, Severity
+from irflops.auditing.folding import Pattern, patterns
 
 SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _FINGERPRINT = "irflopsFinding/v1"
 
 
-def write_sarif(audits: Sequence[Audit], rules: Sequence[Mapping[str, Any]], version: str, stream: TextIO) -> None:
-    """One run with its rules, its results, and what could not be decided as notifications."""
+def write_sarif(audits: Sequence[Audit], rules: Sequence[Mapping[str, Any]], version: str, stream: TextIO, *, fold: bool = True) -> None:
+    """One run with its rules, its results, findings that say the same as one, and what could not be decided as notifications."""
     at = {rule["name"]: number for number, rule in enumerate(rules)}
     driver = {"name": "irflops", "version": version, "rules": [_descriptor(rule) for rule in rules]}
     notifications = [_notification(doubt) for audit in audits for doubt in audit.doubts]
@@ -24,7 +25,7 @@ def write_sarif(audits: Sequence[Audit], rules: Sequence[Mapping[str, Any]], ver
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
         "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": notifications}],
-        "results": [_result(finding, at, audit.path) for audit in audits for finding in audit.findings],
+        "results": [_result(one, at, audit.path) for audit in audits for one in patterns(audit.findings, fold=fold)],
     }
     json.dump({"$schema": SCHEMA_URI, "version": "2.1.0", "runs": [run]}, stream, indent=2)
     stream.write("\n")
@@ -40,7 +41,7 @@ def _descriptor(rule: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _result(finding: Finding, at: Mapping[str, int], path: str) -> dict[str, Any]:
+def _location(finding: Finding, path: str) -> dict[str, Any]:
     physical: dict[str, Any] = {"artifactLocation": {"uri": _uri(path)}}
     if finding.line is not None:
         physical["region"] = {"startLine": finding.line}
@@ -48,15 +49,25 @@ def _result(finding: Finding, at: Mapping[str, int], path: str) -> dict[str, Any
     if finding.op or finding.module:
         logical = {"fullyQualifiedName": finding.op or finding.module, "kind": "function" if finding.op else "module"}
         place["logicalLocations"] = [logical]
+    return place
+
+
+def _result(one: Pattern, at: Mapping[str, int], path: str) -> dict[str, Any]:
+    """A result at the place of its first finding; the places of those like it are related."""
+    finding = one.first
     measures = {"measured": finding.measured, "limit": finding.limit}
     figures = {name: {"cost": m.cost, "value": m.value} for name, m in measures.items() if m is not None}
-    gain = {"gain": dict(finding.gain)} if finding.gain is not None else {}
+    gain = {"gain": dict(one.gain)} if one.gain is not None else {}
+    others = [_location(other, path) for other in one.findings[1:]]
+    more: dict[str, Any] = {"occurrenceCount": len(one.findings), "relatedLocations": others} if others else {}
+    where = f"{one.where}: " if others else ""
     return {
         "ruleId": finding.rule,
         "ruleIndex": at[finding.rule],
         "level": finding.severity.word,
-        "message": {"text": finding.message},
-        "locations": [place],
+        "message": {"text": f"{where}{one.message}"},
+        "locations": [_location(finding, path)],
+        **more,
         "partialFingerprints": {_FINGERPRINT: finding.id},
         "properties": {"certainty": finding.certainty.value, **figures, **gain},
     }

@@ -34,7 +34,3 @@ class StyledScreen:
         text = Text.assemble(*segments)
         text.rstrip()
         self._console.print(text, soft_wrap=True)
-
-    def wrapped(self, text: str, width: int) -> list[str]:
-        """A text in lines of so many columns."""
-        return [line.plain for line in Text(text).wrap(self._console, width)]

@@ -16,7 +16,17 @@ from irflops.errors import IrflopsError
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import DType
 from irflops.report.devices import devices_words, shares_words
-from irflops.report.numbers import UNKNOWN, format_count, format_exact, format_ratio, format_things
+from irflops.report.numbers import (
+    UNKNOWN,
+    Units,
+    common_units,
+    format_count,
+    format_exact,
+    format_in,
+    format_ratio,
+    format_share,
+    format_things,
+)
 from irflops.report.table import Column, Table, printable
 from irflops.report.tables import cost_columns
 
@@ -70,7 +80,7 @@ def model_table(models: list[Model]) -> Table:
     def text(name: str, title: str, get: Any) -> Column:
         return Column(name=name, title=title, get=get, numeric=False)
 
-    names = _short_names([model.path for model in models])
+    names = short_names([model.path for model in models])
     of_path = Counter(model.path for model in models)
 
     def name(model: Model) -> str:
@@ -89,15 +99,15 @@ def model_table(models: list[Model]) -> Table:
         Column(name="batch", title="batch", get=lambda model: model.batch),
         *cost_columns(lambda model: model.cost),
         Column(name="declared_params", title="declared", get=lambda model: model.declared_params),
-        Column(name="error", title="error", get=lambda model: _in_one_line(model.error), numeric=False, cut_at_end=True),
+        Column(name="error", title="error", get=lambda model: _in_one_line(model.error), numeric=False, prose=True, weight=-1),
     )
     failed = any(model.error for model in models)
-    # Last, so that where room is short an error, which standard error tells too, goes before any figure of the files that were read.
+    # Where room is short an error, which standard error tells too, goes before any figure of the files that were read.
     people = ("model", "operators", "batch", "macs", "flops", "params", "bytes", "intensity", *(("error",) if failed else ()))
     return Table(name="summary", title="Models", columns=columns, items=models, people=people)
 
 
-def _short_names(paths: list[str]) -> dict[str, str]:
+def short_names(paths: list[str]) -> dict[str, str]:
     """Names of files without their folders and endings, as far as that tells them apart."""
     files = {path: short_path(path) for path in paths}
     stems = {path: name.partition(".")[0] or name for path, name in files.items()}
@@ -106,6 +116,12 @@ def _short_names(paths: list[str]) -> dict[str, str]:
         if len(set(names.values())) == len(names):
             return names
     return {path: path for path in paths}
+
+
+def units_of(*totals: Cost) -> Units:
+    """The units of a report on these totals: one for MACs and FLOPs alike, in the words and in every table."""
+    work = max((total.get(name) for total in totals for name in ("macs", "flops")), default=0)
+    return common_units(work, max((total.get("bytes") for total in totals), default=0))
 
 
 def headline(analysis: Analysis) -> str:
@@ -117,7 +133,7 @@ def headline(analysis: Analysis) -> str:
 
 def facts(analysis: Analysis) -> list[tuple[str, str]]:
     """Labels and texts of the summary. Of a selection, what the graph is as a whole and what the selection costs."""
-    whole, cost = analysis.whole, analysis.total
+    whole = analysis.whole
     graph = whole.graph
     line = f":{graph.source.line(graph.span.start)}" if graph.span is not None else ""
     form = _FORMATS.get(graph.format, graph.format)
@@ -131,23 +147,34 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
     if whole.is_spread:
         found.append(("devices", f"{devices_words(whole.devices)}; figures are of the whole logical graph"))
         found += [("", words) for words in shares_words(whole.devices)]
+    return [*found, *part_facts(analysis)]
+
+
+def part_facts(analysis: Analysis) -> list[tuple[str, str]]:
+    """What an analysis costs, and of a selection what part of the graph that is."""
+    whole, cost = analysis.whole, analysis.total
+    units = units_of(cost)
+    found: list[tuple[str, str]] = []
     if analysis.selection is not None:
-        found.append(("selected", f"{printable(_words(analysis.selection))}: {_operators(analysis)}"))
-    found.append(("compute", _known([_count(cost, "macs", "MACs"), _count(cost, "flops", "FLOPs"), *_special(cost)])))
+        share = cost.share("flops", whole.total)
+        part = f", {format_share(share)} of the graph's FLOPs" if share.whole else ""
+        found.append(("selected", f"{printable(_words(analysis.selection))}: {_operators(analysis)}{part}"))
+    found.append(("compute", _known([_count(cost, "macs", "MACs", units), _count(cost, "flops", "FLOPs", units), *_special(cost)])))
     if whole.batch:
-        found.append(("per sample", format_count(Ratio(cost.get("macs"), whole.batch).rounded, "MACs", cost.certainty("macs"))))
+        found.append(("per sample", format_in(Ratio(cost.get("macs"), whole.batch).rounded, "MACs", units, cost.certainty("macs"))))
     found += [(label, text) for label, text in zip(["parameters", "", "", ""], _variables(cost), strict=False)]
     if analysis.selection is None and analysis.declared_params not in (None, cost.get("params")):
         found.append(("", f"{format_exact(analysis.declared_params)} declared by the modules' own lines"))
     if whole.variable_types - {DType.FLOAT32} and analysis.disk_bytes is not None:
         found.append(("on disk", f"{format_count(analysis.disk_bytes, 'bytes')}, parameters and buffers"))
     traffic = [_count(cost, name, "bytes") for name in ("bytes_read", "bytes_written")]
-    found.append(("traffic", _known(traffic, "{} read, {} written, without fusion")))
+    found.append(("traffic", _known(traffic, "{} read, {} written, where no operators are fused")))
     found.append(("intensity", format_ratio(cost.intensity, "FLOP/byte")))
     elements = cost.get("activation_elements")
     held = [format_exact(elements, cost.certainty("activation_elements")), _count(cost, "activation_bytes", "bytes")]
-    found.append(("activations", _known(held, f"{{}} element{'s' if elements != 1 else ''}, {{}}, a sum and no peak")))
-    if graph.training:
+    plural = "" if elements == 1 else "s"
+    found.append(("activations", _known(held, f"{{}} element{plural}, {{}}: all results added up, not what is held at once")))
+    if analysis.graph.training:
         found.append(("saved", _known([_count(cost, "saved_bytes", "bytes")], "{} of the forward pass, kept for the backward pass")))
     found.append(("certainty", how_sure(analysis)))
     return found
@@ -212,8 +239,8 @@ def _known(counts: Sequence[str], sentence: str | None = None) -> str:
     return ", ".join(counts) if sentence is None else sentence.format(*counts)
 
 
-def _count(cost: Cost, name: str, unit: str) -> str:
-    return format_count(cost.get(name), unit, cost.certainty(name))
+def _count(cost: Cost, name: str, unit: str, units: Units | None = None) -> str:
+    return format_in(cost.get(name), unit, units or {}, cost.certainty(name))
 
 
 def _special(cost: Cost) -> list[str]:

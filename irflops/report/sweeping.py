@@ -40,7 +40,7 @@ def sweep_table(rows: Sequence[Row]) -> Table:
         Column(name="samples_per_s", title="samples/s", get=_rate),
         text("waits_for", "waits for", lambda row: row.waits_for),
         text("fits", "fits", lambda row: None if row.fit is None or row.fit.fits is None else "yes" if row.fit.fits else "no"),
-        Column(name="why", title="why not", get=lambda row: row.why, numeric=False, cut_at_end=True),
+        Column(name="why", title="why not", get=lambda row: row.why, numeric=False, prose=True),
     )
     varied = [name for name in ("batch", "dtype", "mesh") if len({str(getattr(row.variant, name)) for row in rows}) > 1]
     fits = ["fits"] if any(row.fit is not None and row.fit.fits is not True for row in rows) else []

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from irflops.counting.ratio import Ratio
 from irflops.errors import IrflopsError
 from irflops.report.numbers import (
     Figure,
+    Units,
     common_scale,
     decimal_ratio,
     format_count,
@@ -22,6 +23,10 @@ from irflops.report.numbers import (
 
 Cell = str | int | bool | Figure | Ratio | None
 """A raw value. A plain int is a position or a number of things; costs are figures."""
+
+
+ESSENTIAL = 2
+"""The weight of columns that go only where wrapping is not enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +46,12 @@ class Column:
     """Whether machines get it unless they choose columns."""
     nothing: str = ""
     """What people read where there is no value; machines get an empty cell."""
-    cut_at_end: bool = False
-    """Whether a text too long for the terminal loses its end; names lose their middle."""
+    prose: bool = False
+    """Whether its texts are sentences, which wrap at words; names, shapes and changes stay in one line as long as that is possible."""
+    weight: int = 1
+    """What it matters: where room is short, columns of 0 go first and then those of 1; ESSENTIAL ones are what the table is for."""
+    implied_by: str = ""
+    """The column that says what it says too, where each of its texts stands in that column's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +70,10 @@ class Table:
     """Level and label of an item where the first column is a path and the items stand in the order of a tree."""
     chosen: bool = False
     """Whether the user chose the columns."""
+    notes: tuple[str, ...] = ()
+    """What the heading says about the rows, as which of them are not there."""
+    units: Units = field(default_factory=dict)
+    """The units of the report that it is part of; what has none there has one by column."""
     rest: Callable[[Any], bool] | None = None
     """Whether an item stands for all that belongs to no other: it comes last, and is never left out."""
 
@@ -133,7 +146,7 @@ def _drawn(table: Table, column: Column) -> Drawn:
         return Drawn(column, column.unit, texts, cells)
     if not column.unit or not figures:
         return Drawn(column, column.title, [for_people(cell, column) for cell in cells], cells)
-    scale = common_scale(max(figures), column.unit)
+    scale = table.units.get(column.unit) or common_scale(max(figures), column.unit)
     heading = scale.unit if column.title == column.unit else f"{scale.unit} {column.title}"
     texts = [format_scaled(c.value, scale, c.certainty) if isinstance(c, Figure) else for_people(c, column) for c in cells]
     return Drawn(column, heading, texts, cells)

@@ -6,14 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from irflops.analysis.analysis import Analysis
+from irflops.analysis.blocks import Alike, Place, alike_ops, by_class, places
 from irflops.counting.cost import KINDS, Cost
 from irflops.counting.ratio import Ratio
-from irflops.ir.graph import AttrValue, Location, Operand
-from irflops.ir.tree import tree_of
-from irflops.report.numbers import Figure
-from irflops.report.table import Column, Table
-
-_WORK = ("macs", "flops", "flops_share")
+from irflops.ir.graph import AttrValue, Location, Op, Operand
+from irflops.report.numbers import Figure, format_things
+from irflops.report.table import ESSENTIAL, Column, Table
 
 MODULE_ROWS = 30
 """Rows up to which the module tree opens by itself."""
@@ -30,77 +28,101 @@ _UNITS = {
 }
 """Heading and unit of each figure."""
 
+_WEIGHTS = {"macs": ESSENTIAL, "flops": ESSENTIAL}
+_SHARED = ("macs", "flops")
 
-def op_table(analysis: Analysis) -> Table:
-    """A row per operator, the heaviest first. Items are positions in the graph."""
+
+def op_table(analysis: Analysis, *, fold: bool = False) -> Table:
+    """A row per operator, the heaviest first; with `fold`, those that differ in their layer alone in one."""
     ops, types = analysis.graph.ops, analysis.inference.types
     costs = analysis.costs
+    items = alike_ops(analysis, fold=fold)
+
+    def first(one: Alike) -> Op:
+        return ops[one.ops[0]]
 
     def tensors(operands: tuple[Operand, ...]) -> str:
         return " ".join(str(o.type if o.type.numel is not None else types.get(o.lbn, o.type)) for o in operands)
 
     columns = (
-        _text("name", "operator", lambda i: ops[i].name),
-        _text("type", "type", lambda i: ops[i].type or "|".join(ops[i].type_candidates) or "?"),
-        _text("module", "module", lambda i: ops[i].module),
-        _text("phase", "phase", lambda i: ops[i].phase.value if ops[i].phase else None),
-        Column(name="runs", title="runs", get=lambda i: ops[i].runs),
-        *cost_columns(analysis.op_cost, analysis.total, single=True),
-        Column(name="line", title="line", get=lambda i: analysis.line(ops[i])),
-        _text("location", "Python", lambda i: _place(ops[i].location)),
-        _text("inputs", "operands", lambda i: tensors(ops[i].inputs)),
-        _text("outputs", "results", lambda i: tensors(ops[i].outputs)),
-        _text("attrs", "attributes", lambda i: " ".join(f"{name}={_value(v)}" for name, v in ops[i].attrs.items())),
-        _text("kind", "kind", lambda i: ops[i].kind.value if ops[i].kind else None),
-        _text("kind_source", "kind by", lambda i: ops[i].kind_source),
-        _text("reason", "unknown for", lambda i: costs[i].reason),
+        _text("name", "operator", lambda one: one.name, weight=ESSENTIAL),
+        Column(name="count", title="x", get=lambda one: len(one.ops) if len(one.ops) > 1 else None, exported=False),
+        _text("type", "type", lambda one: first(one).type or "|".join(first(one).type_candidates) or "?", implied_by="name"),
+        _text("module", "module", lambda one: one.module, implied_by="name"),
+        _text("phase", "phase", lambda one: phase.value if (phase := first(one).phase) else None),
+        Column(name="runs", title="runs", get=lambda one: first(one).runs),
+        *cost_columns(lambda one: one.cost, analysis.total, single=True, whole=_whole(analysis)),
+        Column(name="line", title="line", get=lambda one: analysis.line(first(one))),
+        _text("location", "Python", lambda one: _place(first(one).location)),
+        _text("inputs", "operands", lambda one: tensors(first(one).inputs)),
+        _text("outputs", "results", lambda one: tensors(first(one).outputs)),
+        _text("attrs", "attributes", lambda one: " ".join(f"{name}={_value(v)}" for name, v in first(one).attrs.items())),
+        _text("kind", "kind", lambda one: kind.value if (kind := first(one).kind) else None),
+        _text("kind_source", "kind by", lambda one: first(one).kind_source),
+        _text("reason", "unknown for", lambda one: costs[one.ops[0]].reason),
     )
-    order = sorted(range(len(ops)), key=lambda i: (-costs[i].cost.get("flops") * ops[i].runs, i))
-    people = ("name", "type", *(["phase"] if analysis.graph.training else []), *_WORK, "bytes", "line")
-    return Table(name="op", title="Heaviest operators", columns=columns, items=order, people=people)
+    is_folded = any(len(one.ops) > 1 for one in items)
+    people = ("name", *["count"] * is_folded, "type", *["phase"] * analysis.graph.training, *_work(analysis), "bytes", "line")
+    notes = ("equal layers together; --full lists each operator",) * is_folded
+    return Table(name="op", title="Heaviest operators", columns=columns, items=items, people=people, notes=notes)
 
 
-def module_table(analysis: Analysis, depth: int | None = None) -> Table:
-    """A row per module with the costs of all below it, in the order of the tree, `depth` levels down or as many as fit on a screen."""
-    tree = tree_of(analysis.modules)
+def module_table(analysis: Analysis, depth: int | None = None, *, fold: bool = False) -> Table:
+    """A row per module with the costs of all below it, in the order of the tree, `depth` levels down or as many as fit on a screen.
+
+    With `fold`, equal modules that follow one another stand in one row, or in two: all of them, and each.
+    """
     modules = {module.path: module for module in analysis.graph.modules}
-    tops = ("",) if analysis.selection is None else analysis.selection.tops
-    levels = [[*tree.walk(top)] for top in tops]
-    if depth is None:
-        depth = _depth_that_fits([level for walk in levels for _, level in walk])
-    paths = [path for walk in levels for path, level in walk if level <= depth]
-    level_of = dict(pair for walk in levels for pair in walk)
+    found = places(analysis, fold=fold)
+    deepest = _depth_that_fits([place.depth for place in found]) if depth is None else depth
+    items = [place for place in found if place.depth <= deepest]
 
-    def label(path: str) -> tuple[int, str]:
-        return level_of[path], (path if path in tops else tree.label(path)) or "(graph)"
+    def module_class(place: Place) -> str | None:
+        module = modules.get(place.path)
+        name = (module.class_name if module is not None else None) or ("" if place.path else analysis.graph.class_name)
+        return f"{place.of:,} x {name or 'equal'}" if place.of > 1 and not place.label.startswith("each") else name
 
     columns = (
-        _text("path", "module", lambda path: path, nothing="(graph)"),
-        _text(
-            "class",
-            "class",
-            lambda path: (modules[path].class_name if path in modules else None) or ("" if path else analysis.graph.class_name),
-        ),
-        *cost_columns(lambda path: analysis.modules[path], analysis.total),
-        Column(name="declared_params", title="declared", get=analysis.declared.get, exported=False),
-        Column(name="line", title="line", get=lambda path: _line(analysis, modules[path].span) if path in modules else None),
-        _text("text", "text", lambda path: modules[path].text if path in modules else None),
+        _text("path", "module", lambda place: place.name, nothing="(graph)", weight=ESSENTIAL),
+        _text("class", "class", module_class),
+        *cost_columns(lambda place: place.cost, analysis.total, whole=_whole(analysis)),
+        Column(name="declared_params", title="declared", get=lambda place: analysis.declared.get(place.path), exported=False),
+        Column(name="line", title="line", get=lambda place: _line(analysis, modules[place.path].span) if place.path in modules else None),
+        _text("text", "text", lambda place: modules[place.path].text if place.path in modules else None),
     )
-    people = ("path", "class", *_WORK, "params", "bytes")
-    return Table(name="module", title="Modules", columns=columns, items=paths, people=people, tree=label)
+    people = ("path", "class", *_work(analysis), "params", "bytes")
+    deeper = max((place.depth for place in found), default=0)
+    notes = (f"{deepest} of {deeper} levels; --depth {deeper} shows all",) * (deepest < deeper)
+    return Table(name="module", title="Modules", columns=columns, items=items, people=people, tree=_in_the_tree, notes=notes)
 
 
-def type_table(analysis: Analysis) -> Table:
-    """A row per op type, the heaviest first."""
+def type_table(analysis: Analysis, *, fold: bool = False) -> Table:
+    """A row per op type, the heaviest first; with `fold`, without those that do nothing and move nothing."""
     groups = analysis.types
+    order = sorted(groups, key=lambda op_type: -groups[op_type].cost.get("flops"))
+    items = [op_type for op_type in order if not fold or _does_anything(groups[op_type].cost)]
+    free = len(order) - len(items)
     columns = (
         _text("type", "op type", lambda op_type: op_type),
         Column(name="count", title="operators", get=lambda op_type: groups[op_type].count),
-        *cost_columns(lambda op_type: groups[op_type].cost, analysis.total),
+        *cost_columns(lambda op_type: groups[op_type].cost, analysis.total, whole=_whole(analysis)),
     )
-    people = ("type", "count", *_WORK, "transcendentals", "bytes")
-    order = sorted(groups, key=lambda op_type: -groups[op_type].cost.get("flops"))
-    return Table(name="type", title="Op types", columns=columns, items=order, people=people)
+    people = ("type", "count", *_work(analysis), "transcendentals", "bytes")
+    notes = (f"without {format_things(free, 'type')} that {'costs' if free == 1 else 'cost'} nothing",) * (free > 0)
+    return Table(name="type", title="Op types", columns=columns, items=items, people=people, notes=notes)
+
+
+def class_table(analysis: Analysis) -> Table:
+    """A row per class of module, with all that its modules hold, the heaviest first."""
+    groups = by_class(analysis)
+    columns = (
+        _text("class", "class", lambda name: name, weight=ESSENTIAL),
+        Column(name="count", title="modules", get=lambda name: len(groups[name].paths)),
+        *cost_columns(lambda name: groups[name].cost, analysis.total, whole=_whole(analysis)),
+    )
+    people = ("class", "count", *_work(analysis), "params", "bytes")
+    notes = ("each with all that its modules hold: rows overlap",)
+    return Table(name="class", title="Classes of modules", columns=columns, items=list(groups), people=people, notes=notes)
 
 
 def step_table(analysis: Analysis) -> Table:
@@ -110,9 +132,9 @@ def step_table(analysis: Analysis) -> Table:
         _text("kind", "step", lambda kind: kind),
         Column(name="count", title="steps", get=lambda kind: groups[kind].count),
         Column(name="operators", title="operators", get=lambda kind: groups[kind].operators),
-        *cost_columns(lambda kind: groups[kind].cost, analysis.total),
+        *cost_columns(lambda kind: groups[kind].cost, analysis.total, whole=_whole(analysis)),
     )
-    people = ("kind", "count", "operators", *_WORK, "transcendentals", "bytes")
+    people = ("kind", "count", "operators", *_work(analysis), "transcendentals", "bytes")
     return Table(name="step", title="Steps", columns=columns, items=list(groups), people=people)
 
 
@@ -121,9 +143,9 @@ def phase_table(analysis: Analysis) -> Table:
     phases = analysis.phases
     columns = (
         _text("phase", "phase", lambda phase: phase),
-        *cost_columns(lambda phase: phases[phase], analysis.total),
+        *cost_columns(lambda phase: phases[phase], analysis.total, whole=_whole(analysis)),
     )
-    people = ("phase", *_WORK, "transcendentals", "bytes")
+    people = ("phase", *_work(analysis), "transcendentals", "bytes")
     items = [phase for phase, cost in phases.items() if cost != Cost()]
     return Table(name="phase", title="Phases of a step", columns=columns, items=items, people=people)
 
@@ -136,10 +158,10 @@ def location_table(analysis: Analysis) -> Table:
         Column(name="line", title="line", get=lambda at: at.line if at else None),
         _text("function", "function", lambda at: at.function if at else None),
         Column(name="count", title="operators", get=lambda at: groups[at].count),
-        *cost_columns(lambda at: groups[at].cost, analysis.total),
+        *cost_columns(lambda at: groups[at].cost, analysis.total, whole=_whole(analysis)),
     )
     order = sorted(groups, key=lambda at: (at is None, -groups[at].cost.get("flops")))
-    people = ("file", "line", "function", "count", *_WORK, "bytes")
+    people = ("file", "line", "function", "count", *_work(analysis), "bytes")
     return Table(name="location", title="Lines of Python", columns=columns, items=order, people=people, rest=lambda at: at is None)
 
 
@@ -169,18 +191,39 @@ def disagreement_table(analysis: Analysis) -> Table:
     columns = (
         Column(name="line", title="line", get=lambda d: _line(analysis, d.span)),
         _text("lbn", "tensor", lambda d: d.lbn),
-        _text("file", "file", lambda d: _shape(d.file)),
-        _text("inferred", "inferred", lambda d: _shape(d.inferred)),
+        _text("file", "file", lambda d: shape_text(d.file)),
+        _text("inferred", "inferred", lambda d: shape_text(d.inferred)),
         _text("reason", "reason", lambda d: d.reason),
     )
     items = analysis.inference.disagreements
     return Table(name="disagreement", title="Shapes that disagree", columns=columns, items=items, people=tuple(c.name for c in columns))
 
 
-def cost_columns(cost: Callable[[Any], Cost | None], total: Cost | None = None, *, single: bool = False) -> tuple[Column, ...]:
+def _whole(analysis: Analysis) -> Cost | None:
+    """What the whole graph costs, of which a selection is a part; None where there is none."""
+    return None if analysis.selection is None else analysis.selection.whole.total
+
+
+def _work(analysis: Analysis) -> tuple[str, ...]:
+    """The columns of work that people see: of a selection the shares of the graph, and of the selection."""
+    return ("macs", "flops", "flops_share", *["flops_own_share"] * (analysis.selection is not None))
+
+
+def _in_the_tree(place: Place) -> tuple[int, str]:
+    return place.level, place.label
+
+
+def _does_anything(cost: Cost) -> bool:
+    return any(cost.get(name) or not cost.is_exact(name) for name in ("macs", "flops", "transcendentals", "bytes"))
+
+
+def cost_columns(
+    cost: Callable[[Any], Cost | None], total: Cost | None = None, *, single: bool = False, whole: Cost | None = None
+) -> tuple[Column, ...]:
     """The columns of costs, empty where an item has none; with shares where there is a total.
 
-    `single` says that items are operators, whose counts are unknown where sums would be bounded.
+    `single` says that items are operators, whose counts are unknown where sums would be bounded. With a `whole` of which the total is a
+    part, shares are of that, and those of the part stand beside them.
     """
 
     def figure(name: str) -> Callable[[Any], Figure | None]:
@@ -204,13 +247,14 @@ def cost_columns(cost: Callable[[Any], Cost | None], total: Cost | None = None, 
         column
         for name, (title, unit) in _UNITS.items()
         for column in (
-            Column(name=name, title=title, get=figure(name), unit=unit),
-            *([_share(name, share(name, total))] if name in ("macs", "flops") and total is not None else []),
+            Column(name=name, title=title, get=figure(name), unit=unit, weight=_WEIGHTS.get(name, 0)),
+            *([_share(name, share(name, whole or total))] if name in _SHARED and total is not None else []),
+            *([_share(f"{name}_own", share(name, total), "of selected")] if name in _SHARED and total is not None and whole else []),
         )
     ]
     columns += [
-        Column(name="bytes", title="moved", get=figure("bytes"), unit="bytes", exported=False),
-        Column(name="intensity", title="intensity", get=intensity, unit="FLOP/byte", exported=False),
+        Column(name="bytes", title="moved", get=figure("bytes"), unit="bytes", exported=False, weight=0),
+        Column(name="intensity", title="intensity", get=intensity, unit="FLOP/byte", exported=False, weight=0),
         Column(name="params", title="params", get=figure("params"), exported=False),
         Column(name="param_bytes", title="params", get=figure("param_bytes"), unit="bytes", exported=False),
         *(Column(name=f"params.{kind}", title=_words(kind), get=figure(f"params.{kind}")) for kind in KINDS),
@@ -220,12 +264,12 @@ def cost_columns(cost: Callable[[Any], Cost | None], total: Cost | None = None, 
     return tuple(columns)
 
 
-def _share(name: str, get: Callable[[Any], Ratio | None]) -> Column:
-    return Column(name=f"{name}_share", title="share", get=get, exported=False)
+def _share(name: str, get: Callable[[Any], Ratio | None], title: str = "share") -> Column:
+    return Column(name=f"{name}_share", title=title, get=get, exported=False, weight=1 if title != "share" else ESSENTIAL)
 
 
-def _text(name: str, title: str, get: Callable[[Any], str | None], nothing: str = "") -> Column:
-    return Column(name=name, title=title, get=get, numeric=False, nothing=nothing)
+def _text(name: str, title: str, get: Callable[[Any], str | None], nothing: str = "", *, weight: int = 1, implied_by: str = "") -> Column:
+    return Column(name=name, title=title, get=get, numeric=False, nothing=nothing, weight=weight, implied_by=implied_by)
 
 
 def _depth_that_fits(levels: list[int]) -> int:
@@ -245,7 +289,8 @@ def _line(analysis: Analysis, span: Any) -> int | None:
     return analysis.graph.source.line(span.start) if span is not None else None
 
 
-def _shape(shape: tuple[int | None, ...] | None) -> str | None:
+def shape_text(shape: tuple[int | None, ...] | None) -> str | None:
+    """A shape as people write it, `?` for an extent that is not known."""
     return None if shape is None else f"({', '.join('?' if extent is None else str(extent) for extent in shape)})"
 
 

@@ -1,18 +1,20 @@
-"""Tables and the whole report for people: on a terminal with colour where there is any, nothing wrapped, numbers never cut."""
+"""Tables and the whole report for people: on a terminal with colour where there is any, laid out by one policy (`layout`)."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 
 from irflops.counting.ratio import Ratio
+from irflops.report.layout import GAP, Laid, Layout, laid_out
 from irflops.report.numbers import UNKNOWN
 from irflops.report.sections import Report
 from irflops.report.table import Drawn, Table, drawn, printable
+from irflops.report.wrap import shortened, wrapped_words
 
 if TYPE_CHECKING:
     from irflops.report.styled import Segment, StyledScreen
@@ -20,11 +22,13 @@ if TYPE_CHECKING:
 WIDTH = 100
 """Columns where no terminal says how many it has."""
 
-_GAP = "  "
+WIDE = 10_000
+"""Columns of what knows no limit: no graph has names as long."""
+
 _INDENT = " "
 _LABEL = 13
-_LEAST = 14
-"""Columns that a text keeps, however narrow the terminal."""
+_LEAST = 30
+"""Columns that sentences have, however narrow the terminal."""
 _LONGEST = 400
 """Characters of a cell's text that are ever looked at: a damaged dump has names of megabytes, and to measure those takes minutes."""
 _LONGEST_LINE = 2000
@@ -51,10 +55,6 @@ class _PlainScreen:
         text = "".join([text for text, _style in segments]).translate(_DROPPED).rstrip()
         self._stream.write("\n".join([part.expandtabs() for part in text.split("\n")]) + "\n")
 
-    def wrapped(self, text: str, width: int) -> list[str]:
-        """A text in lines of so many columns."""
-        return _styled(self._stream, self.width).wrapped(text, width)
-
 
 def _styled(stream: TextIO, width: int | None) -> StyledScreen:
     from irflops.report.styled import StyledScreen  # here for start-up time: rich, which only a terminal needs
@@ -62,28 +62,28 @@ def _styled(stream: TextIO, width: int | None) -> StyledScreen:
     return StyledScreen(stream, width)
 
 
-def _screen(stream: TextIO) -> _PlainScreen | StyledScreen:
-    columns = os.environ.get("COLUMNS", str(WIDTH))
+def _screen(stream: TextIO, wide: bool) -> _PlainScreen | StyledScreen:
+    columns = str(WIDE) if wide else os.environ.get("COLUMNS", str(WIDTH))
     if stream.isatty() or any(name in os.environ for name in _FORCING) or not columns.isdecimal():
-        return _styled(stream, None if stream.isatty() or "COLUMNS" in os.environ else WIDTH)
+        return _styled(stream, WIDE if wide else None if stream.isatty() or "COLUMNS" in os.environ else WIDTH)
     return _PlainScreen(stream, int(columns))
 
 
 class Terminal:
-    """Draws on a stream, in its width and encoding."""
+    """Draws on a stream, in its width and encoding; `wide` knows no limit to the width."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._screen = _screen(stream)
+    def __init__(self, stream: TextIO, *, wide: bool = False) -> None:
+        self._screen = _screen(stream, wide)
         encoding = getattr(stream, "encoding", None) or "utf-8"
         self._unicode = encoding.lower().startswith("utf")
         self._ellipsis, self._rule = ("…", "─") if self._unicode else ("...", "-")
 
     def report(self, report: Report) -> None:
         """The whole report."""
-        self._screen.line([(self._clipped(report.headline), "bold")])
+        for line in wrapped_words(self._clipped(report.headline), self._screen.width):
+            self._screen.line([(line, "bold")])
         self._screen.line([])
-        for label, text in report.facts:
-            self._screen.line([(_INDENT, ""), (label.ljust(_LABEL), "dim"), (self._clipped(text, _LONGEST_LINE), "")])
+        self.facts(report.facts)
         for table in report.tables:
             self._screen.line([])
             self.table(table)
@@ -91,102 +91,104 @@ class Terminal:
             self._screen.line([])
             self._screen.line([("Notes", "bold")])
             for note in report.notes:
-                for number, part in enumerate(self._wrapped(note)):
-                    self._screen.line([("   " if number else f"{_INDENT}- ", ""), (part, "")])
+                self._item("- ", note)
+
+    def facts(self, facts: Sequence[tuple[str, str]]) -> None:
+        """Labels, and their texts beside them."""
+        width = max([_LABEL, *(len(label) + 1 for label, _ in facts)])
+        for label, text in facts:
+            for number, line in enumerate(self._sentence(text, len(_INDENT) + width)):
+                self._screen.line([(_INDENT, ""), (("" if number else label).ljust(width), "dim"), (line, "")])
 
     def table(self, table: Table) -> None:
         """A table under its title, as wide as it needs to be."""
-        columns, hidden = self._fitting(self._prepared(table))
-        title = [(table.title, "bold")]
-        if table.total is not None:
-            title.append((f"  {len(table.items):,} of {table.total:,}", "not bold dim"))
-        if hidden:
-            title.append((f"  not shown for lack of room: {', '.join(hidden)}", "not bold dim"))
-        self._screen.line(title)
-        widths = [_width(column) for column in columns]
-        self._row([(_aligned(c.heading, c, width), "dim") for c, width in zip(columns, widths, strict=True)])
-        self._screen.line([(_INDENT + self._rule * (sum(widths) + len(_GAP) * (len(widths) - 1)), "dim")])
+        layout = laid_out(self._prepared(table), self._screen.width - len(_INDENT), chosen=table.chosen, tree=table.tree is not None)
+        columns = layout.columns if layout.hidden or not self._unicode else _with_bars(layout)
+        self._title(table, layout)
+        for texts in _lines([column.heading for column in columns], bottom=True):
+            self._row([(_aligned(text, column), "dim") for text, column in zip(texts, columns, strict=True)])
+        self._screen.line([(_INDENT + self._rule * (sum(c.width for c in columns) + GAP * (len(columns) - 1)), "dim")])
         for n in range(len(table.items)):
-            texts = [_aligned(column.texts[n], column, width) for column, width in zip(columns, widths, strict=True)]
             bold = table.tree is not None and table.tree(table.items[n])[0] == 0
-            self._row([(text, _style(text, c, number, bold)) for number, (text, c) in enumerate(zip(texts, columns, strict=True))])
+            styles = [_style(column.drawn.texts[n], column.drawn, number, bold) for number, column in enumerate(columns)]
+            for texts in _lines([column.cells[n] for column in columns]):
+                row = zip(texts, columns, styles, strict=True)
+                self._row([(_aligned(text, column), style) for text, column, style in row])
+
+    def _title(self, table: Table, layout: Layout) -> None:
+        """What the table is, and beside or below it what it does not show."""
+        notes = [f"{len(table.items):,} of {table.total:,}"] if table.total is not None else []
+        notes += [*table.notes, *layout.notes]
+        if layout.hidden:
+            notes.append(f"not shown for lack of room: {', '.join(layout.hidden)}; --wide shows all")
+        segments, room = [(table.title, "bold")], self._screen.width - cell_len(table.title)
+        while notes and cell_len(notes[0]) + GAP <= room:
+            room -= cell_len(notes[0]) + GAP
+            segments.append((f"  {notes.pop(0)}", "not bold dim"))
+        self._screen.line(segments)
+        for note in notes:
+            self._item("  ", note, "dim")
+
+    def _item(self, mark: str, text: str, style: str = "") -> None:
+        for number, line in enumerate(self._sentence(text, len(_INDENT) + len(mark))):
+            self._screen.line([(_INDENT, ""), (" " * len(mark) if number else mark, ""), (line, style)])
+
+    def _sentence(self, text: str, indent: int) -> list[str]:
+        """A text in lines beside so many columns; words are whole, though they be longer than the line."""
+        return wrapped_words(self._clipped(text, _LONGEST_LINE), max(_LEAST, self._screen.width - indent))
 
     def _row(self, cells: Sequence[Segment]) -> None:
         segments: list[Segment] = []
         for cell in cells:
-            segments += ((_GAP if segments else _INDENT, ""), cell)
+            segments += ((" " * GAP if segments else _INDENT, ""), cell)
         self._screen.line(segments)
 
-    def _wrapped(self, note: str) -> Iterable[str]:
-        return self._screen.wrapped(self._clipped(note, _LONGEST_LINE), max(20, self._screen.width - 4))
-
     def _prepared(self, table: Table) -> list[Drawn]:
-        """The columns with what a terminal adds: the indent of a tree, and the bars of shares where no text is cut for them."""
+        """The columns with the indent of a tree, and with nothing that no screen shows."""
         columns = drawn(table)
-        if table.tree is not None:
+        if table.tree is not None and columns and columns[0].column.name == "path":
             places = [table.tree(item) for item in table.items]
             columns[0] = replace(columns[0], texts=["  " * level + printable(label) for level, label in places])
-        columns = [replace(column, texts=[self._clipped(text) for text in column.texts]) for column in columns]
-        barred = [_with_bars(column) if column.column.name.endswith("_share") else column for column in columns]
-        return barred if self._unicode and self._room(barred) >= 0 else columns
+        return [replace(column, texts=[self._bounded(text, column) for text in column.texts]) for column in columns]
 
-    def _room(self, columns: Sequence[Drawn]) -> int:
-        """Columns of the terminal that are left, negative where it is too narrow."""
-        return self._screen.width - len(_INDENT) - sum(map(_width, columns)) - len(_GAP) * (len(columns) - 1)
-
-    def _fitting(self, columns: list[Drawn]) -> tuple[list[Drawn], list[str]]:
-        """The columns with long texts cut in the middle; where that is not enough, without those furthest to the right."""
-        hidden: list[str] = []
-        room = self._screen.width - len(_INDENT)
-        while len(columns) > 2 and sum(map(_least_width, columns)) + len(_GAP) * (len(columns) - 1) > room:
-            hidden.insert(0, columns[-1].heading.strip())
-            columns = columns[:-1]
-        widths = [_width(column) for column in columns]
-        least = [_least_width(column) for column in columns]
-        for _ in range(-self._room(columns)):
-            widest = max(range(len(widths)), key=lambda n: (widths[n] > least[n], widths[n]))
-            widths[widest] -= widths[widest] > least[widest]
-        return [
-            replace(column, texts=[self._cut(text, width, column.column.cut_at_end) for text in column.texts])
-            if width < _width(column)
-            else column
-            for column, width in zip(columns, widths, strict=True)
-        ], hidden
+    def _bounded(self, text: str, column: Drawn) -> str:
+        return shortened(text, _LONGEST, self._ellipsis) if column.column.prose else self._clipped(text)
 
     def _clipped(self, text: str, longest: int = _LONGEST) -> str:
-        """A text with its middle left out where it has more characters than any terminal shows."""
-        longest = max(longest, self._screen.width)
+        """A text with its middle left out where it has more characters than any screen shows."""
+        longest = max(longest, min(self._screen.width, _LONGEST_LINE))
         return text if len(text) <= longest else text[: longest // 2] + self._ellipsis + text[-(longest // 2) :]
 
-    def _cut(self, text: str, width: int, at_end: bool) -> str:
-        """A text with its middle or its end left out, so that it takes `width` columns at most."""
-        if cell_len(text) <= width:
-            return text
-        room = max(1, width - len(self._ellipsis))
-        if at_end:
-            return set_cell_size(text, room).rstrip() + self._ellipsis
-        indent = len(text) - len(text.lstrip(" "))
-        front = set_cell_size(text, min(room, max(indent + 1, room * 2 // 5)))
-        return front + self._ellipsis + set_cell_size(text[::-1], room - cell_len(front))[::-1]
+
+def _lines(cells: Sequence[Sequence[str]], *, bottom: bool = False) -> list[list[str]]:
+    """The lines of a row of cells, of which each has its own number: those that are short stand at the top, or at the `bottom`."""
+    height = max(map(len, cells), default=0)
+    filled = [["" for _ in range(height - len(cell))] for cell in cells]
+    whole = [[*empty, *cell] if bottom else [*cell, *empty] for cell, empty in zip(cells, filled, strict=True)]
+    return [[cell[n] for cell in whole] for n in range(height)]
 
 
-def _width(column: Drawn) -> int:
-    return max([cell_len(column.heading), *map(cell_len, column.texts)])
+def _aligned(text: str, column: Laid) -> str:
+    padding = " " * (column.width - cell_len(text))
+    return padding + text if column.drawn.column.numeric else text + padding
 
 
-def _least_width(column: Drawn) -> int:
-    return _width(column) if column.column.numeric else min(_width(column), max(_LEAST, cell_len(column.heading)))
+def _with_bars(layout: Layout) -> list[Laid]:
+    """The columns with a bar beside each share, as far as there is room."""
+    left, found = layout.left, []
+    for column in layout.columns:
+        if column.drawn.column.name.endswith("_share") and left >= _BAR + 1:
+            left -= _BAR + 1
+            found.append(_barred(column))
+        else:
+            found.append(column)
+    return found
 
 
-def _aligned(text: str, column: Drawn, width: int) -> str:
-    padding = " " * (width - cell_len(text))
-    return padding + text if column.column.numeric else text + padding
-
-
-def _with_bars(column: Drawn) -> Drawn:
-    width = _width(column)
-    texts = [f"{text:>{width}} {_bar(cell)}" for text, cell in zip(column.texts, column.cells, strict=True)]
-    return replace(column, heading=column.heading.rjust(width).ljust(width + 1 + _BAR), texts=texts)
+def _barred(column: Laid) -> Laid:
+    width = column.width
+    cells = [[f"{text:>{width}} {_bar(cell)}"] for (text, *_), cell in zip(column.cells, column.drawn.cells, strict=True)]
+    return replace(column, width=width + 1 + _BAR, heading=[column.heading[0].rjust(width).ljust(width + 1 + _BAR)], cells=cells)
 
 
 def _bar(cell: object) -> str:
@@ -210,11 +212,16 @@ def _style(text: str, column: Drawn, number: int, bold: bool) -> str:
     return "" if column.column.numeric else "green"
 
 
-def print_report(report: Report, stream: TextIO) -> None:
+def print_report(report: Report, stream: TextIO, *, wide: bool = False) -> None:
     """The whole report of an analysis."""
-    Terminal(stream).report(report)
+    Terminal(stream, wide=wide).report(report)
 
 
-def print_table(table: Table, stream: TextIO) -> None:
+def print_table(table: Table, stream: TextIO, *, wide: bool = False) -> None:
     """One table."""
-    Terminal(stream).table(table)
+    Terminal(stream, wide=wide).table(table)
+
+
+def print_facts(facts: Sequence[tuple[str, str]], stream: TextIO, *, wide: bool = False) -> None:
+    """Labels, and their texts beside them."""
+    Terminal(stream, wide=wide).facts(facts)

@@ -51,14 +51,24 @@ def write_markdown(table: Table, stream: TextIO) -> None:
 def write_markdown_report(report: Report, stream: TextIO) -> None:
     """The whole report, its tables under headings."""
     stream.write(f"# {_markdown(report.headline)}\n\n")
-    stream.writelines(f"- {label}: {_markdown(text)}\n" if label else f"  - {_markdown(text)}\n" for label, text in report.facts)
+    write_facts(report.facts, stream)
     for table in report.tables:
-        left_out = "" if table.total is None else f", {len(table.items):,} of {table.total:,}"
-        stream.write(f"\n## {_markdown(table.title)}{left_out}\n\n")
+        stream.write(f"\n## {_markdown(table.title)}{left_out(table)}\n\n")
         write_markdown(table, stream)
     if report.notes:
         stream.write("\n## Notes\n\n")
         stream.writelines(f"- {_markdown(note)}\n" for note in report.notes)
+
+
+def write_facts(facts: Sequence[tuple[str, str]], stream: TextIO) -> None:
+    """Labels and their texts, as a list of Markdown."""
+    stream.writelines(f"- {label}: {_markdown(text)}\n" if label else f"  - {_markdown(text)}\n" for label, text in facts)
+
+
+def left_out(table: Table) -> str:
+    """What the heading of a table says of rows that are not there."""
+    rows = [] if table.total is None else [f"{len(table.items):,} of {table.total:,}"]
+    return "".join(f", {_markdown(note)}" for note in [*rows, *table.notes])
 
 
 def write_latex(table: Table, stream: TextIO) -> None:
