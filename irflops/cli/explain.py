@@ -7,15 +7,16 @@ import click
 from irflops.analysis.analysis import analyze_graph
 from irflops.analysis.select import escaped, select_part
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped
-from irflops.cli.tables import write_report, write_table
+from irflops.cli.tables import write_labelled, write_report, write_table
 from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.explaining.explanation import explain_op, find_op
 from irflops.readers import load
-from irflops.report.explanation import answer_table, explanation_text, tensor_table
+from irflops.report.explanation import answer_table, cost_facts, explanation_facts, tensor_table
 from irflops.report.json_writer import encoded, write_json
 from irflops.report.module import module_report
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.summary import short_path
+from irflops.report.table import printable
 
 EPILOG = """\b
 Examples:
@@ -73,7 +74,10 @@ def explain(
         if format_ == "json":
             stream.write(encoded(found.to_dict()) + "\n")
             return
-        stream.write(explanation_text(found))
+        stream.write(f"{printable(found.op.name)}\n\n")
+        write_labelled(explanation_facts(found), format_, stream)
+        stream.write("\n")
+        write_labelled(cost_facts(found), format_, stream)
         for table in (tensor_table(found), answer_table(found)):
             if table.items:
                 stream.write("\n")

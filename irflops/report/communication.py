@@ -16,7 +16,7 @@ from irflops.report.devices import devices_words
 from irflops.report.numbers import Figure, format_count, format_things
 from irflops.report.sections import Report
 from irflops.report.summary import headline
-from irflops.report.table import Column, Table, arranged, printable
+from irflops.report.table import ESSENTIAL, Column, Table, arranged, printable
 
 BY = ("collective", "kind", "phase", "module", "cause", "transfer")
 """What `--by` takes."""
@@ -100,7 +100,7 @@ def _sums(name: str, title: str, sums: Mapping[str, Sent], communication: Commun
     columns = (
         Column(name=name, title=name, get=lambda item: item[0], numeric=False, nothing="(graph)"),
         Column(name="count", title="transfers" if name != "collective" else "steps", get=lambda item: item[1].count),
-        Column(name="bytes", title="sent", get=lambda item: Figure(item[1].bytes, sure), unit="bytes"),
+        Column(name="bytes", title="sent", get=lambda item: Figure(item[1].bytes, sure), unit="bytes", weight=ESSENTIAL),
         Column(name="bytes_share", title="share", get=lambda item: Ratio(item[1].bytes, total), exported=False),
         Column(name="bytes_inside_nodes", title="inside nodes", get=lambda item: Figure(item[1].reach.inside, sure), unit="bytes"),
         Column(name="bytes_across_nodes", title="across", get=lambda item: Figure(item[1].reach.across, sure), unit="bytes"),
@@ -171,9 +171,9 @@ def transfer_table(communication: Communication, *, fold: bool = True) -> Table:
         text("from", "from", lambda one: ", ".join(map(str, one.first.move.made))),
         text("to", "to", lambda one: ", ".join(map(str, one.first.move.wanted))),
         text("collective", "collective", lambda one: one.first.move.collective),
-        Column(name="group", title="of", get=lambda one: one.first.move.group),
+        Column(name="group", title="of", get=lambda one: one.first.move.group, weight=0),
         Column(name="count", title="times", get=lambda one: one.count),
-        Column(name="bytes", title="sent", get=lambda one: Figure(one.bytes, sure), unit="bytes"),
+        Column(name="bytes", title="sent", get=lambda one: Figure(one.bytes, sure), unit="bytes", weight=ESSENTIAL),
         Column(
             name="bytes_per_device",
             title="a device",
@@ -186,7 +186,7 @@ def transfer_table(communication: Communication, *, fold: bool = True) -> Table:
         text("phase", "phase", lambda one: phase.value if (phase := communication.owner(one.first).phase) else None),
         Column(name="line", title="line", get=line("producer")),
         Column(name="consumer_line", title="to line", get=line("consumer")),
-        Column(name="change", title="from -> to", get=_change, numeric=False, exported=False),
+        Column(name="change", title="from -> to", get=_change, numeric=False, exported=False, weight=ESSENTIAL),
         Column(
             name="lines", title="lines", get=lambda one: _arrow(line("producer")(one), line("consumer")(one)), numeric=False, exported=False
         ),

@@ -17,7 +17,7 @@ from irflops.ir.tree import tree_of
 from irflops.report.numbers import Figure, format_exact
 from irflops.report.sections import Report
 from irflops.report.summary import headline
-from irflops.report.table import Column, Table, printable
+from irflops.report.table import ESSENTIAL, Column, Table, printable
 
 _WIDTH = 100
 _BYTES_A_MB = 1024**2
@@ -127,7 +127,7 @@ def comparison_table(found: Sequence[Comparison]) -> Table:
         Column(name="convention", title="convention", get=lambda row: row.convention.name, numeric=False),
         Column(name="figure", title="figure", get=lambda row: row.convention.figure, numeric=False, prose=True),
         Column(name="unit", title="unit", get=lambda row: row.convention.unit, numeric=False, prose=True),
-        Column(name="total", title="total", get=total),
+        Column(name="total", title="total", get=total, weight=ESSENTIAL),
         Column(name="ratio", title="of irflops'", get=lambda row: None if row.answer.total is None else Ratio(row.answer.total, row.ours)),
         Column(
             name="compared_with",
@@ -153,10 +153,10 @@ def reason_table(found: Sequence[tuple[str, Reason]], title: str, tool: str = "t
             get=lambda row: row[1].type + (f" ({row[1].phase.value})" if _is_named(row[1]) else ""),
             numeric=False,
         ),
-        Column(name="count", title="calls", get=lambda row: row[1].count),
-        Column(name="irflops", title=ours, get=lambda row: Figure(row[1].ours)),
-        Column(name="tool", title=tool, get=lambda row: spelled_number(row[1].theirs), numeric=True),
-        Column(name="difference", title="difference", get=lambda row: spelled_number(row[1].difference), numeric=True),
+        Column(name="count", title="calls", get=lambda row: row[1].count, weight=0),
+        Column(name="irflops", title=ours, get=lambda row: Figure(row[1].ours), weight=0),
+        Column(name="tool", title=tool, get=lambda row: spelled_number(row[1].theirs), numeric=True, weight=1),
+        Column(name="difference", title="difference", get=lambda row: spelled_number(row[1].difference), numeric=True, weight=ESSENTIAL),
         Column(name="formula", title="the tool's rule", get=lambda row: row[1].formula, numeric=False, prose=True),
     )
     return Table(name="reason", title=title, columns=columns, items=found, people=tuple(column.name for column in columns))

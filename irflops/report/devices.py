@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from irflops.counting.ratio import Ratio
-from irflops.report.numbers import UNKNOWN, format_count, format_share
+from irflops.report.numbers import UNKNOWN, Units, format_count, format_in, format_share
 from irflops.report.table import Column, Table
 from irflops.report.tables import cost_columns
 
@@ -24,10 +24,10 @@ def devices_words(devices: Devices) -> str:
     return f"{devices.ranks:,} ranks{mesh}{stages}"
 
 
-def shares_words(devices: Devices) -> list[str]:
+def shares_words(devices: Devices, units: Units) -> list[str]:
     """What the busiest device does, how far devices repeat one another's work, and the stages of a pipeline."""
     one = devices.busiest.total
-    flops = format_count(one.get("flops"), "FLOPs", one.certainty("flops"))
+    flops = format_in(one.get("flops"), "FLOPs", units, one.certainty("flops"))
     held = format_count(sum(one.param_bytes), "bytes", one.certainty("param_bytes"))
     found = [f"the busiest: {flops}, {held} of variables"]
     redundancy, imbalance = devices.redundancy("flops"), devices.imbalance("flops")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable
-
 from irflops.counting.ratio import Ratio
 from irflops.explaining.explanation import Explanation, Tensor
 from irflops.ir.graph import AttrValue
@@ -12,16 +9,18 @@ from irflops.report.numbers import format_count, format_exact, format_share
 from irflops.report.summary import reason
 from irflops.report.table import Column, Table, printable
 
-_WIDTH = 100
-_LABEL = 13
 _UNITS = {"macs": "MACs", "flops": "FLOPs", "transcendentals": "transcendentals", "bytes_read": "bytes", "bytes_written": "bytes"}
 _WORDS = {"macs": "MACs", "flops": "FLOPs", "transcendentals": "transcend.", "bytes_read": "read", "bytes_written": "written"}
 
 
-def explanation_text(found: Explanation) -> str:
+Facts = list[tuple[str, str]]
+"""Labels and texts."""
+
+
+def explanation_facts(found: Explanation) -> Facts:
     """Where it stands, how it is counted, and what comes out; operands and conventions are tables of their own."""
     op, analysis = found.op, found.analysis
-    lines = [op.name, ""]
+    lines: Facts = []
     lines += _labelled("type", op.type or f"one of {', '.join(op.type_candidates)}")
     place = analysis.line(op)
     lines += _labelled("stands", f"{analysis.graph.source.name}{f':{place}' if place is not None else ''}")
@@ -42,12 +41,11 @@ def explanation_text(found: Explanation) -> str:
         lines += _labelled("formula", found.rule.formula)
         lines += _labelled("in numbers", found.numbers or "")
         lines += _labelled("leaves out", found.rule.ignores) if found.rule.ignores else []
-    lines += ["", *_costs(found)]
-    return "".join(f"{printable(line)}\n" for line in lines)
+    return lines
 
 
-def _attributes(found: Explanation) -> list[str]:
-    lines = []
+def _attributes(found: Explanation) -> Facts:
+    lines: Facts = []
     by_source: dict[str, list[str]] = {}
     for attribute in found.attributes:
         if attribute.known_from is not None:
@@ -58,18 +56,21 @@ def _attributes(found: Explanation) -> list[str]:
     return lines + (_labelled("not told", ", ".join(missing)) if missing else [])
 
 
-def _costs(found: Explanation) -> Iterable[str]:
+def cost_facts(found: Explanation) -> Facts:
+    """What it costs, and the part of the graph that this is."""
+    facts: Facts = []
     cost, total = found.cost, found.analysis.total
     for name, unit in _UNITS.items():
         if not cost.is_known(name):
-            yield f" {_WORDS[name]:<{_LABEL}}unknown: {reason(found.found.reason or '')}"
+            facts.append((_WORDS[name], f"unknown: {reason(found.found.reason or '')}"))
             continue
         value = cost.get(name)
         share = format_share(Ratio(value, total.get(name)))
         scaled = f" ({format_count(value, unit if unit != 'transcendentals' else '')})" if value >= 1000 else ""
         exact = format_exact(value) if value < 10**12 else f"{value:,}"
         part = f", {share} of the graph" if share and value else ""
-        yield f" {_WORDS[name]:<{_LABEL}}{exact}{scaled}{part}"
+        facts.append((_WORDS[name], f"{exact}{scaled}{part}"))
+    return facts
 
 
 def tensor_table(found: Explanation) -> Table:
@@ -108,11 +109,8 @@ def answer_table(found: Explanation) -> Table:
     return Table(name="convention", title="By other counters", columns=columns, items=found.conventions, people=("name", "value", "why"))
 
 
-def _labelled(label: str, text: str) -> list[str]:
-    indent = " " * (_LABEL + 1)
-    return textwrap.wrap(text, _WIDTH, initial_indent=f" {label:<{_LABEL}}", subsequent_indent=indent, break_on_hyphens=False) or [
-        f" {label}"
-    ]
+def _labelled(label: str, text: str) -> Facts:
+    return [(label, printable(text))]
 
 
 def _some(names: list[str]) -> str:

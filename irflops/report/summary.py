@@ -146,7 +146,7 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
     ]
     if whole.is_spread:
         found.append(("devices", f"{devices_words(whole.devices)}; figures are of the whole logical graph"))
-        found += [("", words) for words in shares_words(whole.devices)]
+        found += [("", words) for words in shares_words(whole.devices, units_of(analysis.total))]
     return [*found, *part_facts(analysis)]
 
 
