@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-PRODUCTS = (256, 512, 768, 1024, 1536, 2048)
-"""Extents of the square matrices that are multiplied."""
+PRODUCTS = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
+"""Extents of the square matrices that are multiplied: small ones too, which one processor does whatever keeps the others busy."""
 SECONDS = 0.25
 """How long each is repeated at least."""
 _TYPES = {"fp32": np.float32, "fp64": np.float64}
