@@ -153,10 +153,11 @@ def lives_of(device: Device, order: Sequence[int], chaining: Chaining, lies_in: 
         step[task] = len(chain)
         chain.append(task)
     held: dict[int, dict[int, list[int]]] = {}
+    known: dict[int, int] = {}
     for at, register in enumerate(registers):
         if register.reused and register.nbytes:
             chain_of = chains[register.maker]
-            held.setdefault(chain_of, {}).setdefault(_owner(at, lies_in, device, chains), []).append(at)
+            held.setdefault(chain_of, {}).setdefault(_owner(at, lies_in, device, chains, known), []).append(at)
     found = []
     for number, owners in sorted(held.items()):
         last = len(members[number]) - 1
@@ -168,16 +169,23 @@ def lives_of(device: Device, order: Sequence[int], chaining: Chaining, lies_in: 
     return found
 
 
-def _owner(register: int, lies_in: dict[int, int], device: Device, chains: Sequence[int]) -> int:
-    """The register in whose memory another lies, itself where none does."""
+def _owner(register: int, lies_in: dict[int, int], device: Device, chains: Sequence[int], known: dict[int, int]) -> int:
+    """The register in whose memory another lies, itself where none does. `known` keeps what was found on the way."""
     registers = device.registers
     chain = chains[registers[register].maker]
-    while register in lies_in:
-        below = registers[lies_in[register]]
-        if not below.reused or not below.nbytes or chains[below.maker] != chain:
+    passed = []
+    while register not in known:
+        passed.append(register)
+        below = lies_in.get(register)
+        if below is None:
             break
-        register = lies_in[register]
-    return register
+        held = registers[below]
+        if not held.reused or not held.nbytes or chains[held.maker] != chain:
+            break
+        register = below
+    owner = known.get(register, register)
+    known.update(dict.fromkeys(passed, owner))
+    return owner
 
 
 def _dies(device: Device, register: int, step: Sequence[int], chains: Sequence[int], last: int) -> int:

@@ -132,6 +132,8 @@ class _Proposals:
                     self.safe.update((one, self.parent[one]) for one in tree[1:] if one not in self.overwrites)
                     break
                 wrong = self._contradiction(tree)
+                if self.steps_left <= 0:
+                    continue  # it was not looked at to the end
                 if wrong is None:
                     self.safe.update((one, self.parent[one]) for one in tree[1:])
                     break
@@ -158,10 +160,11 @@ class _Proposals:
             apart = next((one for one, two in zip(before, other, strict=False) if one != two), None)
             return apart if apart is not None else first if len(before) < len(other) else second
         for one in written:
-            if not self._runs_last(one, tree):
+            if self.steps_left > 0 and not self._runs_last(one, tree):
                 return one
         for one in written:
-            if sum(operand in members for operand in self.tasks[self.registers[one].maker].reads) > 1:
+            self.steps_left -= len(self.tasks[self.registers[one].maker].reads)
+            if self.steps_left > 0 and sum(operand in members for operand in self.tasks[self.registers[one].maker].reads) > 1:
                 return one
         return None
 
