@@ -47,7 +47,7 @@ in_step: Callable[[str, str], str] = _TRANSLATED["in_step"]
 
 def documents() -> list[Path]:
     """All documents with prose of our own."""
-    return sorted([*ROOT.glob("README*.md"), *(ROOT / "docs").glob("*.md")])
+    return sorted([*ROOT.glob("README*.md"), ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 
 
 # ------------------------------------------------------------------ cost definitions

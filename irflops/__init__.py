@@ -21,6 +21,7 @@ from irflops.ir.graph import Graph, Phase
 from irflops.ops import BOOK
 from irflops.ops.book import RuleBook
 from irflops.readers import load, load_live, loads
+from irflops.teaching import taught
 
 if TYPE_CHECKING:
     from irflops.analysis.scale import Scaling, Template
@@ -59,15 +60,12 @@ def analyze(
     with `dtype` for its commonest float type, or that of its `weights` or of its `activations` alone; on another `mesh` of devices, by its
     extents in order or by name. `op_rules` are those of irflops, or with others: `irflops.ops.BOOK.with_rules(...)`. Errors: IrflopsError.
     """
-    if op_rules is not None:
-        expect(op_rules, RuleBook, "op_rules", "a book of rules, such as irflops.ops.BOOK.with_rules(...)")
     for what, word in (("dtype", dtype), ("weights", weights), ("activations", activations)):
         if word is not None:
             expect(word, str, what, "the word of an element type, such as float16")
     if variables is not None:
         _shapes_by_name(variables)
-    found, book = _graph_and_rules(graph, name, partial)
-    book = op_rules or book
+    found, book = _graph_and_rules(graph, name, partial, op_rules)
     if any(one is not None for one in (batch, inputs, variables, dtype, weights, activations, mesh)):
         from irflops.whatif import changed  # here for start-up time: most programs look at what was captured
 
@@ -105,20 +103,24 @@ def _graph(graph: object, name: str | int | None = None, partial: bool = False) 
     return load_live(graph)
 
 
-def _graph_and_rules(graph: object, name: str | int | None = None, partial: bool = False) -> tuple[Graph, RuleBook]:
+def _graph_and_rules(
+    graph: object, name: str | int | None = None, partial: bool = False, op_rules: RuleBook | None = None
+) -> tuple[Graph, RuleBook]:
+    if op_rules is not None:
+        expect(op_rules, RuleBook, "op_rules", "a book of rules, such as irflops.ops.BOOK.with_rules(...)")
     if isinstance(graph, Analysis):
         whole = _whole(graph)
-        return whole.graph, whole.book
-    return _graph(graph, name, partial), BOOK
+        return taught(whole.graph, op_rules or whole.book)
+    return taught(_graph(graph, name, partial), op_rules or BOOK)
 
 
-def _analysis(graph: object) -> Analysis:
-    return graph if isinstance(graph, Analysis) else analyze(graph)
+def _analysis(graph: object, op_rules: RuleBook | None = None) -> Analysis:
+    return graph if isinstance(graph, Analysis) and op_rules is None else analyze(graph, op_rules=op_rules)
 
 
-def _whole(graph: object) -> Analysis:
+def _whole(graph: object, op_rules: RuleBook | None = None) -> Analysis:
     """For those who follow a graph from end to end: what a part lacks would look like a fault of it."""
-    analysis = _analysis(graph)
+    analysis = graph if isinstance(graph, Analysis) and graph.selection is not None else _analysis(graph, op_rules)
     if analysis.selection is not None:
         raise IrflopsError("this is an analysis of a part, and a whole graph is needed", hint="its whole: part.whole")
     return analysis
@@ -148,60 +150,63 @@ def select(graph: object, *, phase: Phase | str | None = None, module: str | Non
     return select_part(_analysis(graph), phase=phase, module=module)
 
 
-def audit(graph: object, settings: Settings | None = None) -> Audit:
-    """What the audit rules find in an `Analysis`, or in what `analyze` takes. Errors: IrflopsError."""
+def audit(graph: object, settings: Settings | None = None, *, op_rules: RuleBook | None = None) -> Audit:
+    """What the audit rules find in an `Analysis`, or in what `analyze` takes; `op_rules` as there. Errors: IrflopsError."""
     if settings is not None:
         from irflops.auditing.settings import Settings  # here for start-up time: most programs audit nothing
 
         expect(settings, Settings, "settings", "irflops.Settings(...)")
-    return audit_analysis(_whole(graph), settings)
+    return audit_analysis(_whole(graph, op_rules), settings)
 
 
-def diff(old: object, new: object, *, ignore: Iterable[str] = (), also: Iterable[str] = ()) -> Diff:
+def diff(old: object, new: object, *, ignore: Iterable[str] = (), also: Iterable[str] = (), op_rules: RuleBook | None = None) -> Diff:
     """What changed from one graph to another, and what each change costs; each an `Analysis`, or what `analyze` takes.
 
     Operators are compared, not text: neither counters nor names count, and the forms may differ. `ignore` leaves kinds of change out:
-    `renames`, `moves`, `placement`; `also` are costs to compare that are worked out on demand: `memory_bytes`. Errors: IrflopsError.
+    `renames`, `moves`, `placement`; `also` are costs to compare that are worked out on demand: `memory_bytes`; `op_rules` as of
+    `analyze`, of both. Errors: IrflopsError.
     """
     from irflops.differ import diff_analyses  # here for start-up time: most programs compare nothing
 
-    return diff_analyses(_whole(old), _whole(new), ignore=_words(ignore, "ignore"), also=_words(also, "also"))
+    return diff_analyses(_whole(old, op_rules), _whole(new, op_rules), ignore=_words(ignore, "ignore"), also=_words(also, "also"))
 
 
-def compare(graph: object, conventions: Iterable[str] = ()) -> tuple[Comparison, ...]:
+def compare(graph: object, conventions: Iterable[str] = (), *, op_rules: RuleBook | None = None) -> tuple[Comparison, ...]:
     """What other counters would print for an `Analysis`, or for what `analyze` takes, and why it is not irflops' figure, to the unit.
 
-    `conventions` are names as `irflops conventions` lists them, all of them unless some are given. Errors: IrflopsError.
+    `conventions` are names as `irflops conventions` lists them, all of them unless some are given; `op_rules` as of `analyze`.
+    Errors: IrflopsError.
     """
     from irflops.conventions.compare import compare_analysis  # here for start-up time: the tables of ten tools
     from irflops.conventions.registry import CONVENTIONS, convention_called  # the same
 
     wanted = tuple(map(convention_called, _words(conventions, "conventions"))) or CONVENTIONS
-    return compare_analysis(_whole(graph), wanted)
+    return compare_analysis(_whole(graph, op_rules), wanted)
 
 
-def closed_forms(graph: object, *, context_length: int | None = None) -> ClosedForms:
+def closed_forms(graph: object, *, context_length: int | None = None, op_rules: RuleBook | None = None) -> ClosedForms:
     """A graph beside the closed forms of transformers: its structure, each form, and the difference from the count by term.
 
     `graph` is an `Analysis` of a whole graph, or what `analyze` takes. `context_length` is the number of tokens before, in each sequence,
-    that serving is worked out for; unless given that of the graph. Errors: IrflopsError.
+    that serving is worked out for; unless given that of the graph; `op_rules` as of `analyze`. Errors: IrflopsError.
     """
     if context_length is not None:
         expect(context_length, int, "context_length", "a number of tokens")
         if context_length < 1:
             raise IrflopsError(f"{context_length} is no number of tokens", hint="give 1 or more")
-    return _whole(graph).closed_forms(context_length)
+    return _whole(graph, op_rules).closed_forms(context_length)
 
 
-def explain(graph: object, op: str) -> Explanation:
+def explain(graph: object, op: str, *, op_rules: RuleBook | None = None) -> Explanation:
     """All that is known of one operator of an `Analysis`, or of what `analyze` takes.
 
-    `op` is its name, a part that no other name has, or `line:N`, a line of the file. Errors: IrflopsError with the nearest names.
+    `op` is its name, a part that no other name has, or `line:N`, a line of the file; `op_rules` as of `analyze`.
+    Errors: IrflopsError with the nearest names.
     """
     expect(op, str, "op", "the name of an operator, a part of one, or line:N")
     from irflops.explaining.explanation import explain_op, find_op  # here for start-up time: the tables of ten tools
 
-    analysis = _analysis(graph).whole
+    analysis = _analysis(graph.whole if isinstance(graph, Analysis) else graph, op_rules).whole
     return explain_op(analysis, find_op(analysis, op))
 
 
@@ -215,6 +220,7 @@ def scale(
     dtype: str | None = None,
     weights: str | None = None,
     activations: str | None = None,
+    op_rules: RuleBook | None = None,
 ) -> Scaling:
     """The totals of an `Analysis`, or of what `analyze` takes, as polynomials of the batch, or of one or two extents of the inputs.
 
@@ -231,7 +237,7 @@ def scale(
         expect(batch, (int, str), "batch", "a number of samples, or a name for it")
     from irflops.analysis.scale import Open, scaling  # here for start-up time: most programs analyze one size
 
-    found, book = _graph_and_rules(graph)
+    found, book = _graph_and_rules(graph, op_rules=op_rules)
     asked = Open(
         batch=batch,
         variables={name: tuple(symbol if one is None else one for one in shape) for name, shape in (variables or {}).items()},
@@ -247,17 +253,19 @@ def scale(
     return scaling(found, inputs, symbol, book, asked=asked)
 
 
-def plan_memory(graph: object, *, on: str | None = None, compute_stream: bool | None = None, workspace: int = 0) -> Memory:
+def plan_memory(
+    graph: object, *, on: str | None = None, compute_stream: bool | None = None, workspace: int = 0, op_rules: RuleBook | None = None
+) -> Memory:
     """What each device of a graph holds over a step: the memory plan of OneFlow 0.9.0, in bytes, and how sure it is.
 
     `graph` is an `Analysis` of a whole graph, or what `analyze` takes. `on` is `cpu` or `cuda`, else what the graph was captured for;
     `compute_stream` says whether collectives run on the stream of the other operators, which no job tells; `workspace` what cuDNN takes
-    for each convolution. Errors: IrflopsError.
+    for each convolution; `op_rules` as of `analyze`. Errors: IrflopsError.
     """
     from irflops.memory.memory import Asked, memory_of  # here for start-up time: numpy, which only a plan needs
     from irflops.ops.temporary import DeviceKind  # the same
 
-    analysis = _whole(graph)
+    analysis = _whole(graph, op_rules)
     kinds = {kind.value: kind for kind in DeviceKind}
     if on is not None and on not in kinds:
         raise IrflopsError(f"there is no kind of device {on!r}", hint=f"kinds: {', '.join(kinds)}")

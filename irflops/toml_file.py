@@ -20,6 +20,7 @@ MOST_PARTS = 100
 """Of a dotted key: the time that a key takes goes by their square."""
 MOST_DIGITS = 100
 """Of an integer: no cost comes near."""
+TOO_DEEP = "arrays or tables are nested too deep to be read"
 
 _PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*"""
 _LONG_KEY = re.compile(rf"(?:^|[\[{{,])[ \t]*({_PART}(?:\.[ \t]*{_PART}){{{MOST_PARTS}}})", re.MULTILINE)
@@ -49,7 +50,9 @@ def read_toml(path: Path, hint: str | None = None) -> tuple[dict[str, Any], Sour
     except OSError as error:
         raise IrflopsError(f"cannot read: {error.strerror or error}", path=str(path)) from None
     if len(data) > MAX_BYTES:
-        raise IrflopsError(f"a file of more than {MAX_BYTES:,} bytes is not read", path=str(path), hint=hint)
+        read = Source(str(path), data.decode("utf-8-sig", errors="replace"))
+        end = len(read.text)
+        raise error_at(IrflopsError, read, Span(end - 1, end), f"a file of more than {MAX_BYTES:,} bytes is not read", hint)
     try:
         source = Source(str(path), data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -71,7 +74,7 @@ def parsed_toml(source: Source) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise _no_toml(source, str(error)) from None
     except RecursionError:
-        raise IrflopsError("arrays or tables are nested too deep to be read", path=source.name) from None
+        raise IrflopsError(TOO_DEEP, path=source.name) from None
     except ValueError as error:  # an integer with more digits than Python reads
         long = _LONG_INTEGER.search(source.text)
         if long is None:

@@ -52,6 +52,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
     ("cli/what_if.py", "irflops.whatif"): "start-up time: most runs look at what was captured",
     ("cli/machines.py", "irflops.machines.measure"): "start-up time: numpy, which --measure alone needs",
     ("report/roofline.py", "matplotlib.figure"): "optional: --plot alone needs it",
+    ("teaching/__init__.py", "irflops.teaching.book"): "start-up time: most graphs have OneFlow's types alone",
     ("compat/flowflops.py", "oneflow"): "optional: a dump does without it",
     ("readers/__init__.py", "irflops.readers.capture.archive"): "start-up time: each form's reader, and protobuf, only where it is needed",
     ("readers/__init__.py", "irflops.readers.capture.captured"): "the same",

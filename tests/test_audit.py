@@ -19,13 +19,13 @@ from commands import run
 
 import irflops
 from irflops.analysis.analysis import analyze_graph
-from irflops.auditing.config import find_config, read_config
 from irflops.auditing.engine import run_rules
 from irflops.auditing.facts import Facts
 from irflops.auditing.finding import Severity
 from irflops.auditing.rule import AuditRule, Hit, Options
 from irflops.auditing.rules import RULES
 from irflops.auditing.settings import Settings, settings_of
+from irflops.configuration.config import find_config, read_config
 from irflops.errors import GraphSyntaxError, IrflopsError
 from irflops.readers.notation.sketch import sketch
 

@@ -15,8 +15,8 @@ import pytest
 from commands import ROOT, SMALL, TRAINING, run, text
 
 import irflops
-from irflops.auditing.config import find_config, read_config
 from irflops.auditing.settings import Settings
+from irflops.configuration.config import find_config, read_config
 from irflops.errors import IrflopsError
 from irflops.toml_file import MAX_BYTES
 
@@ -51,7 +51,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("irflops.toml", "x = " + "[" * 3000, "irflops.toml: error: arrays or tables are nested too deep to be read\n"),
         ("irflops.toml", ".".join("a" * 40_000) + " = 1", "irflops.toml:1:1: error: a key of more than 100 parts\n"),
         ("irflops.toml", "x = {" + ".".join(['"a"'] * 40_000) + " = 1}", "irflops.toml:1:6: error: a key of more than 100 parts\n"),
-        ("irflops.toml", "#" * (MAX_BYTES + 1), f"irflops.toml: error: a file of more than {MAX_BYTES:,} bytes is not read\n"),
+        (
+            "irflops.toml",
+            "#" * (MAX_BYTES + 1),
+            f":1:{MAX_BYTES + 1}: error: a file of more than {MAX_BYTES:,} bytes is not read\n",
+        ),
         ("irflops.toml", "[audit]\n\nx = oops", "irflops.toml:3:5: error: this is no TOML: Invalid value\n   3 | x = oops\n"),
         ("irflops.toml", "[audit]\nx = {a = 1", "irflops.toml:2:11: error: this is no TOML: Unclosed inline table\n   2 | x = {a = 1\n"),
         ("irflops.toml", b"[audit]\nx = '\xff'", "irflops.toml:2: error: this is no TOML: it is not UTF-8\n"),

@@ -101,7 +101,7 @@ def test_bad_usage(args: list[str]) -> None:
 
 
 def test_our_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_graph: object) -> None:
+    def broken(*_args: object) -> None:
         raise KeyError("a bug")
 
     monkeypatch.setattr(analyze_command, "analyze_graph", broken)
@@ -114,7 +114,7 @@ def test_our_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("code", "seen"), [(0, 0), (None, 0), (7, 7)])
 def test_exit_of_another_is_its_own(code: int | None, seen: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    def leaving(_graph: object) -> None:
+    def leaving(*_args: object) -> None:
         raise SystemExit(code)
 
     monkeypatch.setattr(analyze_command, "analyze_graph", leaving)
@@ -122,7 +122,7 @@ def test_exit_of_another_is_its_own(code: int | None, seen: int, monkeypatch: py
 
 
 def test_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(_graph: object) -> None:
+    def interrupted(*_args: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(analyze_command, "analyze_graph", interrupted)

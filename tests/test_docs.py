@@ -7,6 +7,7 @@ import importlib
 import pkgutil
 import re
 import runpy
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,15 @@ CONSOLE_BLOCKS = [
 def test_console_block(block: str) -> None:
     """Each command prints what stands below it; `python docs/generate.py` writes it anew."""
     assert GENERATE["run_block"](block) == GENERATE["steps"](block)
+
+
+def test_contributing_shows_a_rule_as_it_is() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    code = (ROOT / "irflops" / "ops" / "strides.py").read_text(encoding="utf-8")
+    parts = text.split("```python\n")[1].split("```")[0].rstrip().split("\n\n\n")
+    assert len(parts) == 3
+    for part in parts:
+        assert part in code or textwrap.indent(part, "    ") in code
 
 
 def test_readme_shows_a_console_block() -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from irflops.analysis import notebook, rows
 from irflops.analysis.lines import lines_of
 from irflops.analysis.rows import Row
+from irflops.counting.assumed import Assumed, assumed_bytes
 from irflops.counting.cost import ZERO, Cost, CostTable, OpCost
 from irflops.counting.fold import Group, Unknown, fold, grouped, unsure_bits
 from irflops.counting.infer import Disagreement, Inference, infer
+from irflops.counting.own import OwnRule, own_rules
 from irflops.counting.saved import with_saved
 from irflops.errors import IrflopsError, quoted
 from irflops.ir.certainty import Certainty
@@ -179,6 +181,20 @@ class Analysis:
         return None
 
     @cached_property
+    def assumed(self) -> Assumed:
+        """What operators without a rule are assumed to move: in no total."""
+        return assumed_bytes(self.graph.ops, self.costs, self.inference.types)
+
+    @cached_property
+    def own_rules(self) -> tuple[OwnRule, ...]:
+        """Rules that are not irflops' own and by which something here is counted."""
+        return own_rules(self.graph, self.book)
+
+    @property
+    def _by(self) -> dict[str | None, str]:
+        return {one.type: one.by for one in self.own_rules}
+
+    @cached_property
     def locations(self) -> Mapping[Location | None, Group]:
         """Costs by line of the user's Python, backward operators under that of their forward operators; ops without one under None."""
         if self.selection is None:
@@ -250,11 +266,13 @@ class Analysis:
         yield "devices", self._devices_row()
         yield "communication", self.communication_row()
         yield "closed_forms", None if self.selection is not None else self.closed_forms().to_dict()
-        yield "by_type", iter(rows.type_rows(self.types))
+        yield "by_type", iter(rows.type_rows(self.types, self._by))
         yield "by_step", iter(rows.step_rows(self.steps))
         yield "modules", iter(rows.module_rows(graph, self.modules))
-        yield "ops", rows.op_rows(graph, self.inference.types, self.costs)
+        yield "ops", rows.op_rows(graph, self.inference.types, self.costs, self._by)
         yield "unknown", rows.unknown_rows(self.unknown)
+        yield "assumed", {"bytes_read": self.assumed.bytes_read, "bytes_written": self.assumed.bytes_written}
+        yield "own_rules", [asdict(one) for one in self.own_rules]
         yield "shape_disagreements", rows.disagreement_rows(graph.source, self.inference.disagreements)
         yield "notes", rows.note_rows(graph.source, self.notes)
 
@@ -282,9 +300,9 @@ class Analysis:
         names. Errors: IrflopsError where there are no rows by that.
         """
         makers: dict[str, Callable[[], Iterable[Row]]] = {
-            "op": lambda: rows.op_rows(self.graph, self.inference.types, self.costs),
+            "op": lambda: rows.op_rows(self.graph, self.inference.types, self.costs, self._by),
             "module": lambda: rows.module_rows(self.graph, self.modules),
-            "type": lambda: rows.type_rows(self.types),
+            "type": lambda: rows.type_rows(self.types, self._by),
             "step": lambda: rows.step_rows(self.steps),
             "phase": lambda: rows.phase_rows(self.phases),
             "location": lambda: rows.location_rows(self.locations),
@@ -344,8 +362,9 @@ def analyze_graph(graph: Graph, book: RuleBook = BOOK) -> Analysis:
     table = CostTable(inference.types, book)
     costs = with_saved(graph, inference.types, list(map(table.cost, graph.ops)), book)
     inference = _with_misfits(inference, graph.ops, costs)
+    notes = (*graph.notes, *map(OwnRule.note, own_rules(graph, book)))
     sums = fold(graph.ops, costs, tree_of(module.path for module in graph.modules), unsure_bits(graph))
-    return Analysis(graph, inference, costs, sums.total, sums.phases, sums.types, sums.modules, sums.unknown, graph.notes, book=book)
+    return Analysis(graph, inference, costs, sums.total, sums.phases, sums.types, sums.modules, sums.unknown, notes, book=book)
 
 
 def _with_misfits(inference: Inference, ops: tuple[Op, ...], costs: tuple[OpCost, ...]) -> Inference:

@@ -72,10 +72,13 @@ def phase_rows(phases: Mapping[str, Cost]) -> list[Row]:
     return [{"phase": phase} | cost_row(cost) for phase, cost in phases.items()]
 
 
-def type_rows(types: Mapping[str, Group]) -> list[Row]:
-    """A row per op type."""
+def type_rows(types: Mapping[str, Group], by: Mapping[str | None, str]) -> list[Row]:
+    """A row per op type; `by` says who counts those for which that is not irflops."""
     return [
-        {"type": op_type if op_type != UNTYPED else None, "count": group.count} | cost_row(group.cost) for op_type, group in types.items()
+        {"type": op_type if op_type != UNTYPED else None, "count": group.count}
+        | ({"by": by[op_type]} if op_type in by else {})
+        | cost_row(group.cost)
+        for op_type, group in types.items()
     ]
 
 
@@ -106,8 +109,8 @@ def module_rows(graph: Graph, costs: Mapping[str, Cost]) -> list[Row]:
     ]
 
 
-def op_rows(graph: Graph, types: Mapping[str, TensorType], costs: Sequence[OpCost]) -> Iterator[Row]:
-    """A row per operator, given one run of each in their order and what was inferred of the tensors."""
+def op_rows(graph: Graph, types: Mapping[str, TensorType], costs: Sequence[OpCost], by: Mapping[str | None, str]) -> Iterator[Row]:
+    """A row per operator, given one run of each in their order, what was inferred of the tensors, and who counts foreign types."""
     rows: dict[tuple[int, int], Row] = {}
     kinds: dict[tuple[int, int], Row] = {}
     for op, found in zip(graph.ops, costs, strict=True):
@@ -130,6 +133,8 @@ def op_rows(graph: Graph, types: Mapping[str, TensorType], costs: Sequence[OpCos
             "placement": plain.placement(op),
         }
         row |= figures
+        if op.type in by:
+            row["by"] = by[op.type]
         if op.kind is not None:
             row |= {"kind": op.kind.value, "kind_source": op.kind_source}
         yield row

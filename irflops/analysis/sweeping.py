@@ -15,6 +15,8 @@ from irflops.ir.graph import Graph
 from irflops.machines.sweep import Swept, sweep
 from irflops.machines.throughput import load_of
 from irflops.machines.time import Asked
+from irflops.ops import BOOK
+from irflops.ops.book import RuleBook
 from irflops.whatif import MeshSize, changed
 
 
@@ -85,21 +87,26 @@ class Row:
 
 
 def swept(
-    graph: Graph, asked: Sequence[Asked], batches: Sequence[int | None], dtypes: Sequence[str | None], meshes: Sequence[MeshSize | None]
+    graph: Graph,
+    asked: Sequence[Asked],
+    batches: Sequence[int | None],
+    dtypes: Sequence[str | None],
+    meshes: Sequence[MeshSize | None],
+    book: RuleBook = BOOK,
 ) -> list[Row]:
     """A row for each machine and variant, in their order; the best is marked, and each other says what it loses by."""
     rows: list[Row] = []
     for batch, dtype, mesh in product(batches, dtypes, meshes):
-        rows += _variant(graph, asked, Variant(batch, dtype, mesh))
+        rows += _variant(graph, asked, Variant(batch, dtype, mesh), book)
     return judged(rows)
 
 
-def _variant(graph: Graph, asked: Sequence[Asked], variant: Variant) -> Iterator[Row]:
+def _variant(graph: Graph, asked: Sequence[Asked], variant: Variant, book: RuleBook) -> Iterator[Row]:
     try:
         found = graph
         if variant != Variant(None, None, None):
-            found = changed(graph, batch=variant.batch, dtype=variant.dtype, mesh=variant.mesh)
-        analysis = analyze_graph(found)
+            found = changed(graph, batch=variant.batch, dtype=variant.dtype, mesh=variant.mesh, book=book)
+        analysis = analyze_graph(found, book)
     except IrflopsError as error:
         yield from (Row(one.machine.id, variant, why=error.message) for one in asked)
         return

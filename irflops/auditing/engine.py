@@ -54,6 +54,7 @@ def run_rules(analysis: Analysis, rules: Sequence[AuditRule], settings: Settings
         rules=tuple(rule.name for rule in asked),
         partial=analysis.graph.partial,
         batch=analysis.batch,
+        own_rules=analysis.own_rules,
         devices=analysis.devices if analysis.is_spread else None,
     )
 
@@ -92,6 +93,7 @@ def _finding(rule: AuditRule, hit: Hit, facts: Facts, settings: Settings, times:
         limit=hit.limit,
         gain=None if is_open else hit.gain,
         span=op.span if op is not None else None,
+        advice=hit.advice,
     )
 
 

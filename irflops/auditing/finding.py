@@ -5,10 +5,11 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from irflops.analysis import notebook
+from irflops.counting.own import OwnRule
 from irflops.errors import Span
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class Finding:
     gain: Mapping[str, int] | None = None
     """By cost, what the graph's totals lose once the finding is mended."""
     span: Span | None = None
+    advice: str = ""
+    """Lines that mend it where they are put into a file."""
 
     def to_dict(self) -> dict[str, Any]:
         """The finding as plain data."""
@@ -84,6 +87,7 @@ class Finding:
             "measured": _plain(self.measured),
             "limit": _plain(self.limit),
             "gain": dict(self.gain) if self.gain is not None else None,
+            **({"advice": self.advice} if self.advice else {}),
         }
 
 
@@ -147,6 +151,8 @@ class Audit:
     """Whether parts of the graph were not read, in which rules may have found more."""
     batch: int | None = None
     """Extent of axis 0 of the first input, None where there is no such thing."""
+    own_rules: tuple[OwnRule, ...] = ()
+    """Rules that are not irflops' own and by which operators are counted."""
 
     def __repr__(self) -> str:
         return f"<Audit of {self.graph}: {len(self.findings)} findings>"
@@ -178,6 +184,7 @@ class Audit:
                 for doubt in self.doubts
             ],
             "not_applicable": [{"rule": doubt.rule, "why": doubt.reason} for doubt in self.untold],
+            "own_rules": [asdict(one) for one in self.own_rules],
         }
 
     def _repr_html_(self) -> str:

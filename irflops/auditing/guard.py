@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
 from irflops.auditing.facts import Facts
 from irflops.auditing.finding import Confidence, Measure
 from irflops.auditing.rule import AuditRule, Hit, Near, Options, Outcome, Setting, Undecided
+from irflops.configuration.packages import place_of, said
 from irflops.errors import IrflopsError
 from irflops.ir.graph import Op
-
-_OURS = str(Path(__file__).resolve().parent.parent)
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "message": (str,),
@@ -26,6 +23,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "measured": (Measure, type(None)),
     "limit": (Measure, type(None)),
     "gain": (Mapping, type(None)),
+    "advice": (str,),
     "never": (str,),
     "fails": (bool,),
     "closeness": (int, float),
@@ -37,12 +35,6 @@ def guarded(rule: AuditRule, package: str) -> AuditRule:
     """The same rule, whose faults are IrflopsErrors: faults of what the user installed, and neither of irflops nor of the dump."""
     settings = tuple(replace(setting, parse=_parse(rule, setting, package)) for setting in rule.settings)
     return replace(rule, check=_check(rule, package), settings=settings, misfits=_misfits(rule, package))
-
-
-def said(error: BaseException) -> str:
-    """An exception in one line."""
-    text = str(error).strip().partition("\n")[0].rstrip()
-    return f"{type(error).__name__}{f': {text}' if text else ''}"
 
 
 def _check(rule: AuditRule, package: str) -> Callable[[Facts, Options], Iterator[Outcome]]:
@@ -88,12 +80,7 @@ def _misfits(rule: AuditRule, package: str) -> Callable[[Facts, Options], Mappin
 
 
 def _fault(rule: AuditRule, package: str, what: str, error: BaseException, code: object, hint: str) -> IrflopsError:
-    """The error at the last line outside irflops that ran, else at the function: there its authors begin to look."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not Path(frame.filename).is_relative_to(_OURS)]
-    start = getattr(code, "__code__", None)
-    path, line = (frames[-1].filename, frames[-1].lineno) if frames else (None, None)
-    if start is not None and path is None:
-        path, line = start.co_filename, start.co_firstlineno
+    path, line = place_of(error, code)
     return IrflopsError(f"the rule {rule.name!r} of the package {package} {what}", path=path, line=line, hint=hint)
 
 

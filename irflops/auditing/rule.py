@@ -5,7 +5,6 @@ A rule sees `Facts` and its own settings, nothing else: no file, no other rule, 
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -14,7 +13,7 @@ from typing import Any
 
 from irflops.auditing.facts import Facts
 from irflops.auditing.finding import Confidence, Measure, Severity
-from irflops.errors import quoted
+from irflops.configuration.choices import one_of
 from irflops.ir.graph import Op
 from irflops.ir.holds import Holds
 
@@ -33,6 +32,8 @@ class Hit:
     measured: Measure | None = None
     limit: Measure | None = None
     gain: Mapping[str, int] | None = None
+    advice: str = ""
+    """Lines that mend it where they are put into a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +66,6 @@ Options = Mapping[str, Any]
 
 Check = Callable[[Facts, Options], Iterable[Outcome]]
 
-LISTED = 50
-"""Names that an error lists."""
 _SELECTABLE = re.compile(r"[\w-]+")
 
 
@@ -100,20 +99,6 @@ def percentage(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 100:
         raise ValueError("should be a whole number from 0 to 100")
     return value
-
-
-def one_of(names: Iterable[str], what: str) -> Callable[[str], str]:
-    """Accepts these names; ValueError suggests the nearest for another."""
-    known = list(names)
-
-    def check(name: str) -> str:
-        if name in known:
-            return name
-        near = difflib.get_close_matches(name, known, n=1)
-        there_are = f"; there are {', '.join(known)}" if len(known) <= LISTED else ""
-        raise ValueError(f"{quoted(name)} is no {what}" + (f"; did you mean {near[0]!r}?" if near else there_are))
-
-    return check
 
 
 def _should_be(what: str, fields: Mapping[str, tuple[object, Any]]) -> None:

@@ -12,7 +12,8 @@ from irflops.analysis.analysis import Analysis
 from irflops.auditing.facts import Facts
 from irflops.auditing.finding import SEVERITIES, Severity
 from irflops.auditing.patterns import module_pattern
-from irflops.auditing.rule import AuditRule, one_of
+from irflops.auditing.rule import AuditRule
+from irflops.configuration.choices import one_of
 from irflops.errors import IrflopsError
 
 

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 
 from irflops.analysis.timing import timed
-from irflops.auditing.config import find_config
 from irflops.auditing.facts import Facts
 from irflops.auditing.finding import Confidence, Measure
-from irflops.auditing.rule import Hit, Near, Outcome, Undecided, one_of
+from irflops.auditing.rule import Hit, Near, Outcome, Undecided
+from irflops.configuration.choices import one_of
+from irflops.configuration.config import find_config
 from irflops.errors import IrflopsError, quoted
 from irflops.ir.certainty import Certainty
 from irflops.machines.known import machine_called

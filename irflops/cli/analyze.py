@@ -10,10 +10,11 @@ import click
 from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.analysis.select import select_part
 from irflops.cli.exit_codes import BAD_INPUT, FINE, FOUND
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, expanded, names_of
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, expanded, names_of, with_config
 from irflops.cli.tables import write_report, write_table
 from irflops.cli.timing import Wanted, with_machine
 from irflops.cli.what_if import WhatIfOptions, what_if_options
+from irflops.configuration.config import Config
 from irflops.errors import IrflopsError
 from irflops.ir.graph import Graph, Phase
 from irflops.readers import load, load_all
@@ -23,6 +24,7 @@ from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.sections import BY, Report, Wish, summary_report, table_by, whole_report
 from irflops.report.summary import Model, model_of, model_table, short_path
 from irflops.report.table import arranged
+from irflops.teaching import book_of
 
 FORMATS = ("table", "json", "csv", "markdown", "latex")
 ALL = "all"
@@ -75,6 +77,7 @@ Examples:
 @click.option("--graph", metavar="NAME|N|all", help="Which graph, where a file holds several; all: a row each.")
 @click.option("--partial", is_flag=True, help="Analyze what is readable of a damaged graph; totals are lower bounds.")
 @MAX_SIZE_OPTION
+@with_config
 @what_if_options()
 @click.option("--per-device", is_flag=True, help="Figures of one device, the busiest, in place of the whole logical graph's.")
 @click.option("--rank", type=click.IntRange(min=0), metavar="N", help="Figures of the device of this rank.")
@@ -103,6 +106,7 @@ def analyze(
     wanted: Wanted,
     strict: bool,
     max_size: int,
+    config: Config,
     quiet: bool,
 ) -> int:
     """Tell what the graph in PATH costs, and where.
@@ -113,8 +117,10 @@ def analyze(
     """
     wish = Wish(depth=depth, top=top, sort=sort, columns=columns, full=full)
 
+    book = book_of(config)
+
     def of_graph(found: Graph) -> Analysis:
-        whole = analyze_graph(what_if.applied(found))
+        whole = analyze_graph(*what_if.applied(found, book))
         if not per_device and rank is None:
             return whole
         from irflops.analysis.per_device import of_device  # here for start-up time: most runs look at the whole graph

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
 from irflops import __version__
 from irflops.analysis.analysis import analyze_graph
-from irflops.auditing.config import find_config, read_config
 from irflops.auditing.engine import run_rules
 from irflops.auditing.finding import SEVERITIES, Audit
 from irflops.auditing.ratchet import only_new
@@ -20,10 +18,11 @@ from irflops.auditing.rule import AuditRule
 from irflops.auditing.settings import Settings, for_explaining, misfits_of, refuse_misfits, settings_of, with_options
 from irflops.cli.baseline import Baselines
 from irflops.cli.exit_codes import BAD_INPUT, FINE, FOUND
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, expanded, names_of
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, expanded, names_of, with_config
 from irflops.cli.rules import audit_rule_row
 from irflops.cli.tables import write_report, write_table
 from irflops.cli.what_if import WhatIfOptions, what_if_options
+from irflops.configuration.config import Config
 from irflops.errors import IrflopsError
 from irflops.ir.graph import Graph
 from irflops.readers import load
@@ -34,6 +33,7 @@ from irflops.report.junit import write_junit
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.sarif import write_sarif
 from irflops.report.summary import short_path
+from irflops.teaching import book_of
 
 FORMATS = ("table", "json", "markdown", "sarif", "junit", "github")
 EPILOG = """\b
@@ -74,8 +74,7 @@ class _Audit(Grouped):
 @click.option("--ignore", callback=names_of, default="", metavar="A,B", help="Do not ask these.")
 @click.option("--baseline", metavar="OTHER", help="Show only what is new or worse since OTHER: a graph, or the JSON of an audit.")
 @click.option("--explain", metavar="RULE", help="Show the figures behind a rule, of what did not fire too; an ignored one is asked.")
-@click.option("--config", metavar="FILE", help="Read the settings from FILE.  [default: irflops.toml or pyproject.toml, here or above]")
-@click.option("--no-config", is_flag=True, help="Read no settings.")
+@with_config
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="How to write the result.")
 @click.option("--top", type=click.IntRange(min=1), metavar="N", default=TOP, show_default=True, help="Findings of a rule in a table.")
 @click.option("--full", is_flag=True, help="Show each finding by itself, those too that say the same.")
@@ -94,8 +93,7 @@ def audit(
     ignore: tuple[str, ...],
     baseline: str | None,
     explain: str | None,
-    config: str | None,
-    no_config: bool,
+    config: Config,
     format_: str,
     top: int,
     full: bool,
@@ -123,16 +121,17 @@ def audit(
     if [*files, baseline].count("-") > 1:
         raise click.UsageError("standard input can be PATH or the baseline, not both.")
     rules = all_rules()
-    settings = _settings(rules, config, no_config, [explain] if explain else select, ignore)
+    settings = _settings(rules, config, [explain] if explain else select, ignore)
     ignored = _ignored(settings, explain) if explain else ""
     if explain:
         settings = for_explaining(settings, explain)
     if fail_level is not None:
         settings = replace(settings, fail_level=SEVERITIES[fail_level])
+    book = book_of(config)
     refuse_to_overwrite(output, [*files, *([baseline] if baseline else [])])
 
     def audited(other: Graph) -> Audit:
-        return run_rules(analyze_graph(what_if.applied(other)), rules, settings)
+        return run_rules(analyze_graph(*what_if.applied(other, book)), rules, settings)
 
     known = None
     if baseline is not None:
@@ -143,7 +142,7 @@ def audit(
     for path in files:
         try:
             with sign_of_life(f"auditing {short_path(path)}", quiet):
-                analysis = analyze_graph(what_if.applied(load(path, graph, partial=partial, max_size=max_size)))
+                analysis = analyze_graph(*what_if.applied(load(path, graph, partial=partial, max_size=max_size), book))
                 misfits.append(misfits_of(settings, rules, analysis))
                 audit_ = run_rules(analysis, rules, settings)
             found.append(only_new(audit_, known.of(audit_)) if known is not None else audit_)
@@ -160,13 +159,8 @@ def audit(
     return FOUND if any(one.fails(settings.fail_level, strict=strict) for one in found if isinstance(one, Audit)) else FINE
 
 
-def _settings(rules: Sequence[AuditRule], config: str | None, no_config: bool, select: Sequence[str], ignore: Sequence[str]) -> Settings:
-    if config is not None and no_config:
-        raise click.UsageError("--config and --no-config contradict each other.")
-    if no_config:
-        return with_options(Settings(), rules, select=select, ignore=ignore)
-    file = read_config(Path(config)) if config is not None else find_config()
-    return with_options(settings_of(file.table("audit"), rules, file.path), rules, select=select, ignore=ignore)
+def _settings(rules: Sequence[AuditRule], config: Config, select: Sequence[str], ignore: Sequence[str]) -> Settings:
+    return with_options(settings_of(config.table("audit"), rules, config.path), rules, select=select, ignore=ignore)
 
 
 def _ignored(settings: Settings, rule: str) -> str:

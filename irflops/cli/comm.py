@@ -8,15 +8,17 @@ import click
 
 from irflops.analysis.analysis import analyze_graph
 from irflops.analysis.rows import source_row
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, with_config
 from irflops.cli.tables import write_report, write_table
 from irflops.cli.what_if import WhatIfOptions, what_if_options
+from irflops.configuration.config import Config
 from irflops.devices.nodes import RANKS_PER_NODE
 from irflops.readers import load
 from irflops.report.communication import BY, communication_report, communication_table
 from irflops.report.json_writer import write_members
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.summary import short_path
+from irflops.teaching import book_of
 
 SCHEMA = "irflops.comm/1"
 """Name and version of the JSON form."""
@@ -38,6 +40,7 @@ Examples:
 @OUTPUT_OPTION
 @click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
 @MAX_SIZE_OPTION
+@with_config
 @click.option(
     "--ranks-per-node",
     type=click.IntRange(min=1),
@@ -56,6 +59,7 @@ def comm(
     output: str | None,
     graph: str | None,
     max_size: int,
+    config: Config,
     ranks_per_node: int,
     what_if: WhatIfOptions,
     quiet: bool,
@@ -66,8 +70,8 @@ def comm(
     """
     refuse_to_overwrite(output, [path])
     with sign_of_life(f"analyzing {short_path(path)}", quiet):
-        found = what_if.applied(load(path, graph, max_size=max_size))
-        analysis = replace(analyze_graph(found), ranks_per_node=ranks_per_node)
+        found, book = what_if.applied(load(path, graph, max_size=max_size), book_of(config))
+        analysis = replace(analyze_graph(found, book), ranks_per_node=ranks_per_node)
     with results_to(output) as stream:
         if format_ == "json":
             head = {"name": found.name, "class": found.class_name, "training": found.training}

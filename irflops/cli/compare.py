@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TextIO
 
 import click
 
 from irflops.analysis.analysis import Analysis, analyze_graph
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, names_of
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, names_of, with_config
 from irflops.cli.tables import write_table
 from irflops.cli.what_if import WhatIfOptions, what_if_options
+from irflops.configuration.config import Config
 from irflops.conventions.compare import SCHEMA, Comparison, between, compare_analysis
 from irflops.conventions.registry import CONVENTIONS, convention_called
 from irflops.readers import load
 from irflops.report.conventions import comparison_table, reason_table
 from irflops.report.json_writer import encoded
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
+from irflops.report.own import own_rule_facts
 from irflops.report.summary import short_path
 from irflops.report.table import Table
+from irflops.teaching import book_of
 
 FORMATS = ("table", "json", "markdown", "csv", "latex")
 
@@ -49,6 +53,7 @@ class _Compare(Grouped):
 @OUTPUT_OPTION
 @click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
 @MAX_SIZE_OPTION
+@with_config
 @what_if_options()
 @click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
 def compare(
@@ -59,6 +64,7 @@ def compare(
     output: str | None,
     graph: str | None,
     max_size: int,
+    config: Config,
     what_if: WhatIfOptions,
     quiet: bool,
 ) -> None:
@@ -70,7 +76,7 @@ def compare(
     wanted = tuple(map(convention_called, names)) or CONVENTIONS
     refuse_to_overwrite(output, [path])
     with sign_of_life(f"analyzing {short_path(path)}", quiet):
-        analysis = analyze_graph(what_if.applied(load(path, graph, max_size=max_size)))
+        analysis = analyze_graph(*what_if.applied(load(path, graph, max_size=max_size), book_of(config)))
         found = compare_analysis(analysis, wanted)
     with results_to(output) as stream:
         if format_ == "json":
@@ -85,6 +91,8 @@ def compare(
             if format_ == "markdown":
                 stream.write(f"## {table.title}\n\n")
             write_table(table, format_, stream)
+        for _, text in own_rule_facts(analysis.own_rules) if format_ in ("table", "markdown") else ():
+            stream.write(f"\n{text}\n")
 
 
 def _reason_tables(analysis: Analysis, found: tuple[Comparison, ...]) -> list[Table]:
@@ -106,4 +114,4 @@ def _write_json(analysis: Analysis, found: tuple[Comparison, ...], stream: TextI
     if len(found) == 2:
         reasons = [reason.to_dict() for reason in between(analysis, found[0].answer, found[1].answer)]
         stream.write(f',\n"between":{encoded(reasons)}')
-    stream.write("}\n")
+    stream.write(f',\n"own_rules":{encoded([asdict(one) for one in analysis.own_rules])}}}\n')

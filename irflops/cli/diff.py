@@ -9,10 +9,11 @@ import click
 from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.analysis.named import ON_DEMAND
 from irflops.cli.exit_codes import FINE, FOUND
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, names_of
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, names_of, with_config
 from irflops.cli.tables import write_report
 from irflops.cli.timing import Wanted, with_machine_alone
 from irflops.cli.what_if import WhatIfOptions, what_if_options
+from irflops.configuration.config import Config
 from irflops.differ import diff_analyses
 from irflops.differ.conditions import condition
 from irflops.differ.edit import IGNORABLE
@@ -23,6 +24,7 @@ from irflops.report.diffs import COSTS, ONLY, STRUCTURE, diff_report, write_gith
 from irflops.report.json_writer import write_members
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.summary import short_path
+from irflops.teaching import book_of
 
 FORMATS = ("table", "json", "markdown", "github")
 _COST_PARTS = ("follows", "costs", "phases", "by_type", "modules")
@@ -73,6 +75,7 @@ def _ignored(ctx: click.Context, param: click.Parameter, value: str) -> tuple[st
 @click.option("--graph-new", metavar="NAME|N", help="Which graph of NEW.  [default: as --graph-old]")
 @click.option("--partial", is_flag=True, help="Compare what is readable of damaged graphs.")
 @MAX_SIZE_OPTION
+@with_config
 @what_if_options()
 @click.option("--fail-on", multiple=True, metavar="CONDITION", help="Exit with 1 only if macs>+1%, flops>+1e9, structure...; repeatable.")
 @with_machine_alone
@@ -89,6 +92,7 @@ def diff(
     graph_new: str | None,
     partial: bool,
     max_size: int,
+    config: Config,
     what_if: WhatIfOptions,
     fail_on: tuple[str, ...],
     wanted: Wanted,
@@ -107,10 +111,11 @@ def diff(
     if old == new == "-":
         raise click.UsageError("standard input can be one of the two, not both.")
     refuse_to_overwrite(output, [old, new])
+    book = book_of(config)
 
     def analyzed(path: str, graph: str | None) -> Analysis:
         with sign_of_life(f"analyzing {short_path(path)}", quiet):
-            return analyze_graph(what_if.applied(load(path, graph, partial=partial, max_size=max_size)))
+            return analyze_graph(*what_if.applied(load(path, graph, partial=partial, max_size=max_size), book))
 
     also = [name for name in ON_DEMAND if any(one.cost == name for one in conditions)]
     sides = analyzed(old, graph_old), analyzed(new, graph_new or graph_old)

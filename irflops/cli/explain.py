@@ -6,9 +6,10 @@ import click
 
 from irflops.analysis.analysis import analyze_graph
 from irflops.analysis.select import escaped, select_part
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, with_config
 from irflops.cli.tables import write_labelled, write_report, write_table
 from irflops.cli.what_if import WhatIfOptions, what_if_options
+from irflops.configuration.config import Config
 from irflops.explaining.explanation import explain_op, find_op
 from irflops.readers import load
 from irflops.report.explanation import answer_table, cost_facts, explanation_facts, tensor_table
@@ -17,6 +18,7 @@ from irflops.report.module import module_report
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.summary import short_path
 from irflops.report.table import printable
+from irflops.teaching import book_of
 
 EPILOG = """\b
 Examples:
@@ -41,6 +43,7 @@ class _Explain(Grouped):
 @OUTPUT_OPTION
 @click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
 @MAX_SIZE_OPTION
+@with_config
 @what_if_options()
 @click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
 def explain(
@@ -50,6 +53,7 @@ def explain(
     output: str | None,
     graph: str | None,
     max_size: int,
+    config: Config,
     what_if: WhatIfOptions,
     quiet: bool,
 ) -> None:
@@ -60,7 +64,7 @@ def explain(
     """
     refuse_to_overwrite(output, [path])
     with sign_of_life(f"analyzing {short_path(path)}", quiet):
-        analysis = analyze_graph(what_if.applied(load(path, graph, max_size=max_size)))
+        analysis = analyze_graph(*what_if.applied(load(path, graph, max_size=max_size), book_of(config)))
     if op in analysis.modules and op not in analysis.graph.by_name and op:
         part = select_part(analysis, module=escaped(op))
         with results_to(output) as stream:

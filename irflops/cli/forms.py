@@ -6,14 +6,16 @@ import click
 
 from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.analysis.rows import Row, source_row
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, with_config
 from irflops.cli.tables import write_report, write_table
 from irflops.cli.what_if import WhatIfOptions, what_if_options
+from irflops.configuration.config import Config
 from irflops.readers import load
 from irflops.report.closed_forms import BY, closed_forms_report, closed_forms_table
 from irflops.report.json_writer import write_members
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.summary import short_path
+from irflops.teaching import book_of
 from irflops.transformers.closed_forms import ClosedForms
 
 SCHEMA = "irflops.forms/1"
@@ -41,6 +43,7 @@ Examples:
 )
 @click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
 @MAX_SIZE_OPTION
+@with_config
 @what_if_options(mesh=False)
 @click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
 def forms(
@@ -51,6 +54,7 @@ def forms(
     context_length: int | None,
     graph: str | None,
     max_size: int,
+    config: Config,
     what_if: WhatIfOptions,
     quiet: bool,
 ) -> None:
@@ -61,8 +65,8 @@ def forms(
     """
     refuse_to_overwrite(output, [path])
     with sign_of_life(f"analyzing {short_path(path)}", quiet):
-        found = what_if.applied(load(path, graph, max_size=max_size))
-        analysis = analyze_graph(found)
+        found, book = what_if.applied(load(path, graph, max_size=max_size), book_of(config))
+        analysis = analyze_graph(found, book)
         closed = analysis.closed_forms(context_length)
     with results_to(output) as stream:
         if format_ == "json":

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from irflops.auditing.config import find_config
 from irflops.cli.options import OUTPUT_OPTION
 from irflops.cli.tables import write_table
+from irflops.configuration.config import find_config
 from irflops.machines.known import machine_called, machines_of_file, own_machines
 from irflops.machines.machine import Machine
 from irflops.machines.table import machines_in
@@ -44,7 +44,7 @@ def users_machines(path: str | None) -> tuple[Machine, ...]:
 @click.option("--format", "format_", type=click.Choice(("table", "json", "csv", "markdown")), default="table", show_default=True)
 @OUTPUT_OPTION
 def machines(name: str | None, machine_file: str | None, measure: bool, format_: str, output: str | None) -> None:
-    """List the machines that times are told for, or tell all that is known of NAME."""
+    """List the machines, or tell all of NAME."""
     if measure:
         from irflops.machines.measure import measured  # here for start-up time: numpy, which --measure alone needs
 

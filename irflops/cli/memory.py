@@ -8,9 +8,10 @@ from irflops.analysis.analysis import analyze_graph
 from irflops.analysis.limits import limit_called
 from irflops.analysis.named import MEMORY
 from irflops.cli.exit_codes import FINE, FOUND
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, bytes_of
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, bytes_of, with_config
 from irflops.cli.tables import write_labelled, write_table
 from irflops.cli.what_if import WhatIfOptions, what_if_options
+from irflops.configuration.config import Config
 from irflops.fitting.change import Planner
 from irflops.fitting.ways import fitting, ways_down
 from irflops.memory.memory import Asked
@@ -22,6 +23,7 @@ from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.summary import short_path
 from irflops.report.table import arranged
 from irflops.report.ways import fit_table, ways_table
+from irflops.teaching import book_of
 
 BUDGET = 60_000
 """Operators that are planned for ways down, and again for what fits: some thousand a second."""
@@ -68,6 +70,7 @@ class _Memory(Grouped):
 @click.option("--fail-on", multiple=True, metavar="CONDITION", help="Exit with 1 only if memory_bytes>24GiB; repeatable.")
 @click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
 @MAX_SIZE_OPTION
+@with_config
 @what_if_options(mesh=False)
 @click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
 def memory(
@@ -85,6 +88,7 @@ def memory(
     fail_on: tuple[str, ...],
     graph: str | None,
     max_size: int,
+    config: Config,
     what_if: WhatIfOptions,
     quiet: bool,
 ) -> int:
@@ -100,7 +104,7 @@ def memory(
         raise click.UsageError("--timeline is for --format json; the table has a plot.")
     refuse_to_overwrite(output, [path])
     with sign_of_life(f"planning {short_path(path)}", quiet):
-        analysis = analyze_graph(what_if.applied(load(path, graph, max_size=max_size)))
+        analysis = analyze_graph(*what_if.applied(load(path, graph, max_size=max_size), book_of(config)))
         asked = Asked(DeviceKind(on) if on else None, compute_stream or None, workspace or 0)
         planner = Planner(analysis, asked, BUDGET)
         planned = planner.captured

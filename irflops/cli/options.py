@@ -5,12 +5,17 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
+from irflops.configuration.config import NO_CONFIG, find_config, read_config
 from irflops.readers.compression import MAX_SIZE
+
+T = TypeVar("T")
 
 
 def bytes_of(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
@@ -40,6 +45,27 @@ MAX_SIZE_OPTION = click.option(
     help="Most bytes to read, decompressed: 500M, 2G.",
 )
 OUTPUT_OPTION = click.option("-o", "--output", metavar="FILE", help="Write the result to FILE, as UTF-8.")
+
+
+_CONFIG = click.option(
+    "--config", metavar="FILE", help="Read the settings from FILE.  [default: irflops.toml or pyproject.toml, here or above]"
+)
+_NO_CONFIG = click.option("--no-config", is_flag=True, help="Read no settings.")
+
+
+def with_config(command: Callable[..., T]) -> Callable[..., T]:
+    """Gives a command the options that say which configuration to read, and as `config` what that holds."""
+
+    @_CONFIG
+    @_NO_CONFIG
+    @wraps(command)
+    def called(*args: Any, config: str | None, no_config: bool, **options: Any) -> T:
+        if config is not None and no_config:
+            raise click.UsageError("--config and --no-config contradict each other.")
+        found = NO_CONFIG if no_config else read_config(Path(config)) if config is not None else find_config()
+        return command(*args, config=found, **options)
+
+    return called
 
 
 class Grouped(click.Command):

@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from irflops.auditing.registry import all_rules
-from irflops.auditing.rule import AuditRule, Bad, Good, one_of
+from irflops.auditing.rule import AuditRule, Bad, Good
 from irflops.cli.options import OUTPUT_OPTION
 from irflops.cli.tables import write_table
+from irflops.configuration.choices import one_of
 from irflops.errors import IrflopsError
 from irflops.report.audit_rules import audit_rule_table, audit_rule_text
 from irflops.report.json_writer import encoded

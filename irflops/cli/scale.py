@@ -8,14 +8,16 @@ import click
 
 from irflops.analysis.scale import Open, scaling
 from irflops.cli.inputs import Template, batch_of, templates_of
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, with_config
 from irflops.cli.tables import write_labelled, write_table
 from irflops.cli.what_if import WIDTH_OPTIONS
+from irflops.configuration.config import Config
 from irflops.readers import load
 from irflops.report.json_writer import encoded
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.scaling import sample_table, scaling_facts, scaling_table
 from irflops.report.summary import short_path
+from irflops.teaching import book_of, taught
 
 EPILOG = """\b
 Examples:
@@ -77,6 +79,7 @@ def _widths(command: click.decorators.FC) -> click.decorators.FC:
 @OUTPUT_OPTION
 @click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
 @MAX_SIZE_OPTION
+@with_config
 @click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
 def scale(
     path: str,
@@ -90,6 +93,7 @@ def scale(
     output: str | None,
     graph: str | None,
     max_size: int,
+    config: Config,
     quiet: bool,
 ) -> None:
     """Tell how the totals of the graph in PATH grow.
@@ -106,7 +110,8 @@ def scale(
         raise click.UsageError("Write --batch, or --input with a letter for what varies: 1x3xNxN.")
     refuse_to_overwrite(output, [path])
     with sign_of_life(f"analyzing {short_path(path)}", quiet):
-        found = scaling(load(path, graph, max_size=max_size), template or None, asked=asked)
+        captured, book = taught(load(path, graph, max_size=max_size), book_of(config))
+        found = scaling(captured, template or None, book=book, asked=asked)
     with results_to(output) as stream:
         if format_ == "json":
             stream.write(encoded(found.to_dict()) + "\n")

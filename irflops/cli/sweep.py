@@ -9,8 +9,9 @@ from irflops.analysis.sweeping import swept
 from irflops.cli.exit_codes import FINE
 from irflops.cli.inputs import mesh_of
 from irflops.cli.machines import MACHINE_FILE_OPTION, users_machines
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, names_of
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, names_of, with_config
 from irflops.cli.tables import write_table
+from irflops.configuration.config import Config
 from irflops.machines.known import machine_called, network_called
 from irflops.machines.time import Asked
 from irflops.readers import load
@@ -18,6 +19,7 @@ from irflops.report.json_writer import write_members
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.summary import short_path
 from irflops.report.sweeping import sweep_table
+from irflops.teaching import book_of, taught
 from irflops.whatif import MeshSize
 from irflops.whatif.request import MOST_EXTENT
 
@@ -61,6 +63,7 @@ def _meshes(ctx: click.Context, param: click.Parameter, value: str) -> tuple[Mes
 @OUTPUT_OPTION
 @click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
 @MAX_SIZE_OPTION
+@with_config
 @click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
 def sweep(
     path: str,
@@ -76,9 +79,12 @@ def sweep(
     output: str | None,
     graph: str | None,
     max_size: int,
+    config: Config,
     quiet: bool,
 ) -> int:
-    """Tell how long a step of PATH takes on many machines, at many batches, types and meshes.
+    """Tell how long a step takes on each of many machines.
+
+    At many batches, types and meshes too, in one table.
 
     A row each. The best, by samples a second of what fits, is marked, and each other says what it loses by.
     """
@@ -92,8 +98,8 @@ def sweep(
     joined = network_called(network) if network is not None else None
     asked = [Asked(machine, tf32=not no_tf32, efficiency=efficiency, network=joined) for machine in found]
     with sign_of_life(f"sweeping {short_path(path)}", quiet):
-        read = load(path, graph, max_size=max_size)
-        rows = swept(read, asked, batches or (None,), dtypes or (None,), meshes or (None,))
+        read, book = taught(load(path, graph, max_size=max_size), book_of(config))
+        rows = swept(read, asked, batches or (None,), dtypes or (None,), meshes or (None,), book)
     with results_to(output) as stream:
         if format_ == "json":
             head = {"schema": SCHEMA, "source": source_row(read), "graph": {"name": read.name, "class": read.class_name}}

@@ -6,11 +6,12 @@ import click
 
 from irflops.analysis.analysis import analyze_graph
 from irflops.analysis.rows import source_row
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, with_config
 from irflops.cli.tables import write_report, write_table
 from irflops.cli.timed import asked_of, timing_of
 from irflops.cli.timing import Wanted, with_machine
 from irflops.cli.what_if import WhatIfOptions, what_if_options
+from irflops.configuration.config import Config
 from irflops.readers import load
 from irflops.report.json_writer import write_members
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
@@ -20,6 +21,7 @@ from irflops.report.sections import Report
 from irflops.report.summary import headline, short_path
 from irflops.report.table import arranged, printable
 from irflops.report.timing import op_time_table, part_table, time_facts
+from irflops.teaching import book_of
 
 SCHEMA = "irflops.time/1"
 """Name and version of the JSON form."""
@@ -51,6 +53,7 @@ class _Time(Grouped):
 @with_machine
 @click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
 @MAX_SIZE_OPTION
+@with_config
 @what_if_options()
 @click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
 def time(
@@ -64,6 +67,7 @@ def time(
     wanted: Wanted,
     graph: str | None,
     max_size: int,
+    config: Config,
     what_if: WhatIfOptions,
     quiet: bool,
 ) -> None:
@@ -77,8 +81,8 @@ def time(
     refuse_to_overwrite(plot, [path])
     asked = asked_of(wanted)
     with sign_of_life(f"timing {short_path(path)}", quiet):
-        found = what_if.applied(load(path, graph, max_size=max_size))
-        analysis = analyze_graph(found)
+        found, book = what_if.applied(load(path, graph, max_size=max_size), book_of(config))
+        analysis = analyze_graph(found, book)
         timing = timing_of(analysis, asked, wanted)
     if plot is not None:
         draw(roofline_of(timing.time), plot)

@@ -11,6 +11,8 @@ import click
 
 from irflops.cli.inputs import BATCH_OPTION, MESH_OPTION, shapes_of, variables_of
 from irflops.ir.graph import Graph
+from irflops.ops.book import RuleBook
+from irflops.teaching import taught
 
 if TYPE_CHECKING:
     from irflops.whatif import MeshSize
@@ -33,13 +35,14 @@ class WhatIfOptions:
     def __bool__(self) -> bool:
         return self != WhatIfOptions()
 
-    def applied(self, graph: Graph) -> Graph:
-        """The graph as asked for. Errors: IrflopsError."""
+    def applied(self, graph: Graph, own: RuleBook) -> tuple[Graph, RuleBook]:
+        """The graph as asked for, and the rules for it: the user's, with those of packages where a type has none. Errors: IrflopsError."""
+        graph, book = taught(graph, own)
         if not self:
-            return graph
+            return graph, book
         from irflops.whatif import changed  # here for start-up time: most runs look at what was captured
 
-        return changed(
+        found = changed(
             graph,
             batch=self.batch,
             inputs=self.inputs or None,
@@ -48,7 +51,9 @@ class WhatIfOptions:
             weights=self.weights,
             activations=self.activations,
             mesh=self.mesh,
+            book=book,
         )
+        return found, book
 
 
 INPUT_OPTION = click.option(

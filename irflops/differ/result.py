@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from irflops.analysis.analysis import Analysis
 from irflops.analysis.named import MEMORY, NAMES, OF_THE_WHOLE, ON_DEMAND, cost_of
 from irflops.analysis.rows import Row, cost_row, flat
 from irflops.counting.cost import COST_NAMES, COSTS, Cost
+from irflops.counting.own import OwnRule
 from irflops.differ.edit import Consequence, Edit
 from irflops.differ.peaks import peak_row
 from irflops.differ.shared import Shared, open_sums
@@ -67,6 +68,12 @@ class Diff:
         """The diff as plain data, the JSON of `irflops diff --format json`."""
         return {name: list(value) if isinstance(value, Iterator) else value for name, value in self.parts()}
 
+    @property
+    def own_rules(self) -> tuple[OwnRule, ...]:
+        """Rules that are not irflops' own and by which operators of either graph are counted; the count is that of the later graph."""
+        found = {one.type: one for side in (self.old, self.new) for one in side.own_rules}
+        return tuple(found.values())
+
     def parts(self, conditions: Sequence[Row] = ()) -> Iterator[tuple[str, Any]]:
         """The members of the JSON object in order, long ones as iterators; `conditions` are what became of those that were asked."""
         yield "schema", SCHEMA
@@ -82,6 +89,7 @@ class Diff:
         yield "by_type", ({"type": row.key, "count": plain.change(*row.count)} | _beside_row(row) for row in types(self.sides))
         yield "modules", (self._module_row(row) for row in modules(self.sides))
         yield "not_compared", list(self.not_compared)
+        yield "own_rules", [asdict(one) for one in self.own_rules]
 
     def _repr_html_(self) -> str:
         """The totals that changed and the edits, equal ones as one, as a notebook shows them."""

@@ -23,8 +23,9 @@ from irflops.ir.signatures import signature
 from irflops.lifting.steps import Step
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import OpRule
-from irflops.ops.traffic import Traffic
+from irflops.ops.traffic import TOGETHER, Traffic
 from irflops.ops.work import Unknowable
+from irflops.teaching.advice import lines_for_op
 
 SCHEMA = "irflops.explain/1"
 """Name and version of the JSON form."""
@@ -122,6 +123,16 @@ class Explanation:
         return self.analysis.graph.ops[self.index]
 
     @property
+    def by(self) -> str | None:
+        """Who says how it is counted, where that is not irflops."""
+        return self.analysis.book.taught_by(self.op.type)
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """The lines of a configuration that would say how it is counted, where nothing does."""
+        return lines_for_op(self.op, self.analysis.inference.types) if self.rule is None and self.op.type is not None else ()
+
+    @property
     def found(self) -> OpCost:
         """Its cost in one run, with the reason where something is unknown."""
         return self.analysis.costs[self.index]
@@ -153,6 +164,7 @@ class Explanation:
             "attributes": [{"name": a.name, "value": plain.finite(a.value), "known_from": a.known_from} for a in self.attributes],
             "summary": self.rule.summary if self.rule else None,
             "formula": self.rule.formula if self.rule else None,
+            "by": self.by,
             "numbers": self.numbers,
             "ignores": self.rule.ignores if self.rule else None,
             "reason": self.found.reason,
@@ -239,7 +251,9 @@ def _tensors(analysis: Analysis, op: Op, traffic: Traffic | None) -> tuple[Tenso
             by_producer = role == "operand" and operand.lbn in stated
             known_from = "the file" if operand.type.numel is not None else "its producer" if by_producer else "inference"
             reads = writes = None
-            if traffic is not None and of_argument[operand.arg] == 1:
+            if traffic is not None and TOGETHER in (*traffic.reads, *traffic.writes):
+                pass  # of all operands or results, and of none alone
+            elif traffic is not None and of_argument[operand.arg] == 1:
                 reads, writes = traffic.reads.get(operand.arg, 0), traffic.writes.get(operand.arg, 0)
             elif traffic is not None:  # several tensors of one argument move what they hold, or nothing
                 moves = traffic.reads.get(operand.arg, 0) if role == "operand" else traffic.writes.get(operand.arg, 0)

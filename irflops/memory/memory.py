@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property, reduce
 from operator import or_
 from typing import Any
 
+from irflops.counting.own import OwnRule, own_rules
 from irflops.devices.classes import Interval
 from irflops.devices.layout import layout_of
 from irflops.devices.shares import Devices
@@ -118,6 +119,8 @@ class Memory:
 
     graph: Graph = field(repr=False)
     classes: tuple[ClassMemory, ...]
+    own_rules: tuple[OwnRule, ...] = ()
+    """Rules that are not irflops' own and by which operators are planned."""
 
     @property
     def largest(self) -> ClassMemory:
@@ -131,8 +134,9 @@ class Memory:
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """Why the figures are not exact, each reason once."""
-        return tuple(dict.fromkeys(note for one in self.classes for note in one.doubts))
+        """Whose rules count, and why the figures are not exact, each reason once."""
+        doubts = dict.fromkeys(note for one in self.classes for note in one.doubts)
+        return (*(one.note() for one in self.own_rules), *doubts)
 
     def to_dict(self, *, timeline: bool = False) -> dict[str, Any]:
         """As in the JSON, `irflops.memory/1`; with `timeline` the bytes in use at each step."""
@@ -143,6 +147,7 @@ class Memory:
             "graph": {"name": graph.name, "class": graph.class_name, "training": graph.training, "operators": len(graph.ops)},
             "classes": [one.to_dict(timeline=timeline) for one in self.classes],
             "notes": [{"code": note.code, "line": None, "text": note.text} for note in self.notes],
+            "own_rules": [asdict(one) for one in self.own_rules],
         }
 
 
@@ -164,7 +169,7 @@ def memory_of(graph: Graph, types: Mapping[str, TensorType], devices: Devices, b
             continue
         doubts = tuple(_doubts(graph, made, device, asked, share.moved, devices.ranks, stream=stream))
         found.append(ClassMemory(one.ranks, made, _certainty(doubts), doubts))
-    return Memory(graph, tuple(found))
+    return Memory(graph, tuple(found), own_rules(graph, book))
 
 
 _AT_LEAST = "unknown-memory"

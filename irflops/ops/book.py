@@ -47,6 +47,19 @@ class RuleBook:
         """The rule of an op type, None where there is none or the dump does not tell the type."""
         return self.by_type.get(op_type) if op_type is not None else None
 
+    def taught_by(self, op_type: str | None) -> str | None:
+        """Who says how an op type is counted, where that is not irflops: `irflops.toml:12`, a package, `op_rules`."""
+        return self._taught.get(op_type) if op_type is not None else None
+
+    @cached_property
+    def _taught(self) -> Mapping[str, str]:
+        return {op_type: rule.by or "op_rules" for rule in self.own for op_type in rule.op_types}
+
+    @cached_property
+    def replaced(self) -> frozenset[str]:
+        """Types that irflops has a rule for in whose place a user's stands."""
+        return frozenset(op_type for rule in self.rules for op_type in rule.op_types if op_type in self._taught)
+
     def facts(self, op_type: str | None) -> OpFacts:
         """What is known of an op type beside its cost."""
         return self._facts.get(op_type, NO_FACTS) if op_type is not None else NO_FACTS

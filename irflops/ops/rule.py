@@ -14,7 +14,7 @@ from irflops.ops.facts import OpFacts
 from irflops.ops.op_view import OpView
 from irflops.ops.shapes import ShapeRule
 from irflops.ops.temporary import TemporaryRule, no_buffer
-from irflops.ops.traffic import Traffic, TrafficRule
+from irflops.ops.traffic import TOGETHER, Traffic, TrafficRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,14 @@ class OpRule(OpFacts):
     resized: Resized | None = None
     """Which attributes hold logical sizes, and what becomes of them where an operand, or the graph's input, changes its size."""
 
+    operands: tuple[str, ...] = ()
+    """Of an op type that is not OneFlow's, its operands in order: a print tells their places alone, `in_0`, `in_1`, and they are then
+    called so."""
+    by: str = ""
+    """Of a rule that is not irflops' own, who says so: `irflops.toml:12`, the name of a package. Such a rule need not have examples."""
+
     def __post_init__(self) -> None:
-        for name in ("op_types", "summary", "formula", "examples"):
+        for name in ("op_types", "summary", "formula", *(() if self.by else ("examples",))):
             if not getattr(self, name):
                 raise TypeError(f"rule {self.op_types or self.summary!r}: {name} is empty")
 
@@ -110,6 +116,6 @@ class OpRule(OpFacts):
         """The bytes that one run moves, the operands included that it updates: whole, where `traffic` does not say how much of them."""
         traffic = self.traffic(op)
         updated = [arg for arg in self.updated(op.input_args, op.output_args) if arg not in traffic.writes]
-        if not updated or self.aliases:  # what a result aliases is written by whoever writes to the result
+        if not updated or self.aliases or TOGETHER in traffic.writes:  # what a result aliases is written by whoever writes to the result
             return traffic
         return Traffic(reads=traffic.reads, writes={**traffic.writes, **{arg: op.nbytes(arg) for arg in updated}})

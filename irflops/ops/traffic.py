@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from irflops.ir.graph import TensorType
 from irflops.ops.op_view import OpView, known
 
+TOGETHER = ""
+"""In place of an argument's name: bytes of all operands, or of all results, of which a rule tells the sum alone."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """Bytes that one run moves, without fusion, by argument name."""
+    """Bytes that one run moves, without fusion, by argument name; or under TOGETHER, and nothing else."""
 
     reads: Mapping[str, int]
     """Bytes read, per operand argument."""

@@ -14,6 +14,7 @@ from irflops.differ.sums import totals
 from irflops.report.diff_tables import ROWS, diff_units, edit_table, module_table, phase_table, total_table, type_table, waterfall_table
 from irflops.report.diff_words import counted, greatest, relative, signed
 from irflops.report.numbers import format_in, format_things
+from irflops.report.own import own_rule_facts
 from irflops.report.sections import Report
 from irflops.report.summary import short_path
 from irflops.report.table import Table, arranged, printable
@@ -34,6 +35,7 @@ def diff_report(diff: Diff, *, only: str | None = None, full: bool = False, fail
         ("new", _graph(diff.new)),
         ("changes", _changes(diff)),
         ("costs", ", ".join(found) if found else "unchanged" if _is_sure(diff) else "whether they changed is not known in full"),
+        *own_rule_facts(diff.own_rules),
         *[("" if number else "not compared", text) for number, text in enumerate(diff.not_compared)],
         *[("" if number else "fails", text) for number, text in enumerate(failed)],
     ]

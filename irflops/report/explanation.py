@@ -35,10 +35,12 @@ def explanation_facts(found: Explanation) -> Facts:
         lines += _labelled("part of", f"{found.step.kind}{f', with {_some(others)}' if others else ''}")
     lines += _attributes(found)
     if found.rule is None:
-        lines += _labelled("formula", "none: irflops has no rule for the type")
+        lines += _labelled("formula", "none: irflops has no rule for the type; in irflops.toml these lines can say how it is counted")
+        lines += [("to paste" if not number else "", line) for number, line in enumerate(found.advice)]
     else:
         lines += _labelled("does", found.rule.summary)
         lines += _labelled("formula", found.rule.formula)
+        lines += _labelled("by", found.by) if found.by else []
         lines += _labelled("in numbers", found.numbers or "")
         lines += _labelled("leaves out", found.rule.ignores) if found.rule.ignores else []
     return lines

@@ -9,12 +9,16 @@ from irflops.auditing.finding import Audit, Doubt, Finding, Measure, NearMiss, S
 from irflops.auditing.folding import Pattern, patterns, total_gain
 from irflops.report.devices import devices_words
 from irflops.report.numbers import format_count, format_things
+from irflops.report.own import own_rule_facts
 from irflops.report.sections import Report
 from irflops.report.summary import short_names
 from irflops.report.table import ESSENTIAL, Column, Table, arranged, printable
 
 TOP = 10
 """Findings of a rule that a person sees unless there is a wish for more."""
+
+MOST_ADVICE = 24
+"""Lines to paste that a person sees; the JSON has all."""
 
 
 def audit_report(audit: Audit, top: int | None = TOP, *, fold: bool = True) -> Report:
@@ -62,11 +66,14 @@ def _facts(audit: Audit) -> list[tuple[str, str]]:
         facts.append(("gain", f"{gain} in all, if each is mended"))
     if audit.devices is not None:
         facts.append(("devices", devices_words(audit.devices)))
+    facts += own_rule_facts(audit.own_rules)
     if audit.baseline is not None:
         facts.append(("baseline", f"{printable(audit.baseline)}: only what is new or worse is shown"))
     facts.append(("rules asked", f"{len(audit.rules):,}"))
     why_not = "something unknown kept rules from deciding, see below" if audit.doubts else "parts of the graph were not read"
     facts.append(("complete", "yes" if audit.complete else f"no: {why_not}"))
+    advice = [line for finding in audit.findings if finding.advice for line in finding.advice.splitlines()]
+    facts += [("" if number else "to paste", printable(line)) for number, line in enumerate(advice[:MOST_ADVICE])]
     facts += [("" if number else "fails", printable(doubt.reason)) for number, doubt in enumerate(d for d in audit.doubts if d.fails)]
     return facts
 

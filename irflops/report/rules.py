@@ -44,6 +44,8 @@ def rule_text(row: Mapping[str, Any]) -> str:
     """All that is known of one op type, for people."""
     paragraphs = [("status", row["status"] if row["reason"] is None else f"{row['status']}: {row['reason']}")]
     paragraphs += [(label, row[key]) for label, key in (("counts", "formula"), ("leaves out", "ignores"), ("source", "source")) if row[key]]
+    if row.get("by"):
+        paragraphs.append(("counted by", row["by"]))
     if row["since"] is not None:
         since = "0.7.0 or before" if row["since"] == "0.7.0" else row["since"]
         paragraphs.append(("since", since if row["until"] is None else f"{since}, until {row['until']}"))
@@ -58,7 +60,17 @@ def rule_text(row: Mapping[str, Any]) -> str:
     for example in row["examples"]:
         figures = ", ".join(f"{_figure(example[key])} {words}" for key, words in _FIGURES.items() if example.get(key) is not None)
         lines += ["", *_wrapped(example["call"], 1), *_wrapped(figures, 4), *_wrapped(example["because"], 4)]
+    if row.get("advice"):
+        lines += ["", " In irflops.toml these lines can say how it is counted:", "", *(f" {line}" for line in row["advice"])]
     return "".join(f"{line}\n" for line in lines)
+
+
+def check_lines(op_types: str, by: str, examples: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """What became of the examples of a rule: each as its call, with what the rule says otherwise."""
+    failed = [(call, said) for call, said in examples if said]
+    whose = f"{op_types} by {by}" if by else op_types
+    held = f"{len(examples) - len(failed)} of {len(examples)} examples hold" if examples else "no examples"
+    return [f"{whose}: {held}\n", *(f"  {line}\n" for call, said in failed for line in (call, *(f"  {text}" for text in said)))]
 
 
 def _wrapped(text: str, indent: int) -> list[str]:

@@ -169,6 +169,11 @@ def part_facts(analysis: Analysis) -> list[tuple[str, str]]:
         found.append(("on disk", f"{format_count(analysis.disk_bytes, 'bytes')}, parameters and buffers"))
     traffic = [_count(cost, name, "bytes") for name in ("bytes_read", "bytes_written")]
     found.append(("traffic", _known(traffic, "{} read, {} written, where no operators are fused")))
+    assumed = analysis.assumed
+    if assumed.operators:
+        moved = [UNKNOWN if value is None else format_count(value, "bytes") for value in (assumed.bytes_read, assumed.bytes_written)]
+        whose = format_things(assumed.operators, "operator")
+        found.append(("assumed", _known(moved, f"{{}} read, {{}} written by {whose} without a rule, in no total")))
     found.append(("intensity", format_ratio(cost.intensity, "FLOP/byte")))
     elements = cost.get("activation_elements")
     held = [format_exact(elements, cost.certainty("activation_elements")), _count(cost, "activation_bytes", "bytes")]

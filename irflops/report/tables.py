@@ -36,6 +36,7 @@ def op_table(analysis: Analysis, *, fold: bool = False) -> Table:
     """A row per operator, the heaviest first; with `fold`, those that differ in their layer alone in one."""
     ops, types = analysis.graph.ops, analysis.inference.types
     costs = analysis.costs
+    by = {one.type: one.by for one in analysis.own_rules}
     items = alike_ops(analysis, fold=fold)
 
     def first(one: Alike) -> Op:
@@ -60,6 +61,7 @@ def op_table(analysis: Analysis, *, fold: bool = False) -> Table:
         _text("kind", "kind", lambda one: kind.value if (kind := first(one).kind) else None),
         _text("kind_source", "kind by", lambda one: first(one).kind_source),
         _text("reason", "unknown for", lambda one: costs[one.ops[0]].reason),
+        *([_text("by", "counted by", lambda one: by.get(first(one).type or ""))] if by else []),
     )
     is_folded = any(len(one.ops) > 1 for one in items)
     people = ("name", *["count"] * is_folded, "type", *["phase"] * analysis.graph.training, *_work(analysis), "bytes", "line")
@@ -102,12 +104,14 @@ def type_table(analysis: Analysis, *, fold: bool = False) -> Table:
     order = sorted(groups, key=lambda op_type: -groups[op_type].cost.get("flops"))
     items = [op_type for op_type in order if not fold or _does_anything(groups[op_type].cost)]
     free = len(order) - len(items)
+    by = {one.type: one.by for one in analysis.own_rules}
     columns = (
         _text("type", "op type", lambda op_type: op_type),
+        *([_text("by", "counted by", by.get)] if by else []),
         Column(name="count", title="operators", get=lambda op_type: groups[op_type].count),
         *cost_columns(lambda op_type: groups[op_type].cost, analysis.total, whole=_whole(analysis)),
     )
-    people = ("type", "count", *_work(analysis), "transcendentals", "bytes")
+    people = ("type", *(["by"] if by else []), "count", *_work(analysis), "transcendentals", "bytes")
     notes = (f"without {format_things(free, 'type')} that {'costs' if free == 1 else 'cost'} nothing",) * (free > 0)
     return Table(name="type", title="Op types", columns=columns, items=items, people=people, notes=notes)
 

@@ -10,8 +10,9 @@ from irflops.analysis.named import DECLARED, NAMES, OF_MODEL, OF_THE_WHOLE, amou
 from irflops.auditing.facts import Facts
 from irflops.auditing.finding import Confidence, Measure, Severity
 from irflops.auditing.patterns import module_regex
-from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, one_of, whole_number
+from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, whole_number
 from irflops.auditing.times import TIMES, judged, machine_name, machine_of, time_limits
+from irflops.configuration.choices import one_of
 from irflops.counting.cost import COST_NAMES, COSTS, Cost
 from irflops.counting.fold import UNTYPED
 from irflops.errors import IrflopsError, quoted

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from irflops.auditing.facts import Facts
 from irflops.auditing.finding import Measure, Severity
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Undecided
+from irflops.teaching.advice import lines_for_op
 
 
 def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
@@ -16,7 +17,8 @@ def _check(facts: Facts, _options: Options) -> Iterator[Outcome]:
         if op_type is not None:
             first = min(ops, key=facts.ordinal)
             message = f"no rule counts {op_type}: the cost of {len(ops)} op{'s' if len(ops) > 1 else ''} is unknown"
-            yield Hit(message=message, op=first, measured=Measure("ops", len(ops)), limit=Measure("ops", 0))
+            advice = "\n".join(lines_for_op(first, facts.analysis.inference.types))
+            yield Hit(message=message, op=first, measured=Measure("ops", len(ops)), limit=Measure("ops", 0), advice=advice)
             continue
         for op in ops:
             if not facts.is_hidden(op):  # what no line makes is for dangling-input
@@ -31,7 +33,7 @@ RULE = AuditRule(
     name="unknown-op",
     summary="An op type has no rule: what its ops cost is unknown, and every total is a lower bound. One finding per op type.",
     why="A budget that a lower bound keeps is not kept. An unknown type may also be a misspelled or a custom one.",
-    fix="Add a rule to the family in irflops/ops/, or ask for one.",
+    fix="Say in irflops.toml how it is counted: the finding has the lines to paste. Or install a package that has a rule for it.",
     severity=Severity.ERROR,
     check=_check,
     undecidable="A printed graph tells the type by the op's name alone; a name that tells none is left open.",

@@ -59,11 +59,16 @@ def draft_of(raw: RawOp, *, old: bool = False) -> Draft:
         gradient=resolved.gradient,
         attrs=_SILU if has_activation(raw.name) else NO_ATTRS,
         rewritten=resolved.rewritten,
-        elided=(unnamed and bool(inputs)) or (raw.inputs is None and op_type not in _NEEDS_NO_OPERANDS),
+        # Of a type that is not OneFlow's nothing says how many operands there are: those of the line are all.
+        elided=(unnamed and bool(inputs) and not _is_foreign(op_type)) or (raw.inputs is None and op_type not in _NEEDS_NO_OPERANDS),
         readings=tuple(tuple(_operands(order, inputs)) for order in orders) if len(orders) > 1 else (),
     )
     draft.module = named_module(raw.name, op_type, resolved)
     return draft
+
+
+def _is_foreign(op_type: str | None) -> bool:
+    return op_type is not None and op_type not in _SYSTEM_ARGS and signature(op_type) is None
 
 
 def _fitting(types: tuple[str, ...], raw: RawOp) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from lark.grammar import Rule
 from lark.lexer import TerminalDef
 
 START: dict[str, tuple[str, ...]] = {
+    "cost_formula": ("formula",),
     "graph_repr": ("operator", "level", "tensor_line", "config", "arguments", "call", "frames"),
     "job_text": ("message",),
     "op_signature": ("call",),

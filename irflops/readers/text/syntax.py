@@ -80,6 +80,14 @@ TERMINAL_NAMES: dict[str, str] = {
     "TRUE": "'true'",
     "TYPE_ALIAS": "'!name'",
     "UNIT": "'unit'",
+    # cost_formula
+    "INTEGER": "an integer",
+    "MINUS": "'-'",
+    "OVER": "'/'",
+    "PLUS": "'+'",
+    "REST": "'%'",
+    "ROUNDED": "'//'",
+    "TIMES": "'*'",
 }
 """A phrase for every terminal of every grammar."""
 

@@ -4,29 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from irflops.auditing.rule import one_of
-from irflops.errors import IrflopsError
-from irflops.toml_file import read_toml
+from irflops.configuration.choices import one_of
+from irflops.configuration.places import places_of
+from irflops.errors import IrflopsError, Source, Span
+from irflops.toml_file import TOO_DEEP, read_toml
 
 FILE = "irflops.toml"
 PYPROJECT = "pyproject.toml"
-TABLES = ("audit", "machines")
+TABLES = ("audit", "machines", "ops")
 """Tables that a configuration may have."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Config:
     """A configuration's tables, and the file that has them; no file, no tables."""
 
     path: str | None
     tables: Mapping[str, Mapping[str, object]]
+    source: Source | None = None
+    prefix: tuple[str, ...] = ()
+    """The tables of the file in which irflops' own stand."""
 
     def table(self, name: str) -> Mapping[str, object]:
         """A table by name, empty where the file has none."""
         return self.tables.get(name, {})
+
+    def place(self, *keys: str | int) -> Span | None:
+        """Where a table or a value stands in the file, by its keys from irflops' own tables down."""
+        return self._places.get((*self.prefix, *keys))
+
+    @cached_property
+    def _places(self) -> Mapping[tuple[str | int, ...], Span]:
+        if self.source is None:
+            return {}
+        try:
+            return places_of(self.source)
+        except RecursionError:
+            raise IrflopsError(TOO_DEEP, path=self.path) from None
 
 
 NO_CONFIG = Config(None, {})
@@ -62,20 +80,21 @@ def _is_there(path: Path) -> bool:
 def read_config(path: Path) -> Config:
     """The configuration in a file; NO_CONFIG where a `pyproject.toml` has none. Errors: IrflopsError."""
     hint = f"{FILE} beside it is read instead" if path.name == PYPROJECT else None
-    (content, _), prefix = read_toml(path, hint), ""
+    content, source = read_toml(path, hint)
+    prefix: tuple[str, ...] = ()
     if path.name == PYPROJECT:
         tool = _table("tool", content.get("tool", {}), path)
         if "irflops" not in tool:
             return NO_CONFIG
-        content, prefix = _table("tool.irflops", tool["irflops"], path), "tool.irflops."
+        content, prefix = _table("tool.irflops", tool["irflops"], path), ("tool", "irflops")
     for name, table in content.items():
         try:
             one_of(TABLES, "table of irflops' configuration")(name)
         except ValueError as error:
             text, _, hint = str(error).partition("; ")
             raise IrflopsError(text, path=str(path), hint=hint) from None
-        _table(f"{prefix}{name}", table, path)
-    return Config(str(path), content)
+        _table(".".join([*prefix, name]), table, path)
+    return Config(str(path), content, source, prefix)
 
 
 def _table(name: str, value: object, path: Path) -> dict[str, Any]:
