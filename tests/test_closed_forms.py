@@ -249,7 +249,8 @@ def test_what_if() -> None:
 def test_every_table_is_written(by: str | None, format_: str) -> None:
     result = run("forms", GPT, *([] if by is None else ["--by", by]), "--format", format_)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert ("5505024" if format_ == "csv" else "layers" if by == "structure" else "Megatron 2022") in result.stdout or by == "structure"
+    shown = {None: "Megatron 2022", "structure": "vocabulary", "form": "Megatron 2022", "term": "biases and norms", "layer": "model.head"}
+    assert shown[by] in result.stdout
 
 
 def test_csv_has_every_term() -> None:

@@ -12,7 +12,7 @@ from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.configuration.config import Config
 from irflops.explaining.explanation import explain_op, find_op
 from irflops.readers import load
-from irflops.report.explanation import answer_table, cost_facts, explanation_facts, tensor_table
+from irflops.report.explanation import answer_table, cost_facts, explanation_facts, layer_table, tensor_table
 from irflops.report.json_writer import encoded, write_json
 from irflops.report.module import module_report
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
@@ -82,7 +82,7 @@ def explain(
         write_labelled(explanation_facts(found), format_, stream)
         stream.write("\n")
         write_labelled(cost_facts(found), format_, stream)
-        for table in (tensor_table(found), answer_table(found)):
+        for table in (tensor_table(found), layer_table(found), answer_table(found)):
             if table.items:
                 stream.write("\n")
                 write_table(table, "table", stream)

@@ -31,6 +31,19 @@ def size_of(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
     return int(match[1]) << 10 * " KMGT".index(match[2].upper() or " ")
 
 
+def count_of(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
+    """The whole number of `300000000`, `300e9` or `1.4e12`, 1 or more."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d{1,15})(?:\.(\d{1,15}))?(?:[eE]\+?(\d{1,2}))?", value.strip(), re.ASCII)
+    whole, fraction, power = match.groups() if match is not None else ("0", None, None)
+    decimals = int("1" + "0" * len(fraction or ""))
+    digits = int(f"{whole}{fraction or ''}") * int("1" + "0" * int(power or 0))
+    if not digits or digits % decimals:
+        raise click.BadParameter(f"{value!r} is no whole number, 1 or more; write 300e9")
+    return digits // decimals
+
+
 def names_of(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[str, ...]:
     """Names with commas between them, each once."""
     return tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))

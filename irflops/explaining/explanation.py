@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from irflops.analysis.analysis import Analysis
 from irflops.analysis.rows import Row, op_cost_row
+from irflops.conventions.layer_forms import LayerForms, layer_forms_of
 from irflops.conventions.registry import CONVENTIONS, Answer, Convention, count
 from irflops.conventions.rows import whole
 from irflops.counting.cost import Cost, OpCost
@@ -113,6 +114,8 @@ class Explanation:
     tensors: tuple[Tensor, ...]
     attributes: tuple[Attribute, ...]
     conventions: tuple[OpAnswer, ...]
+    layer: LayerForms | None = None
+    """The formulas of articles, where it is a convolution or a linear layer, or the addition of its bias."""
 
     def __repr__(self) -> str:
         return f"<Explanation of {self.op.name}, {self.op.type or 'of unknown type'}>"
@@ -174,6 +177,7 @@ class Explanation:
                 for name in ("macs", "flops", "bytes_read", "bytes_written")
             },
             "conventions": [answer.to_dict() for answer in self.conventions],
+            "layer": self.layer.to_dict() if self.layer is not None else None,
         }
 
 
@@ -226,6 +230,7 @@ def explain_op(analysis: Analysis, index: int, conventions: Sequence[Convention]
         tensors=_tensors(analysis, op, _traffic(rule, seen)),
         attributes=_attributes(analysis, op),
         conventions=tuple(_op_answer(answer, op, index, step) for answer in answers),
+        layer=layer_forms_of(analysis, step) if step is not None else None,
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from irflops.conventions.layer_forms import FORMULAS
 from irflops.counting.ratio import Ratio
 from irflops.explaining.explanation import Explanation, Tensor
 from irflops.ir.graph import AttrValue
-from irflops.report.numbers import format_count, format_exact, format_share
+from irflops.report.numbers import Figure, format_count, format_exact, format_share
 from irflops.report.summary import reason
 from irflops.report.table import Column, Table, printable
 
@@ -109,6 +110,27 @@ def answer_table(found: Explanation) -> Table:
         Column(name="why", title="why", get=lambda v: v.why, numeric=False, prose=True),
     )
     return Table(name="convention", title="By other counters", columns=columns, items=found.conventions, people=("name", "value", "why"))
+
+
+def layer_table(found: Explanation) -> Table:
+    """A row per formula of articles: none where the operator is of no convolution or linear layer."""
+    layer = found.layer
+    columns = (
+        Column(name="formula", title="formula", get=lambda form: form.formula, numeric=False),
+        Column(name="flops", title="FLOPs", get=lambda form: Figure(layer.value(form)) if layer is not None else None),
+        Column(
+            name="difference",
+            title="counted less it",
+            get=lambda form: f"{layer.flops - layer.value(form):+,}" if layer is not None else None,
+        ),
+        Column(name="why", title="which is", get=lambda form: form.why, numeric=False, prose=True),
+    )
+    title = ""
+    if layer is not None:
+        bias = "its bias among them" if layer.bias else "no bias"
+        title = f"By the formulas of articles: n = {layer.taps:,} taps, N = {layer.outputs:,} outputs; {layer.flops:,} counted, {bias}"
+    items = FORMULAS if layer is not None else ()
+    return Table(name="layer", title=title, columns=columns, items=items, people=tuple(column.name for column in columns))
 
 
 def _labelled(label: str, text: str) -> Facts:

@@ -31,10 +31,10 @@ class Site:
     """Rows of queries, over the whole batch."""
     keys: int
     """Positions that each query attends to."""
-    heads: int
+    heads: int | None
     head_size: int | None
     value_size: int | None
-    """Features of a head; None where the form does not tell."""
+    """Heads of queries and their features; None where the form does not tell, as a print of one operator for all."""
     kv_heads: int | None
     crosses: bool
     """Whether keys are made of another sequence than queries."""
@@ -89,8 +89,9 @@ def sites_of(products: Products) -> Sites:
 
 def _joined(first: Site, other: Site) -> Site:
     """Heads that stand by themselves, and of which one linear layer makes the result."""
+    heads = None if first.heads is None or other.heads is None else first.heads + other.heads
     kv_heads = None if first.kv_heads is None or other.kv_heads is None else first.kv_heads + other.kv_heads
-    return replace(first, others=(*first.others, *other.products), heads=first.heads + other.heads, kv_heads=kv_heads)
+    return replace(first, others=(*first.others, *other.products), heads=heads, kv_heads=kv_heads)
 
 
 def _halves(products: Products, number: int, product: Product, taken: set[int]) -> tuple[int, int] | None:
@@ -234,12 +235,12 @@ def _fused(products: Products, number: int, made_by: tuple[int, int, int], out: 
         keys, kv_heads = shapes[1][1], shapes[1][2]
     else:
         heads, head_size = _stated_heads(op, shapes, hidden)
-        if heads is None:
-            return "the form does not tell the heads of an attention in one operator"
-        kv_heads = _kv_heads(products, made_by, heads, head_size or 0, head_size or 0)
+        kv_heads = None if heads is None else _kv_heads(products, made_by, heads, head_size or 0, head_size or 0)
         keys = product.macs // (2 * rows * hidden) if hidden else None
+        if not keys and len(shapes[1]) == 3:  # a print, which does not tell the work either: [batch, positions, features]
+            keys = shapes[1][1]
         batch = rows // keys if keys and not crosses and rows % keys == 0 else None
-    if not heads or not keys:
+    if not keys:
         return "the shapes of an attention in one operator are not known"
     return Site(
         scores=number,

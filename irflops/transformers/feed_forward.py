@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from irflops.transformers.attention import stream_of
 from irflops.transformers.products import Kind, Product, Products
@@ -25,7 +26,7 @@ class FeedForward:
     """Features in between."""
     gated: bool
     experts: int
-    """Weights side by side, each for rows of its own."""
+    """Feed-forward layers side by side over one residual stream: weights in one tensor, or apart."""
     stream: str
     """What it reads, before a norm."""
 
@@ -51,8 +52,9 @@ def feed_forwards(products: Products, hidden: int, taken: Collection[int]) -> tu
         stream = stream_of(products, layers[0].operands[0])
         feed = FeedForward(up, down, product.depth, gated, product.matrices, stream)
         found.append((feed, _joins_stream(products, product)))
-    joined = tuple(feed for feed, joins in found if joins)
-    return joined or tuple(feed for feed, _ in found)
+    joined = [feed for feed, joins in found if joins] or [feed for feed, _ in found]
+    beside = Counter(feed.stream for feed in joined)
+    return tuple(replace(feed, experts=feed.experts * beside[feed.stream]) for feed in joined)
 
 
 def _joins_stream(products: Products, product: Product) -> bool:

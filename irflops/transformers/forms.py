@@ -194,7 +194,7 @@ def _projections(of: Measured, transformer: Transformer, assumed: Assumed) -> di
         if site.crosses:
             continue
         each = of.factor * site.rows * ops[products[site.out].op].runs * of.size("hidden")
-        if site.kv_heads is None or site.head_size is None or site.value_size is None:
+        if site.heads is None or site.kv_heads is None or site.head_size is None or site.value_size is None:
             return {"attention width": found - assumed.projections}
         features = site.head_size + site.value_size
         grouped += each * (site.kv_heads - site.heads) * features

@@ -36,6 +36,10 @@ class Serving:
         """What one step reads at least, every weight and the whole cache once: divided by a bandwidth the floor of its time."""
         return None if self.cache_bytes is None else self.weight_bytes + self.cache_bytes
 
+    def floor_s(self, bandwidth: float | None) -> float | None:
+        """Seconds of a step at least on one device that reads so many bytes a second; None where that is not known."""
+        return self.step_bytes / bandwidth if self.step_bytes is not None and bandwidth else None
+
     def to_dict(self) -> dict[str, int | str | None]:
         """Plain data, for the JSON."""
         return {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from irflops.counting.cost import OpCost
 from irflops.ir.graph import Graph, Phase, TensorType
 from irflops.ops.book import RuleBook
-from irflops.transformers.attention import Site, sites_of
+from irflops.transformers.attention import Site, sites_of, stream_of
 from irflops.transformers.feed_forward import FeedForward, feed_forwards
 from irflops.transformers.lookups import Lookup, lookups_of, tokens_of
 from irflops.transformers.products import Kind, Products
@@ -29,6 +29,7 @@ class Role(enum.Enum):
     """Any product of an attention from one sequence to another."""
     FEED_FORWARD = "feed-forward"
     EXPERT = "expert"
+    """A feed-forward layer beside others, or what says which of them a token goes to."""
     HEAD = "head"
     """Makes logits: of words, or of classes."""
     PATCHES = "patch embedding"
@@ -182,6 +183,8 @@ def _transformer(products: Products, sites: tuple[Site, ...], lookups: Sequence[
     for feed in feeds:
         for number in (*feed.up, feed.down):
             roles[number] = Role.EXPERT if feed.experts > 1 else Role.FEED_FORWARD
+    for number in _routers(products, roles, feeds):
+        roles[number] = Role.EXPERT
     table = max(lookups, key=lambda lookup: lookup.rows, default=None)
     head = _head(products, roles, table)
     last = head if head is not None else _last(products, roles)
@@ -226,6 +229,19 @@ def _transformer(products: Products, sites: tuple[Site, ...], lookups: Sequence[
         head=head,
         table=table,
     )
+
+
+def _routers(products: Products, roles: Sequence[Role], feeds: Sequence[FeedForward]) -> list[int]:
+    """The linear layers that weigh experts: as wide as there are experts, over the stream that these read."""
+    experts = {feed.stream: feed.experts for feed in feeds if feed.experts > 1}
+    return [
+        number
+        for number, product in enumerate(products.all)
+        if experts
+        and roles[number] is Role.OTHER
+        and product.kind is Kind.WEIGHT
+        and experts.get(stream_of(products, product.operands[0])) == product.width
+    ]
 
 
 def _default_role(products: Products, number: int) -> Role:

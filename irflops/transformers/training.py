@@ -81,9 +81,10 @@ class _Gradients:
         runs = self._products.graph.ops
         known = [number for number in numbers if self._products.all[number].macs]
 
-        def fits(number: int) -> tuple[bool, bool]:
+        def fits(number: int) -> tuple[bool, bool, bool]:
             product = self._products.all[number]
-            return macs % (product.macs * runs[product.op].runs) == 0, self._open[number] > 0
+            of_one = product.macs * runs[product.op].runs
+            return macs % of_one == 0, macs == of_one, self._open[number] > 0
 
         best = max(known, key=fits, default=None)  # of several that fit alike the first
         if best is None or (not fits(best)[0] and self._products.all[best].kind is not Kind.ATTENTION):
