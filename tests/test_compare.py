@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from commands import run
 
 import irflops
 from irflops.conventions.compare import between, compare_analysis
-from irflops.conventions.registry import BY_NAME, CONVENTIONS, count
+from irflops.conventions.registry import BY_NAME, CONVENTIONS, USUAL, count
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = ROOT / "fixtures"
@@ -114,7 +115,7 @@ def test_csv_latex_and_markdown() -> None:
     reasons = list(csv.DictReader(io.StringIO(run("compare", RESNET50, "--with", "thop", "--reasons", "--format", "csv").stdout)))
     assert {row["type"] for row in reasons} == {"BatchNorm2d", "AdaptiveAvgPool2d"}
     assert run("compare", RESNET50, "--with", "thop", "--format", "latex").stdout.count(r"\begin{tabular}") == 1
-    assert run("compare", RESNET50, "--with", "thop", "--format", "markdown").stdout.startswith("## Conventions\n\n| convention |")
+    assert "\n## Conventions\n\n| convention |" in run("compare", RESNET50, "--with", "thop", "--format", "markdown").stdout
 
 
 def test_unknown_convention() -> None:
@@ -181,3 +182,26 @@ def test_conventions_are_listed() -> None:
     assert [row["name"] for row in found["conventions"]] == [convention.name for convention in CONVENTIONS]
     assert "M + Y[bias]" in run("conventions", "ptflops").stdout
     assert run("conventions", "ptflop").exit_code == 2
+
+
+def test_people_see_the_usual_tools_and_programs_all() -> None:
+    text = run("compare", RESNET50, "-q").stdout
+    rows = text.partition("Conventions")[2].partition("\n\n")[0].splitlines()
+    assert [line.split()[0] for line in rows if line.split()[1:2] and line.split()[1][0].isdigit()] == list(USUAL)
+    assert "--with all" in text
+    assert len(list(csv.DictReader(io.StringIO(run("compare", RESNET50, "--format", "csv").stdout)))) == len(CONVENTIONS)
+    assert run("compare", RESNET50, "-q", "--with", "all").stdout.count("16 conventions are known") == 0
+
+
+def test_tools_that_print_the_same_are_one_row() -> None:
+    text = run("compare", RESNET50, "-q", "--with", "calflops,thop,deepspeed").stdout
+    (row,) = (line for line in text.splitlines() if line.startswith(" calflops"))
+    assert row.split()[:3] == ["calflops,", "deepspeed", "4,089,184,256"]
+    apart = run("compare", RESNET50, "-q", "--with", "calflops,calflops-flops").stdout
+    assert "calflops, calflops-flops" not in apart
+
+
+def test_a_tool_that_would_crash_says_so_and_where() -> None:
+    text = run("compare", ROOT / "fixtures" / "basic_block.repr.txt.gz", "-q", "--with", "torchstat").stdout
+    assert re.search(r"^ torchstat +crashes", text, re.MULTILINE)
+    assert "torchstat crashes on the code of this graph at Linear: AssertionError" in " ".join(text.split())

@@ -13,6 +13,7 @@ from commands import run
 import irflops
 from irflops.errors import IrflopsError
 from irflops.explaining.explanation import explain_op, find_op
+from irflops.readers.notation.sketch import sketch
 
 ROOT = Path(__file__).resolve().parent.parent
 RESNET18 = ROOT / "fixtures" / "resnet18.repr.txt.gz"
@@ -112,3 +113,12 @@ def test_text() -> None:
         "line\n              59",
     ):
         assert part in output
+
+
+@pytest.mark.parametrize(("bias", "numbers"), [("", "flops = 2 * macs: macs"), (", bias: b", "flops = 2 * macs, + 200 for a bias")])
+def test_numbers_have_the_terms_of_operands_that_are_there(bias: str, numbers: str) -> None:
+    text = "x = input() -> out: f32[1,3,10,10]\nw = variable() -> out: f32[2,3,1,1]\nb = variable() -> out: f32[2]\n"
+    sizes = "filters=2, kernel_size=[1,1], strides=[1,1], dilation_rate=[1,1], groups=1, padding_before=[0,0]"
+    conv = f"c = conv2d(in: x, weight: w{bias}, {sizes})"
+    found = irflops.explain(irflops.analyze(sketch(f"{text}{conv} -> out: f32[1,2,10,10]\n").graph), "c")
+    assert numbers in (found.numbers or "")

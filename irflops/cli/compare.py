@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TextIO
 
@@ -9,26 +10,30 @@ import click
 
 from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, names_of, with_config
-from irflops.cli.tables import write_table
+from irflops.cli.tables import write_report, write_table
 from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.configuration.config import Config
 from irflops.conventions.compare import SCHEMA, Comparison, between, compare_analysis
-from irflops.conventions.registry import CONVENTIONS, convention_called
+from irflops.conventions.registry import CONVENTIONS, USUAL, convention_called
 from irflops.readers import load
-from irflops.report.conventions import comparison_table, reason_table
+from irflops.report.conventions import Twins, comparison_table, crash_notes, reason_table, twins
 from irflops.report.json_writer import encoded
+from irflops.report.numbers import format_exact
 from irflops.report.output import refuse_to_overwrite, results_to, sign_of_life
 from irflops.report.own import own_rule_facts
-from irflops.report.summary import short_path
+from irflops.report.sections import Report
+from irflops.report.summary import headline, short_path
 from irflops.report.table import Table
 from irflops.teaching import book_of
 
+_FOR_PEOPLE = ("table", "markdown")
 FORMATS = ("table", "json", "markdown", "csv", "latex")
 
 EPILOG = """\b
 Examples:
   irflops compare graph.txt
   irflops compare graph.txt --with fvcore,thop
+  irflops compare graph.txt --with all
   irflops compare graph.txt --with flowflops-eager,flowflops-graph
   irflops compare graph.txt --reasons --format csv
   irflops compare graph.txt --batch 8 --with fvcore
@@ -47,7 +52,14 @@ class _Compare(Grouped):
 
 @click.command(cls=_Compare, epilog=EPILOG)
 @click.argument("path", type=click.Path())
-@click.option("--with", "names", callback=names_of, default="", metavar="A,B", help="Conventions to compare with.  [default: all]")
+@click.option(
+    "--with",
+    "names",
+    callback=names_of,
+    default="",
+    metavar="A,B",
+    help="Conventions to compare with, or all.  [default: those asked for most; all of them in csv, json, latex]",
+)
 @click.option("--reasons", is_flag=True, help="The reasons alone, of csv and latex too.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="How to write the result.")
 @OUTPUT_OPTION
@@ -73,7 +85,9 @@ def compare(
     Under each figure stand its reasons: what the tool adds, leaves out or counts otherwise, so that irflops' count and the reasons make the
     tool's figure exactly. With two conventions, what the second has that the first has not.
     """
-    wanted = tuple(map(convention_called, names)) or CONVENTIONS
+    if not names and format_ in _FOR_PEOPLE:
+        names = USUAL
+    wanted = CONVENTIONS if names in ((), ("all",)) else tuple(map(convention_called, names))
     refuse_to_overwrite(output, [path])
     with sign_of_life(f"analyzing {short_path(path)}", quiet):
         analysis = analyze_graph(*what_if.applied(load(path, graph, max_size=max_size), book_of(config)))
@@ -82,21 +96,33 @@ def compare(
         if format_ == "json":
             _write_json(analysis, found, stream)
             return
-        tables = [comparison_table(found)] if not reasons else []
-        if reasons or format_ in ("table", "markdown"):
-            tables += _reason_tables(analysis, found)
-        for number, table in enumerate(tables):
-            if number:
-                stream.write("\n")
-            if format_ == "markdown":
-                stream.write(f"## {table.title}\n\n")
-            write_table(table, format_, stream)
-        for _, text in own_rule_facts(analysis.own_rules) if format_ in ("table", "markdown") else ():
-            stream.write(f"\n{text}\n")
+        if format_ not in _FOR_PEOPLE:
+            write_table(_reason_table(twins(found)) if reasons else comparison_table(found), format_, stream)
+            return
+        rows = twins(found)
+        tables = ([] if reasons else [comparison_table(found, rows)]) + _reason_tables(analysis, found, rows)
+        notes = crash_notes(rows)
+        if len(wanted) < len(CONVENTIONS):
+            notes.append(f"{len(CONVENTIONS)} conventions are known: --with all shows each, irflops conventions explains them")
+        write_report(
+            Report(headline=headline(analysis), facts=_facts(analysis) + own_rule_facts(analysis.own_rules), tables=tables, notes=notes),
+            format_,
+            stream,
+        )
 
 
-def _reason_tables(analysis: Analysis, found: tuple[Comparison, ...]) -> list[Table]:
-    tables = [reason_table([(c.convention.name, reason) for c in found for reason in c.reasons], "Why they are not irflops' figures")]
+def _facts(analysis: Analysis) -> list[tuple[str, str]]:
+    total = analysis.total
+    macs, flops = (format_exact(total.get(name), total.certainty(name)) for name in ("macs", "flops"))
+    return [("read from", analysis.graph.source.name), ("irflops", f"{macs} MACs, {flops} FLOPs")]
+
+
+def _reason_table(rows: Sequence[Twins]) -> Table:
+    return reason_table([(row.names, reason) for row in rows for reason in row.first.reasons], "Why they are not irflops' figures")
+
+
+def _reason_tables(analysis: Analysis, found: tuple[Comparison, ...], rows: Sequence[Twins]) -> list[Table]:
+    tables = [_reason_table(rows)]
     if len(found) == 2:
         one, other = (c.answer for c in found)
         names = one.convention.name, other.convention.name

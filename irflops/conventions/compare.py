@@ -73,6 +73,17 @@ class Comparison:
         """The convention that is compared."""
         return self.answer.convention
 
+    @property
+    def difference(self) -> int | None:
+        """What irflops' figure lacks to be the tool's; None where the tool has none."""
+        return None if self.answer.total is None else self.answer.total - self.ours
+
+    def is_twin(self, other: Comparison) -> bool:
+        """Whether the other tool prints the same of this graph, of the same unit and for the same reasons."""
+        one, two = self.answer, other.answer
+        same = (one.total, one.raises, one.unknown) == (two.total, two.raises, two.unknown) and self.reasons == other.reasons
+        return same and self.convention.unit == other.convention.unit and self.convention.basis == other.convention.basis
+
     def to_dict(self) -> Row:
         """The comparison as plain data, as the JSON of `irflops compare` has it."""
         answer = self.answer

@@ -40,6 +40,8 @@ class Answer:
     """Why nothing can be said, where the form lacks something."""
     source: str
     contributions: tuple[Contribution, ...]
+    raised_at: str | None = None
+    """Class of the module, or kind of the step, at which the tool ends with the exception; None where it is not at one."""
 
     @property
     def rest(self) -> Fraction:
@@ -62,9 +64,10 @@ def count(convention: Convention, structure: Structure) -> Answer:
         else:
             problem = part
     raises = before.raises if before is not None and before.raises else str(problem) if isinstance(problem, ToolError) else None
+    raised_at = before.raised_at if before is not None and before.raises else problem.at if isinstance(problem, ToolError) else None
     unknown = str(problem) if isinstance(problem, NotTold) and raises is None else None
     total = None if raises is not None or unknown is not None else int(sum((Fraction(c.value) for c in found), Fraction(0)))
-    return Answer(convention, total, raises, unknown, structure.source, tuple(found))
+    return Answer(convention, total, raises, unknown, structure.source, tuple(found), raised_at)
 
 
 def _parts(convention: Convention, structure: Structure) -> Iterator[Contribution | ToolError | NotTold]:
@@ -131,7 +134,10 @@ def _asked(
 ) -> Contribution | ToolError | NotTold:
     try:
         value = rule.count(part) * (int(counted) if convention.batch == "sample" else int(counted) * part.runs)
-    except (ToolError, NotTold) as problem:
+    except ToolError as problem:
+        problem.at = name
+        return problem
+    except NotTold as problem:
         return problem
     if convention.batch == "mean" or (convention.batch == "one" and part.batched):
         value = _plain(Fraction(value, structure.batch))

@@ -28,6 +28,9 @@ CONVENTIONS: tuple[Convention, ...] = (
     *torchprofile.CONVENTIONS,
 )
 
+USUAL = ("flowflops-graph", "torch", "fvcore", "ptflops", "thop")
+"""Those that people ask for most: OneFlow's own counter, PyTorch's, and the three packages that papers name."""
+
 ALIASES = {"calflops-macs": "calflops", "deepspeed-macs": "deepspeed"}
 """Other names of some, for those who like to say which figure they mean."""
 
@@ -52,4 +55,4 @@ def _reduced(convention: Convention) -> tuple[Callable[..., Convention], tuple[A
 
 copyreg.pickle(Convention, _reduced)
 
-__all__ = ["ALIASES", "BY_NAME", "CONVENTIONS", "Answer", "Contribution", "Convention", "Structure", "convention_called", "count"]
+__all__ = ["ALIASES", "BY_NAME", "CONVENTIONS", "USUAL", "Answer", "Contribution", "Convention", "Structure", "convention_called", "count"]

@@ -21,6 +21,9 @@ Part = Step | LiftedCall
 class ToolError(Exception):
     """The tool ends with this exception instead of a figure."""
 
+    at: str | None = None
+    """Class of the module, or kind of the step, that it was asked for."""
+
 
 class NotTold(Exception):
     """What the tool counts by is not in this form."""

@@ -20,7 +20,7 @@ from irflops.counting.infer import MISFIT, operand_type, view
 from irflops.errors import IrflopsError
 from irflops.ir import plain
 from irflops.ir.graph import AttrValue, Op, Operand, TensorType
-from irflops.ir.signatures import signature
+from irflops.ir.signatures import FUSED_TERM, signature
 from irflops.lifting.steps import Step
 from irflops.ops.op_view import OpView
 from irflops.ops.rule import OpRule
@@ -353,6 +353,9 @@ _LETTERS: Mapping[str, Mapping[str, Term]] = {
 }
 """Letters that stand for a size in the formulas of these types."""
 
+_FOR_ARGUMENT = re.compile(r"[,;] (?:\+ )?[^,;:+]*? (?:for|where) (?:a |the )?(\w+)(?: or (\w+))?(?=[,;:]|$)")
+"""A term of a formula that is there for an operand: `, + numel(out) for a bias or _add_to_output`."""
+
 _NUMEL = re.compile(r"(?:(\d+) )?numel\((\w+)\)")
 
 
@@ -366,7 +369,7 @@ def numbers(formula: str, seen: OpView, cost: Cost) -> str:
             return match[0]
         return f"{match[1]} * {elements}" if match[1] else str(elements)
 
-    text = _NUMEL.sub(size, formula)
+    text = _NUMEL.sub(size, _FOR_ARGUMENT.sub(lambda match: match[0] if _applies(match, seen) else "", formula))
     for word, term in _TERMS.items():
         if word in text:
             text = text.replace(word, _value(term, seen, cost) or word)
@@ -378,6 +381,14 @@ def numbers(formula: str, seen: OpView, cost: Cost) -> str:
     shown = ["macs", "flops"] + ["transcendentals"] * (cost.get("transcendentals") != 0 or not cost.is_known("transcendentals"))
     results = ", ".join(f"{name} = {cost.get(name) if cost.is_known(name) else 'unknown'}" for name in shown)
     return f"{text}: {results}"
+
+
+def _applies(term: re.Match[str], seen: OpView) -> bool:
+    """Whether a term counts for an operator: one of the operands is there that it is for, or none of its words is an operand's name."""
+    known = signature(seen.type)
+    names = {arg.name for arg in known.inputs} | {FUSED_TERM} if known is not None else set()
+    words = {word for word in (term[1], term[2], *(word.removesuffix("es") for word in term.groups() if word)) if word in names}
+    return not words or any(word in seen.input_args for word in words)
 
 
 def _value(term: Term, seen: OpView, cost: Cost) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -117,17 +118,55 @@ def _megabytes(count: int | None) -> str | None:
     return f"{hundredths // 100}.{hundredths % 100:02}"
 
 
-def comparison_table(found: Sequence[Comparison]) -> Table:
-    """A row per convention."""
+@dataclass(frozen=True, slots=True)
+class Twins:
+    """Conventions whose tools print the same of a graph, for the same reasons: one row."""
+
+    names: str
+    first: Comparison
+
+
+def twins(found: Sequence[Comparison]) -> list[Twins]:
+    """Comparisons with those together that are twins, in the order of the first of them."""
+    groups: list[list[Comparison]] = []
+    for comparison in found:
+        own = next((group for group in groups if group[0].is_twin(comparison)), None)
+        if own is not None:
+            own.append(comparison)
+        else:
+            groups.append([comparison])
+    return [Twins(", ".join(one.convention.name for one in group), group[0]) for group in groups]
+
+
+def crash_notes(found: Sequence[Twins]) -> list[str]:
+    """Which tools end with an exception or cannot be answered for, and why."""
+    notes = []
+    for row in found:
+        answer = row.first.answer
+        if answer.raises:
+            at = f" at {answer.raised_at}" if answer.raised_at else ""
+            notes.append(f"{row.names} crashes on the code of this graph{at}: {answer.raises}")
+        elif answer.unknown:
+            notes.append(f"{row.names} cannot be answered for: {answer.unknown}")
+    return notes
+
+
+def comparison_table(found: Sequence[Comparison], rows: Sequence[Twins] | None = None) -> Table:
+    """A row per convention, or per group of twins."""
 
     def total(row: Comparison) -> Figure | str:
-        return Figure(row.answer.total) if row.answer.total is not None else row.answer.raises or "unknown"
+        return Figure(row.answer.total) if row.answer.total is not None else "crashes" if row.answer.raises else "unknown"
 
+    def difference(row: Comparison) -> str | None:
+        return None if row.difference is None else f"{row.difference:+,}" if row.difference else "0"
+
+    names = {id(row.first): row.names for row in rows or ()}
     columns = (
-        Column(name="convention", title="convention", get=lambda row: row.convention.name, numeric=False),
+        Column(name="convention", title="convention", get=lambda row: names.get(id(row), row.convention.name), numeric=False),
         Column(name="figure", title="figure", get=lambda row: row.convention.figure, numeric=False, prose=True),
         Column(name="unit", title="unit", get=lambda row: row.convention.unit, numeric=False, prose=True),
         Column(name="total", title="total", get=total, weight=ESSENTIAL),
+        Column(name="difference", title="difference", get=difference, numeric=True, weight=ESSENTIAL),
         Column(name="ratio", title="of irflops'", get=lambda row: None if row.answer.total is None else Ratio(row.answer.total, row.ours)),
         Column(
             name="compared_with",
@@ -138,8 +177,9 @@ def comparison_table(found: Sequence[Comparison]) -> Table:
         Column(name="irflops", title="irflops", get=lambda row: Figure(row.ours, row.certainty)),
         Column(name="raises", title="raises", get=lambda row: row.answer.raises, numeric=False),
     )
-    people = ("convention", "total", "ratio", "compared_with", "irflops", "unit")
-    return Table(name="convention", title="Conventions", columns=columns, items=found, people=people)
+    people = ("convention", "total", "difference", "ratio", "compared_with", "irflops", "unit")
+    items = [row.first for row in rows] if rows is not None else found
+    return Table(name="convention", title="Conventions", columns=columns, items=items, people=people)
 
 
 def reason_table(found: Sequence[tuple[str, Reason]], title: str, tool: str = "tool", ours: str = "irflops") -> Table:

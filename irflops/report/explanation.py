@@ -10,8 +10,18 @@ from irflops.report.numbers import Figure, format_count, format_exact, format_sh
 from irflops.report.summary import reason
 from irflops.report.table import Column, Table, printable
 
-_UNITS = {"macs": "MACs", "flops": "FLOPs", "transcendentals": "transcendentals", "bytes_read": "bytes", "bytes_written": "bytes"}
-_WORDS = {"macs": "MACs", "flops": "FLOPs", "transcendentals": "transcend.", "bytes_read": "read", "bytes_written": "written"}
+_UNITS = {"macs": "MACs", "flops": "FLOPs", "transcendentals": "transcendentals"} | dict.fromkeys(
+    ("bytes_read", "bytes_written", "activation_bytes", "saved_bytes"), "bytes"
+)
+_WORDS = {
+    "macs": "MACs",
+    "flops": "FLOPs",
+    "transcendentals": "transcend.",
+    "bytes_read": "read",
+    "bytes_written": "written",
+    "activation_bytes": "activations",
+    "saved_bytes": "saved",
+}
 
 
 Facts = list[tuple[str, str]]
