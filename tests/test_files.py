@@ -58,10 +58,13 @@ WITH_OUTPUT: dict[str, tuple[str, ...]] = {
     "explain": (SMALL, "model-add_n-4"),
     "formats": (),
     "forms": (SMALL,),
+    "machines": (),
     "memory": (SMALL,),
     "ops": (),
     "rules": (),
     "scale": (SMALL, "--batch"),
+    "sweep": (SMALL, "--machine", "t4"),
+    "time": (SMALL, "--machine", "t4"),
 }
 
 
