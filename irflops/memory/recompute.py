@@ -32,7 +32,7 @@ def with_edges(graph: Graph) -> Graph | None:
     place = {at: number for number, at in enumerate(kept)}
     order = places_of(before)
     after: dict[int, str] = {}
-    for members in _connected(graph, again):
+    for members in connected(graph, again):
         readers = {place[reader] for at in members for reader in graph.edges.read_by[at] if reader not in again}
         if not readers:
             return None
@@ -53,7 +53,7 @@ def _reading(op: Op, original: dict[str, str]) -> Op:
     return replace(op, inputs=tuple(map(read, op.inputs))) if any(operand.lbn in original for operand in op.inputs) else op
 
 
-def _connected(graph: Graph, again: set[int]) -> list[Sequence[int]]:
+def connected(graph: Graph, again: set[int]) -> list[Sequence[int]]:
     """What is computed again, by what hangs together."""
     found: list[Sequence[int]] = []
     seen: set[int] = set()

@@ -10,6 +10,7 @@ A line is an op call as op rules write it (`grammar/op_signature.lark`), with th
 Several results have several names: `y, mask = dropout(...)`. In front may stand `module |`, behind `@ HIERARCHY (SBP,...)`: its placement
 and how its results lie; `x{B}` is how an operand is wanted. An operand that is a type has no producer in the graph. `variable` takes
 `kind=frozen`, `buffer` or `optimizer_state`; of one with `declared=false` its use tells. `parameter(...)` is a declaration alone.
+`again` before a call is what activation checkpointing computes again, and `after y` at the end of a line waits for the op that makes y.
 `training`, `mixed_precision` and `pruned` (as OneFlow saves it, `forms.SAVED_MLIR`) in lines of their own say so of the graph; `#` begins
 a comment.
 """
@@ -28,11 +29,12 @@ from irflops.ir.tree import with_parents
 from irflops.readers.forms import CAPTURE, SAVED_MLIR
 from irflops.readers.meaning.assemble import complete, freeze
 from irflops.readers.meaning.draft import Draft
+from irflops.readers.meaning.resolve import RECOMPUTE_PREFIXES
 from irflops.readers.notation.op_signature import OpCall, read_call
 
 _LINE = re.compile(
-    r"(?:(?P<module>[\w.]+)\s*\|\s*)?(?:(?P<names>\w+(?:\s*,\s*\w+)*)\s*=\s*)?(?P<call>\w+\(.*?)"
-    r"(?:\s*@\s*(?P<hierarchy>\d+(?:x\d+)*)(?:\s*\((?P<sbp>[^@]*)\))?)?"
+    r"(?:(?P<module>[\w.]+)\s*\|\s*)?(?:(?P<names>\w+(?:\s*,\s*\w+)*)\s*=\s*)?(?P<again>again\s+)?(?P<call>\w+\(.*?)"
+    r"(?:\s*@\s*(?P<hierarchy>\d+(?:x\d+)*)(?:\s*\((?P<sbp>[^@]*)\))?)?(?:\s+after\s+(?P<after>\w+))?"
 )
 _OPERAND = re.compile(r"(?<=[:\[,] )(?P<name>[A-Za-z_]\w*)(?:\{(?P<sbp>[^}]*)\})?(?=\s*[,\])])|(?<=\[)(?P<first>[A-Za-z_]\w*)(?=\s*[,\]])")
 _FLAGS = ("training", "mixed_precision", "pruned")
@@ -119,11 +121,16 @@ class _Drawing:
             kind = VariableKind(str(attrs.pop("kind", "trainable")))
             if attrs.pop("declared", True):
                 self.declared[name] = kind
+        elif match["again"]:
+            name = f"{RECOMPUTE_PREFIXES[0]}{name}"
         elif call.op_type in ("input", "output"):
             name = f"_g_{call.op_type}.0.0_{number}"
         nd_sbp = _nd_sbp(match["sbp"]) if match["sbp"] else None
         draft = Draft(name, call.op_type, self._operands(call, read, wanted), (), Attrs(attrs), _placement(match["hierarchy"]), module)
         draft.start, draft.end = start, end
+        draft.recompute = bool(match["again"])
+        if match["after"]:
+            draft.after = (self.results[match["after"]].lbn.partition("/")[0],)
         draft.number = number if name.endswith(f"-{number}") else None
         results = [(arg, i, type_) for arg, types in call.outputs.items() for i, type_ in enumerate(types)]
         if len(names) != len(results):
