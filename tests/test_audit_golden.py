@@ -21,13 +21,16 @@ from irflops.auditing.rules import RULES
 GOLDEN = Path(__file__).resolve().parent / "golden" / "audit.json"
 
 OF_A_JOB = frozenset({"unused-param", "fp32-island"})
-OF_A_STEP = frozenset({"checkpoint-without-effect", "peak-held-for-good", "never-freed-gradients", "never-updated-param", "boxing-in-loop"})
+OF_DEVICES = frozenset({"boxing-in-loop", "avoidable-reshard", "large-broadcast-parameter", "small-transfers", "replicated-compute"})
+OF_A_STEP = frozenset(
+    {"checkpoint-without-effect", "peak-held-for-good", "never-freed-gradients", "never-updated-param", "unbalanced-stages"}
+)
 LEFT_OPEN = {
     PRINT: frozenset({"suspicious-attribute", "common-subexpression", "unknown-op", "fp32-island"}),
     JOB: OF_A_JOB,
     JOB_TEXT: OF_A_JOB,
-    FORWARD: OF_A_JOB | OF_A_STEP | {"unsharded-optimizer-state", "elementwise-traffic"},
-    SAVED: OF_A_JOB | OF_A_STEP | {"dead-op"},
+    FORWARD: OF_A_JOB | OF_DEVICES | OF_A_STEP | {"unsharded-optimizer-state", "elementwise-traffic"},
+    SAVED: OF_A_JOB | OF_DEVICES | OF_A_STEP | {"dead-op"},
     CAPTURE: frozenset({"fp32-island"}),
 }
 """By form, the rules that may leave something open in a model here: a print lacks attributes, the others declarations, and so on."""

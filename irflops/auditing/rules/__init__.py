@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from irflops.auditing.rule import AuditRule
 from irflops.auditing.rules import (
+    avoidable_reshard,
     boxing_in_loop,
     budget,
     cancelling_casts,
@@ -19,16 +20,20 @@ from irflops.auditing.rules import (
     fp32_island,
     fragmentation,
     heavy_group_conv,
+    large_broadcast_parameter,
     materialised_broadcast,
     never_freed_gradients,
     never_updated_param,
     peak_held_for_good,
     placement_sbp_mismatch,
+    replicated_compute,
     replicated_large_param,
     shape_disagreement,
+    small_transfers,
     suspicious_attribute,
     training_mode,
     unaligned_channels,
+    unbalanced_stages,
     unequal_channels,
     unfused_attention,
     unknown_op,
@@ -71,6 +76,11 @@ RULES: tuple[AuditRule, ...] = (
     replicated_large_param.RULE,
     unsharded_optimizer_state.RULE,
     boxing_in_loop.RULE,
+    avoidable_reshard.RULE,
+    large_broadcast_parameter.RULE,
+    small_transfers.RULE,
+    replicated_compute.RULE,
+    unbalanced_stages.RULE,
 )
 
 if len({rule.name for rule in RULES}) != len(RULES):

@@ -8,8 +8,9 @@
 
 A line is an op call as op rules write it (`grammar/op_signature.lark`), with the names of earlier lines in place of operands' types.
 Several results have several names: `y, mask = dropout(...)`. In front may stand `module |`, behind `@ HIERARCHY (SBP,...)`: its placement
-and how its results lie; `x{B}` is how an operand is wanted. An operand that is a type has no producer in the graph. `variable` takes
-`kind=frozen`, `buffer` or `optimizer_state`; of one with `declared=false` its use tells. `parameter(...)` is a declaration alone.
+and how its results lie, on ranks from 0 or, `@ 2+2`, from another on; `x{B}` is how an operand is wanted. An operand that is a type has no
+producer in the graph. `variable` takes `kind=frozen`, `buffer` or `optimizer_state`; of one with `declared=false` its use tells.
+`parameter(...)` is a declaration alone.
 `again` before a call is what activation checkpointing computes again, and `after y` at the end of a line waits for the op that makes y.
 `training`, `mixed_precision` and `pruned` (as OneFlow saves it, `forms.SAVED_MLIR`) in lines of their own say so of the graph; `#` begins
 a comment.
@@ -34,7 +35,7 @@ from irflops.readers.notation.op_signature import OpCall, read_call
 
 _LINE = re.compile(
     r"(?:(?P<module>[\w.]+)\s*\|\s*)?(?:(?P<names>\w+(?:\s*,\s*\w+)*)\s*=\s*)?(?P<again>again\s+)?(?P<call>\w+\(.*?)"
-    r"(?:\s*@\s*(?P<hierarchy>\d+(?:x\d+)*)(?:\s*\((?P<sbp>[^@]*)\))?)?(?:\s+after\s+(?P<after>\w+))?"
+    r"(?:\s*@\s*(?:(?P<first_rank>\d+)\+)?(?P<hierarchy>\d+(?:x\d+)*)(?:\s*\((?P<sbp>[^@]*)\))?)?(?:\s+after\s+(?P<after>\w+))?"
 )
 _OPERAND = re.compile(r"(?<=[:\[,] )(?P<name>[A-Za-z_]\w*)(?:\{(?P<sbp>[^}]*)\})?(?=\s*[,\])])|(?<=\[)(?P<first>[A-Za-z_]\w*)(?=\s*[,\]])")
 _FLAGS = ("training", "mixed_precision", "pruned")
@@ -126,7 +127,15 @@ class _Drawing:
         elif call.op_type in ("input", "output"):
             name = f"_g_{call.op_type}.0.0_{number}"
         nd_sbp = _nd_sbp(match["sbp"]) if match["sbp"] else None
-        draft = Draft(name, call.op_type, self._operands(call, read, wanted), (), Attrs(attrs), _placement(match["hierarchy"]), module)
+        draft = Draft(
+            name,
+            call.op_type,
+            self._operands(call, read, wanted),
+            (),
+            Attrs(attrs),
+            _placement(match["hierarchy"], match["first_rank"]),
+            module,
+        )
         draft.start, draft.end = start, end
         draft.recompute = bool(match["again"])
         if match["after"]:
@@ -185,8 +194,8 @@ def _nd_sbp(text: str) -> NdSbp:
     return tuple(sbp for word in text.split(",") if (sbp := Sbp.parse(word.strip())) is not None)
 
 
-def _placement(hierarchy: str | None) -> Placement | None:
+def _placement(hierarchy: str | None, first: str | None) -> Placement | None:
     if hierarchy is None:
         return None
     mesh = tuple(map(int, hierarchy.split("x")))
-    return Placement("cuda", tuple(range(math.prod(mesh))), mesh)
+    return Placement("cuda", tuple(range(int(first or 0), int(first or 0) + math.prod(mesh))), mesh)
