@@ -192,6 +192,7 @@ def reason_table(found: Sequence[tuple[str, Reason]], title: str, tool: str = "t
             title="type",
             get=lambda row: row[1].type + (f" ({row[1].phase.value})" if _is_named(row[1]) else ""),
             numeric=False,
+            weight=ESSENTIAL,
         ),
         Column(name="count", title="calls", get=lambda row: row[1].count, weight=0),
         Column(name="irflops", title=ours, get=lambda row: Figure(row[1].ours), weight=0),
