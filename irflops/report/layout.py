@@ -1,8 +1,9 @@
 """How a table fits in its width. One policy for all of them: what carries the answer is never cut, whatever else gives way for it.
 
 In this order: a column without a value in any row; a column that another repeats, and the beginning that all names share, which the
-heading then states once; columns of least weight; and then names, shapes and changes wrap where their parts meet. Sentences always wrap
-in their column. On a screen too narrow even for that, columns of more weight go too, and the heading names all that are gone.
+heading then states once; columns of least weight, of which one comes back where there is room for it after all; and then names, shapes
+and changes wrap where their parts meet. Sentences always wrap in their column. On a screen too narrow even for that, columns of more
+weight go too, and the heading names all that are gone.
 """
 
 from __future__ import annotations
@@ -55,9 +56,7 @@ def laid_out(columns: Sequence[Drawn], room: int, *, chosen: bool = False, tree:
         shown = _not_repeated(shown)
     if not tree and _needed(shown) > room:
         shown, notes = _without_beginnings(shown)
-    hidden: list[Drawn] = []
-    while not chosen and _needed(shown) > room and (lightest := _lightest(shown)) is not None:
-        hidden.append(shown.pop(lightest))
+    shown, hidden = (shown, []) if chosen else _without_lightest(shown, room)
     while len(shown) > 2 and _total([_least(column) for column in shown]) > room:
         hidden.append(shown.pop())
     widths = _widths(shown, room)
@@ -99,6 +98,19 @@ def _beginning(names: Sequence[str]) -> str:
     """The levels that all paths begin with; what is left of each begins with a dot, so that it is not taken for a whole name."""
     common = os.path.commonprefix(list(names)).rpartition(".")[0]  # noqa: RUF071 - of levels with dots, which are no folders
     return common if len(common) >= _LEAST_PREFIX and " " not in common else ""
+
+
+def _without_lightest(columns: Sequence[Drawn], room: int) -> tuple[list[Drawn], list[Drawn]]:
+    """The columns that fit, and those that give way: the lightest first, of which those come back for which one behind them made room."""
+    shown, hidden = list(columns), []
+    while _needed(shown) > room and (lightest := _lightest(shown)) is not None:
+        hidden.append(shown.pop(lightest))
+    for column in reversed(hidden[:-1]):
+        more = [one for one in columns if one is column or any(one is other for other in shown)]
+        if _needed(more) <= room:
+            shown = more
+            hidden = [one for one in hidden if one is not column]
+    return shown, hidden
 
 
 def _lightest(columns: Sequence[Drawn]) -> int | None:
