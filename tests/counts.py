@@ -32,7 +32,7 @@ def is_count(value: object) -> bool:
 
 def _check(key: str, value: Any) -> None:
     """Figures have the same names wherever they stand."""
-    if key in ("certainty_by", "attrs"):
+    if key in ("certainty", "certainty_by", "attrs"):  # words by cost, and what has no law
         return
     if key in ("redundancy", "imbalance"):  # of devices: quotients by cost
         assert all(ratio is None or ratio >= 0 for ratio in (value or {}).values()), value

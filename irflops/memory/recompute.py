@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from irflops.ir.graph import Graph, Op, Operand, Phase
-from irflops.readers.meaning.resolve import RECOMPUTE_PREFIXES
+from irflops.readers.meaning.resolve import repeated_name
 from irflops.whatif.checkpointing import places_of, waited_for
 
 
@@ -23,7 +23,7 @@ def with_edges(graph: Graph) -> Graph | None:
     original: dict[str, str] = {}
     for at in again:
         op = graph.ops[at]
-        source = known.get(_without_prefix(op.name))
+        source = known.get(repeated_name(op.name))
         if source is None or len(source.outputs) != len(op.outputs):
             return None
         original |= {made.lbn: own.lbn for made, own in zip(op.outputs, source.outputs, strict=True)}
@@ -40,10 +40,6 @@ def with_edges(graph: Graph) -> Graph | None:
         inside = set(members)
         after |= {at: end for at in members if not graph.edges.fed_by[at] or any(maker not in inside for maker in graph.edges.fed_by[at])}
     return replace(graph, ops=tuple([replace(op, after=(after[at],)) if at in after else op for at, op in enumerate(graph.ops)]))
-
-
-def _without_prefix(name: str) -> str:
-    return next((name[len(prefix) :] for prefix in RECOMPUTE_PREFIXES if name.startswith(prefix)), name)
 
 
 def _reading(op: Op, original: dict[str, str]) -> Op:

@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from irflops.ir.graph import Graph, Note, Op, Operand, Phase, Role
+from irflops.readers.meaning.resolve import RECOMPUTE_PREFIXES
 
-_PREFIX = "Sys-Checkpointing-Fake-Fw-Op_"
+_PREFIX = RECOMPUTE_PREFIXES[0]
 _NEVER_AGAIN = frozenset(
     {"normalization", "normalization_add_relu", "cudnn_fused_normalization_add_relu", "repeat", "unpack", "variable", "input", "output"}
 )
