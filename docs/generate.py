@@ -1,5 +1,6 @@
 """Writes what the documents quote: `docs/costs.md`, `docs/operators.md`, `docs/rules.md`, `docs/rules/` and `docs/conventions.md` from the
-rules, the table of what each form tells in `docs/formats.md`, and the output below each `$ irflops ...` of a ```console block.
+rules, the table of what each form tells in `docs/formats.md`, that of memory plans in `docs/memory.md`, and the output below each
+`$ irflops ...` of a ```console block.
 
 `python docs/generate.py` rewrites them, `python docs/generate.py --check` names those that are out of date and exits with 1.
 `--measured` renews `docs/accuracy.md` too, from published measured results.
@@ -328,6 +329,14 @@ def held_table() -> str:
     return "\n".join(lines)
 
 
+PLANNED = re.compile(r"^(<!-- Written by docs/memory_table\.py from fixtures/memory/\. -->\n\n)(?:\|.*\n)*", re.MULTILINE)
+
+
+def memory_table() -> str:
+    """Memory plans held against OneFlow's, which a script beside this one writes."""
+    return str(runpy.run_path(str(ROOT / "docs" / "memory_table.py"))["memory_table"]())
+
+
 ASKED = re.compile(r"^(<!-- Written by docs/generate\.py from irflops/auditing/rules/\. -->\n\n)(?:\|.*\n)*", re.MULTILINE)
 
 
@@ -420,9 +429,10 @@ def run(command: str) -> tuple[str, int]:
 
 
 def refreshed(text: str) -> str:
-    """A document with its console blocks run anew, and the tables of forms written anew where it has them."""
+    """A document with its console blocks run anew, and the tables of forms and of memory plans written anew where it has them."""
     text = HELD.sub(lambda match: f"{match[1]}{held_table()}\n", text)
     text = ASKED.sub(lambda match: f"{match[1]}{asked_table()}\n", text)
+    text = PLANNED.sub(lambda match: f"{match[1]}{memory_table()}\n", text)
     return CONSOLE.sub(lambda match: "```console\n" + "".join(f"{s.command}\n{s.output}" for s in run_block(match[1])) + "```", text)
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from irflops.differ.edit import Edit
     from irflops.differ.result import Diff
     from irflops.explaining.explanation import Explanation
+    from irflops.fitting.ways import Fit
     from irflops.memory.memory import Memory
     from irflops.transformers.closed_forms import ClosedForms
     from irflops.whatif import Inputs, MeshSize, Variables
@@ -262,16 +263,31 @@ def plan_memory(
     `compute_stream` says whether collectives run on the stream of the other operators, which no job tells; `workspace` what cuDNN takes
     for each convolution; `op_rules` as of `analyze`. Errors: IrflopsError.
     """
-    from irflops.memory.memory import Asked, memory_of  # here for start-up time: numpy, which only a plan needs
-    from irflops.ops.temporary import DeviceKind  # the same
+    from irflops.memory.memory import asked_for, memory_of  # here for start-up time: numpy, which only a plan needs
 
-    analysis = _whole(graph, op_rules)
-    kinds = {kind.value: kind for kind in DeviceKind}
-    if on is not None and on not in kinds:
-        raise IrflopsError(f"there is no kind of device {on!r}", hint=f"kinds: {', '.join(kinds)}")
-    expect(workspace, int, "workspace", "a number of bytes")
-    asked = Asked(kinds[on] if on is not None else None, compute_stream, workspace)
+    asked, analysis = asked_for(on, compute_stream, workspace), _whole(graph, op_rules)
     return memory_of(analysis.graph, analysis.inference.types, analysis.devices, analysis.book, asked)
+
+
+def fit(
+    graph: object,
+    limit: int,
+    *,
+    on: str | None = None,
+    compute_stream: bool | None = None,
+    workspace: int = 0,
+    op_rules: RuleBook | None = None,
+) -> Fit:
+    """What would make each device hold at most `limit` bytes, each planned, the fewest added FLOPs first; and the largest batch that fits.
+
+    The rest is as for `plan_memory`. Errors: IrflopsError.
+    """
+    from irflops.fitting.change import BUDGET, Planner  # here for start-up time: numpy, which only a plan needs
+    from irflops.fitting.ways import fitting  # the same
+    from irflops.memory.memory import asked_for  # the same
+
+    expect(limit, int, "limit", "a number of bytes")
+    return fitting(Planner(_whole(graph, op_rules), asked_for(on, compute_stream, workspace), BUDGET), limit)
 
 
 def capture(graph: object, path: str | PathLike[str], *, inputs: Sequence[object] | None = None) -> None:
@@ -297,6 +313,7 @@ __all__ = [
     "Edit",
     "Explanation",
     "Finding",
+    "Fit",
     "Graph",
     "GraphError",
     "GraphSyntaxError",
@@ -314,6 +331,7 @@ __all__ = [
     "compare",
     "diff",
     "explain",
+    "fit",
     "load",
     "loads",
     "plan_memory",
@@ -333,6 +351,10 @@ def _imported_when_asked(name: str) -> object:
             from irflops.auditing.finding import Finding
 
             return Finding
+        case "Fit":
+            from irflops.fitting.ways import Fit
+
+            return Fit
         case "ClosedForms":
             from irflops.transformers.closed_forms import ClosedForms
 

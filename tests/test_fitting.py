@@ -152,3 +152,17 @@ def test_the_command_says_what_fits() -> None:
 def test_inference_has_no_modules_to_checkpoint() -> None:
     found = irflops.analyze(FOLDER / "gpt_infer.cuda.repr.txt.gz")
     assert [way.change.words for way in ways_down(Planner(found, Asked(), 10**9)).found] == ["float16"]
+
+
+def test_the_library_finds_what_the_command_finds(cnn: Analysis) -> None:
+    found = irflops.fit(cnn, 16 << 20)
+    shown = json.loads(run("memory", FOLDER / "cnn2_adam.cudajob.pb.gz", "--fit", "16MiB", "--format", "json").stdout)
+    assert json.loads(json.dumps(found.to_dict())) == shown["fit"]
+    assert [way.change.words for way in irflops.fit(cnn, cnn.memory.total[0]).fits] == ["as captured"]
+
+
+def test_a_limit_is_a_number_of_bytes(cnn: Analysis) -> None:
+    with pytest.raises(TypeError, match="limit"):
+        irflops.fit(cnn, "16MiB")  # type: ignore[arg-type]  # a wrong type on purpose
+    with pytest.raises(irflops.IrflopsError, match="no kind of device 'tpu'"):
+        irflops.fit(cnn, 1, on="tpu")

@@ -12,7 +12,7 @@ from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, bytes_o
 from irflops.cli.tables import write_labelled, write_table
 from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.configuration.config import Config
-from irflops.fitting.change import Planner
+from irflops.fitting.change import BUDGET, Planner
 from irflops.fitting.ways import fitting, ways_down
 from irflops.memory.memory import Asked
 from irflops.ops.temporary import DeviceKind
@@ -24,9 +24,6 @@ from irflops.report.summary import short_path
 from irflops.report.table import arranged
 from irflops.report.ways import fit_table, ways_table
 from irflops.teaching import book_of
-
-BUDGET = 60_000
-"""Operators that are planned for ways down, and again for what fits: some thousand a second."""
 
 _AT_ONCE = 5_000
 """Operators of a graph up to which the table has ways down without being asked."""

@@ -15,6 +15,9 @@ from irflops.whatif import WhatIf
 from irflops.whatif.checkpointing import checkpointed
 from irflops.whatif.zero import with_zero
 
+BUDGET = 60_000
+"""Operators that are planned for ways down, and again for what fits: some thousand a second."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:

@@ -12,6 +12,7 @@ from irflops.counting.own import OwnRule, own_rules
 from irflops.devices.classes import Interval
 from irflops.devices.layout import layout_of
 from irflops.devices.shares import Devices
+from irflops.errors import IrflopsError, expect
 from irflops.ir.certainty import Certainty
 from irflops.ir.graph import Graph, Note, Phase, Placement, TensorType, VariableKind
 from irflops.memory.compile import device_of
@@ -149,6 +150,15 @@ class Memory:
             "notes": [{"code": note.code, "line": None, "text": note.text} for note in self.notes],
             "own_rules": [asdict(one) for one in self.own_rules],
         }
+
+
+def asked_for(on: str | None, compute_stream: bool | None, workspace: int) -> Asked:
+    """What a program asks for; `on` is the word for a kind of device. Errors: IrflopsError where there is none of that word."""
+    kinds = {kind.value: kind for kind in DeviceKind}
+    if on is not None and on not in kinds:
+        raise IrflopsError(f"there is no kind of device {on!r}", hint=f"kinds: {', '.join(kinds)}")
+    expect(workspace, int, "workspace", "a number of bytes")
+    return Asked(kinds[on] if on is not None else None, compute_stream, workspace)
 
 
 def memory_of(graph: Graph, types: Mapping[str, TensorType], devices: Devices, book: RuleBook, asked: Asked = Asked()) -> Memory:
