@@ -9,10 +9,9 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from commands import run as run_command
 
 import irflops
-from irflops.cli import cli
 from irflops.readers import load_all
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
@@ -32,7 +31,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def run(*args: object) -> tuple[int, str]:
-    result = CliRunner().invoke(cli, [*map(str, args), "-q"])
+    result = run_command(*args, "-q")
     return result.exit_code, result.stdout
 
 

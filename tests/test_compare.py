@@ -121,7 +121,7 @@ def test_csv_latex_and_markdown() -> None:
 def test_unknown_convention() -> None:
     result = run("compare", RESNET50, "--with", "thop,fvcor")
     assert result.exit_code == 2
-    assert "did you mean fvcore?" in result.output
+    assert "did you mean fvcore?" in result.stderr
 
 
 # ------------------------------------------------------------------ analyze --convention, and conventions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rich.cells import cell_len, chop_cells
+from rich.cells import cell_len
 
 _PARTS = re.compile(r"[^\s./_,:>)\]-]*(?:[./_,:>)\]-]+|\s+|$)")
 """A part of a name with the sign behind which it may break: a dot, a dash, the end of a shape."""
@@ -74,10 +74,20 @@ def _narrow(text: str, first: int, others: int | None = None) -> list[str]:
             line, room = "", first if others is None else others
         line += part
         while cell_len(line.rstrip()) > room:
-            head = chop_cells(line, max(room, 2))[0]
+            head = _head(line, max(room, 2))
             lines.append(head)
             line, room = line[len(head) :], first if others is None else others
     return [*lines, line.rstrip()] if line.strip() or not lines else lines
+
+
+def _head(text: str, room: int) -> str:
+    """The first characters of a text, as many as `room` columns hold for sure. (rich cuts from the end in some versions.)"""
+    taken = 0
+    for number, character in enumerate(text[:room]):
+        taken += cell_len(character)
+        if taken > room:
+            return text[:number]
+    return text[:room]
 
 
 def _filled(words: list[str], width: int, blank: str) -> list[str]:
