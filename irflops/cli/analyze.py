@@ -10,7 +10,7 @@ import click
 from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.analysis.select import select_part
 from irflops.cli.exit_codes import BAD_INPUT, FINE, FOUND
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, expanded, names_of, with_config
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, QUIET_OPTION, Grouped, expanded, names_of, with_config
 from irflops.cli.tables import write_report, write_table
 from irflops.cli.timing import Wanted, with_machine
 from irflops.cli.what_if import WhatIfOptions, what_if_options
@@ -83,7 +83,7 @@ Examples:
 @click.option("--rank", type=click.IntRange(min=0), metavar="N", help="Figures of the device of this rank.")
 @with_machine
 @click.option("--strict", is_flag=True, help="Exit with 1 if any cost is unknown.")
-@click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
+@QUIET_OPTION
 def analyze(
     paths: tuple[str, ...],
     by: str | None,

@@ -18,7 +18,7 @@ from irflops.auditing.rule import AuditRule
 from irflops.auditing.settings import Settings, for_explaining, misfits_of, refuse_misfits, settings_of, with_options
 from irflops.cli.baseline import Baselines
 from irflops.cli.exit_codes import BAD_INPUT, FINE, FOUND
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, expanded, names_of, with_config
+from irflops.cli.options import GRAPH_OPTION, MAX_SIZE_OPTION, OUTPUT_OPTION, QUIET_OPTION, Grouped, expanded, names_of, with_config
 from irflops.cli.rules import audit_rule_row
 from irflops.cli.tables import write_report, write_table
 from irflops.cli.what_if import WhatIfOptions, what_if_options
@@ -79,14 +79,14 @@ class _Audit(Grouped):
 @click.option("--top", type=click.IntRange(min=1), metavar="N", default=TOP, show_default=True, help="Findings of a rule in a table.")
 @click.option("--full", is_flag=True, help="Show each finding by itself, those too that say the same.")
 @OUTPUT_OPTION
-@click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
+@GRAPH_OPTION
 @click.option("--graph-baseline", metavar="NAME|N", help="Which graph of OTHER, where it holds several.  [default: as --graph]")
 @click.option("--partial", is_flag=True, help="Audit what is readable of a damaged graph.")
 @MAX_SIZE_OPTION
 @what_if_options()
 @click.option("--fail-level", type=click.Choice([*SEVERITIES]), help="Exit with 1 from findings of this severity up.  [default: error]")
 @click.option("--strict", is_flag=True, help="Exit with 1 if something that the form can tell could not be decided, too.")
-@click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
+@QUIET_OPTION
 def audit(
     paths: tuple[str, ...],
     select: tuple[str, ...],

@@ -8,7 +8,7 @@ import click
 
 from irflops.analysis.analysis import analyze_graph
 from irflops.analysis.rows import source_row
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, with_config
+from irflops.cli.options import FORMAT_OPTION, GRAPH_OPTION, MAX_SIZE_OPTION, OUTPUT_OPTION, QUIET_OPTION, with_config
 from irflops.cli.tables import write_report, write_table
 from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.configuration.config import Config
@@ -36,9 +36,9 @@ Examples:
 @click.argument("path", type=click.Path())
 @click.option("--by", type=click.Choice(BY), help="Show one table alone.  [default: all of them; csv: transfer]")
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Rows of a table by module or transfer.  [default: 20; csv: all]")
-@click.option("--format", "format_", type=click.Choice(("table", "json", "csv", "markdown")), default="table", show_default=True)
+@FORMAT_OPTION
 @OUTPUT_OPTION
-@click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
+@GRAPH_OPTION
 @MAX_SIZE_OPTION
 @with_config
 @click.option(
@@ -50,7 +50,7 @@ Examples:
     help="Where a dump does not say.",
 )
 @what_if_options()
-@click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
+@QUIET_OPTION
 def comm(
     path: str,
     by: str | None,

@@ -9,7 +9,7 @@ from typing import TextIO
 import click
 
 from irflops.analysis.analysis import Analysis, analyze_graph
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, names_of, with_config
+from irflops.cli.options import GRAPH_OPTION, MAX_SIZE_OPTION, OUTPUT_OPTION, QUIET_OPTION, Grouped, names_of, with_config
 from irflops.cli.tables import write_report, write_table
 from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.configuration.config import Config
@@ -63,11 +63,11 @@ class _Compare(Grouped):
 @click.option("--reasons", is_flag=True, help="The reasons alone, of csv and latex too.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="How to write the result.")
 @OUTPUT_OPTION
-@click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
+@GRAPH_OPTION
 @MAX_SIZE_OPTION
 @with_config
 @what_if_options()
-@click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
+@QUIET_OPTION
 def compare(
     path: str,
     names: tuple[str, ...],

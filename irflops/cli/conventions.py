@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from irflops.cli.options import OUTPUT_OPTION
+from irflops.cli.options import FORMAT_OPTION, OUTPUT_OPTION
 from irflops.cli.tables import write_table
 from irflops.conventions.registry import CONVENTIONS, convention_called
 from irflops.conventions.rows import convention_row
@@ -15,7 +15,7 @@ from irflops.report.output import results_to
 
 @click.command()
 @click.argument("name", required=False, metavar="[NAME]")
-@click.option("--format", "format_", type=click.Choice(("table", "json", "csv", "markdown")), default="table", show_default=True)
+@FORMAT_OPTION
 @OUTPUT_OPTION
 def conventions(name: str | None, format_: str, output: str | None) -> None:
     """Tell how other counters count, or how NAME does."""

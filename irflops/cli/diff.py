@@ -9,7 +9,7 @@ import click
 from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.analysis.named import ON_DEMAND
 from irflops.cli.exit_codes import FINE, FOUND
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, names_of, with_config
+from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, QUIET_OPTION, Grouped, names_of, with_config
 from irflops.cli.tables import write_report
 from irflops.cli.timing import Wanted, with_machine_alone
 from irflops.cli.what_if import WhatIfOptions, what_if_options
@@ -79,7 +79,7 @@ def _ignored(ctx: click.Context, param: click.Parameter, value: str) -> tuple[st
 @what_if_options()
 @click.option("--fail-on", multiple=True, metavar="CONDITION", help="Exit with 1 only if macs>+1%, flops>+1e9, structure...; repeatable.")
 @with_machine_alone
-@click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
+@QUIET_OPTION
 def diff(
     old: str,
     new: str,

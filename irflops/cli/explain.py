@@ -6,7 +6,7 @@ import click
 
 from irflops.analysis.analysis import analyze_graph
 from irflops.analysis.select import escaped, select_part
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, with_config
+from irflops.cli.options import GRAPH_OPTION, MAX_SIZE_OPTION, OUTPUT_OPTION, QUIET_OPTION, Grouped, with_config
 from irflops.cli.tables import write_labelled, write_report, write_table
 from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.configuration.config import Config
@@ -41,11 +41,11 @@ class _Explain(Grouped):
     "--format", "format_", type=click.Choice(("table", "json")), default="table", show_default=True, help="How to write the result."
 )
 @OUTPUT_OPTION
-@click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
+@GRAPH_OPTION
 @MAX_SIZE_OPTION
 @with_config
 @what_if_options()
-@click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
+@QUIET_OPTION
 def explain(
     path: str,
     op: str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from irflops.cli.options import OUTPUT_OPTION
+from irflops.cli.options import FORMAT_OPTION, OUTPUT_OPTION
 from irflops.cli.tables import write_table
 from irflops.readers.forms import FORMS
 from irflops.report.forms import form_table, form_text
@@ -13,7 +13,7 @@ from irflops.report.output import results_to
 
 
 @click.command()
-@click.option("--format", "format_", type=click.Choice(("table", "json", "csv", "markdown")), default="table", show_default=True)
+@FORMAT_OPTION
 @OUTPUT_OPTION
 def formats(format_: str, output: str | None) -> None:
     """List the forms that are read, and how to make each."""

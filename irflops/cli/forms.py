@@ -8,7 +8,7 @@ import click
 
 from irflops.analysis.analysis import Analysis, analyze_graph
 from irflops.analysis.rows import Row, source_row
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, count_of, with_config
+from irflops.cli.options import FORMAT_OPTION, GRAPH_OPTION, MAX_SIZE_OPTION, OUTPUT_OPTION, QUIET_OPTION, count_of, with_config
 from irflops.cli.tables import write_report, write_table
 from irflops.cli.timed import asked_of, timing_of
 from irflops.cli.timing import Wanted, with_machine
@@ -41,7 +41,7 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.argument("path")
 @click.option("--by", type=click.Choice(BY), help="Show one table alone.  [default: all of them; csv: term, or layer]")
-@click.option("--format", "format_", type=click.Choice(("table", "json", "csv", "markdown")), default="table", show_default=True)
+@FORMAT_OPTION
 @OUTPUT_OPTION
 @click.option(
     "--context-length",
@@ -51,11 +51,11 @@ Examples:
 )
 @click.option("--tokens", callback=count_of, metavar="N", help="Train over N tokens: 300e9. Device hours with --machine.")
 @with_machine
-@click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
+@GRAPH_OPTION
 @MAX_SIZE_OPTION
 @with_config
 @what_if_options(mesh=False)
-@click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
+@QUIET_OPTION
 def forms(
     path: str,
     by: str | None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from irflops.cli.options import OUTPUT_OPTION
+from irflops.cli.options import FORMAT_OPTION, OUTPUT_OPTION
 from irflops.cli.tables import write_table
 from irflops.configuration.config import find_config
 from irflops.machines.known import machine_called, machines_of_file, own_machines
@@ -41,7 +41,7 @@ def users_machines(path: str | None) -> tuple[Machine, ...]:
 @click.argument("name", required=False)
 @MACHINE_FILE_OPTION
 @click.option("--measure", is_flag=True, help="Time this computer's own matrix products and copies, and write it as a machine's TOML.")
-@click.option("--format", "format_", type=click.Choice(("table", "json", "csv", "markdown")), default="table", show_default=True)
+@FORMAT_OPTION
 @OUTPUT_OPTION
 def machines(name: str | None, machine_file: str | None, measure: bool, format_: str, output: str | None) -> None:
     """List the machines, or tell all of NAME."""

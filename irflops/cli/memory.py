@@ -8,7 +8,7 @@ from irflops.analysis.analysis import analyze_graph
 from irflops.analysis.limits import limit_called
 from irflops.analysis.named import MEMORY
 from irflops.cli.exit_codes import FINE, FOUND
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, bytes_of, with_config
+from irflops.cli.options import GRAPH_OPTION, MAX_SIZE_OPTION, OUTPUT_OPTION, QUIET_OPTION, Grouped, bytes_of, with_config
 from irflops.cli.tables import write_labelled, write_table
 from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.configuration.config import Config
@@ -65,11 +65,11 @@ class _Memory(Grouped):
 @click.option("--workspace", callback=bytes_of, default="0", metavar="SIZE", help="What cuDNN takes for each convolution: 64M.")
 @click.option("--memory", "limit", callback=bytes_of, metavar="SIZE", help="Exit with 1 where a device holds more than SIZE.")
 @click.option("--fail-on", multiple=True, metavar="CONDITION", help="Exit with 1 only if memory_bytes>24GiB; repeatable.")
-@click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
+@GRAPH_OPTION
 @MAX_SIZE_OPTION
 @with_config
 @what_if_options(mesh=False)
-@click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
+@QUIET_OPTION
 def memory(
     path: str,
     top: int,

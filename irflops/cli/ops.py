@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import click
 
 from irflops.cli.exit_codes import FINE, FOUND
-from irflops.cli.options import OUTPUT_OPTION, with_config
+from irflops.cli.options import FORMAT_OPTION, OUTPUT_OPTION, with_config
 from irflops.cli.tables import write_table
 from irflops.configuration.config import Config
 from irflops.errors import IrflopsError
@@ -33,7 +33,7 @@ MISSPELT = 0.85
 @click.command()
 @click.argument("op_type", required=False, metavar="[TYPE]")
 @click.option("--check", is_flag=True, help="Hold TYPE's rule to its examples, or all rules of your own; exit with 1 if one fails.")
-@click.option("--format", "format_", type=click.Choice(("table", "json", "csv", "markdown")), default="table", show_default=True)
+@FORMAT_OPTION
 @OUTPUT_OPTION
 @with_config
 def ops(op_type: str | None, check: bool, format_: str, output: str | None, config: Config) -> int:

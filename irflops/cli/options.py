@@ -57,6 +57,16 @@ MAX_SIZE_OPTION = click.option(
     metavar="SIZE",
     help="Most bytes to read, decompressed: 500M, 2G.",
 )
+GRAPH_OPTION = click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
+FORMAT_OPTION = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(("table", "json", "csv", "markdown")),
+    default="table",
+    show_default=True,
+    help="How to write the result.",
+)
+QUIET_OPTION = click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
 OUTPUT_OPTION = click.option("-o", "--output", metavar="FILE", help="Write the result to FILE, as UTF-8.")
 
 

@@ -8,7 +8,7 @@ import click
 
 from irflops.auditing.registry import all_rules
 from irflops.auditing.rule import AuditRule, Bad, Good
-from irflops.cli.options import OUTPUT_OPTION
+from irflops.cli.options import FORMAT_OPTION, OUTPUT_OPTION
 from irflops.cli.tables import write_table
 from irflops.configuration.choices import one_of
 from irflops.errors import IrflopsError
@@ -19,7 +19,7 @@ from irflops.report.output import results_to
 
 @click.command()
 @click.argument("name", required=False, metavar="[NAME]")
-@click.option("--format", "format_", type=click.Choice(("table", "json", "csv", "markdown")), default="table", show_default=True)
+@FORMAT_OPTION
 @OUTPUT_OPTION
 def rules(name: str | None, format_: str, output: str | None) -> None:
     """List the audit rules, or explain the rule NAME."""

@@ -8,7 +8,7 @@ import click
 
 from irflops.analysis.scale import Open, scaling
 from irflops.cli.inputs import Template, batch_of, templates_of
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, with_config
+from irflops.cli.options import FORMAT_OPTION, GRAPH_OPTION, MAX_SIZE_OPTION, OUTPUT_OPTION, QUIET_OPTION, Grouped, with_config
 from irflops.cli.tables import write_labelled, write_table
 from irflops.cli.what_if import WIDTH_OPTIONS
 from irflops.configuration.config import Config
@@ -75,12 +75,12 @@ def _widths(command: click.decorators.FC) -> click.decorators.FC:
     help="The same letters in the shape of a variable: model.wpe=1xTx256.",
 )
 @_widths
-@click.option("--format", "format_", type=click.Choice(("table", "json", "csv", "markdown")), default="table", show_default=True)
+@FORMAT_OPTION
 @OUTPUT_OPTION
-@click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
+@GRAPH_OPTION
 @MAX_SIZE_OPTION
 @with_config
-@click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
+@QUIET_OPTION
 def scale(
     path: str,
     batch: int | str | None,

@@ -9,7 +9,7 @@ from irflops.analysis.sweeping import swept
 from irflops.cli.exit_codes import FINE
 from irflops.cli.inputs import mesh_of
 from irflops.cli.machines import MACHINE_FILE_OPTION, users_machines
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, names_of, with_config
+from irflops.cli.options import FORMAT_OPTION, GRAPH_OPTION, MAX_SIZE_OPTION, OUTPUT_OPTION, QUIET_OPTION, names_of, with_config
 from irflops.cli.tables import write_table
 from irflops.configuration.config import Config
 from irflops.machines.known import machine_called, network_called
@@ -59,12 +59,12 @@ def _meshes(ctx: click.Context, param: click.Parameter, value: str) -> tuple[Mes
     "--efficiency", type=click.FloatRange(0, 1, min_open=True), default=1.0, metavar="X", help="Share of the peaks that estimates count on."
 )
 @click.option("--no-tf32", is_flag=True, help="Time float32 products in fp32 where a machine would take tf32.")
-@click.option("--format", "format_", type=click.Choice(("table", "json", "csv", "markdown")), default="table", show_default=True)
+@FORMAT_OPTION
 @OUTPUT_OPTION
-@click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
+@GRAPH_OPTION
 @MAX_SIZE_OPTION
 @with_config
-@click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
+@QUIET_OPTION
 def sweep(
     path: str,
     machines: tuple[str, ...],

@@ -6,7 +6,7 @@ import click
 
 from irflops.analysis.analysis import analyze_graph
 from irflops.analysis.rows import source_row
-from irflops.cli.options import MAX_SIZE_OPTION, OUTPUT_OPTION, Grouped, with_config
+from irflops.cli.options import FORMAT_OPTION, GRAPH_OPTION, MAX_SIZE_OPTION, OUTPUT_OPTION, QUIET_OPTION, Grouped, with_config
 from irflops.cli.tables import write_report, write_table
 from irflops.cli.timed import asked_of, timing_of
 from irflops.cli.timing import Wanted, with_machine
@@ -48,14 +48,14 @@ class _Time(Grouped):
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Rows of a table.  [default: 12; csv: all]")
 @click.option("--roofline", is_flag=True, help="Draw the operators under the machine's roofline, in characters.")
 @click.option("--plot", metavar="FILE", help="The same as SVG, PNG or PDF, by matplotlib.")
-@click.option("--format", "format_", type=click.Choice(("table", "json", "csv", "markdown")), default="table", show_default=True)
+@FORMAT_OPTION
 @OUTPUT_OPTION
 @with_machine
-@click.option("--graph", metavar="NAME|N", help="Which graph, where a file holds several.")
+@GRAPH_OPTION
 @MAX_SIZE_OPTION
 @with_config
 @what_if_options()
-@click.option("-q", "--quiet", is_flag=True, help="No sign of progress on standard error.")
+@QUIET_OPTION
 def time(
     path: str,
     by: str | None,

@@ -245,25 +245,43 @@ class Products:
 
     def _linear(self, index: int, data: Operand, weight: Operand, result: str, before: frozenset[int] | None = None) -> Product:
         """Rows with a weight of [out, in], as fused operators have it."""
-        shape, numel = self.type(weight).shape, self.type(data).numel or 0
-        width, depth = ((shape[0] or 0), (shape[1] or 0)) if shape is not None and len(shape) == 2 else (0, 0)
-        rows = numel // depth if depth else 0
-        return Product(
-            op=index,
-            kind=Kind.WEIGHT,
-            macs=rows * depth * width,
-            operands=(data.lbn, weight.lbn),
-            result=result,
-            weight=self._weight(weight),
-            depth=depth,
-            width=width,
-            before=self.origins.get(data.lbn, frozenset()) if before is None else before,
-        )
+        width, depth = self._features(weight)
+        rows = (self.type(data).numel or 0) // depth if depth else 0
+        return self._weighted(index, rows * depth * width, data, weight, result, depth, width, before)
 
     def _rows(self, index: int, macs: int, data: Operand, weight: Operand, result: str) -> Product:
         """Rows with a weight whose own shape need not tell its features: quantized ones are packed."""
         depth = self._quotient(macs, result)
         rows = (self.type(data).numel or 0) // depth if depth else 0
+        return self._weighted(index, macs, data, weight, result, depth, self.numel(result) // rows if rows else 0)
+
+    def _chain(self, index: int, op: Op, data: Operand, result: str) -> Iterator[Product]:
+        """Linear layers one after the other inside an operator: each is made of the one before."""
+        shape = self.type(data).shape or ()
+        rows = math.prod(extent or 0 for extent in shape[:-1])
+        before = None
+        for weight in (operand for operand in op.inputs if operand.arg == "weights"):
+            width, depth = self._features(weight)
+            yield self._weighted(index, rows * width * depth, data, weight, result, depth, width, before)
+            before = frozenset({len(self.all) - 1})  # that one, which is in the list by now
+
+    def _features(self, weight: Operand) -> tuple[int, int]:
+        """Out and in of a weight of two axes; 0 where they are not known."""
+        shape = self.type(weight).shape
+        return ((shape[0] or 0), (shape[1] or 0)) if shape is not None and len(shape) == 2 else (0, 0)
+
+    def _weighted(
+        self,
+        index: int,
+        macs: int,
+        data: Operand,
+        weight: Operand,
+        result: str,
+        depth: int,
+        width: int,
+        before: frozenset[int] | None = None,
+    ) -> Product:
+        """A product of data with a weight. `before` is what made the data, unless it is made inside the operator."""
         return Product(
             op=index,
             kind=Kind.WEIGHT,
@@ -272,30 +290,9 @@ class Products:
             result=result,
             weight=self._weight(weight),
             depth=depth,
-            width=self.numel(result) // rows if rows else 0,
-            before=self.origins.get(data.lbn, frozenset()),
+            width=width,
+            before=self.origins.get(data.lbn, frozenset()) if before is None else before,
         )
-
-    def _chain(self, index: int, op: Op, data: Operand, result: str) -> Iterator[Product]:
-        """Linear layers one after the other inside an operator: each is made of the one before."""
-        shape = self.type(data).shape or ()
-        rows = math.prod(extent or 0 for extent in shape[:-1])
-        before = self.origins.get(data.lbn, frozenset())
-        for weight in (operand for operand in op.inputs if operand.arg == "weights"):
-            extents = self.type(weight).shape
-            width, depth = ((extents[0] or 0), (extents[1] or 0)) if extents is not None and len(extents) == 2 else (0, 0)
-            yield Product(
-                op=index,
-                kind=Kind.WEIGHT,
-                macs=rows * width * depth,
-                operands=(data.lbn, weight.lbn),
-                result=result,
-                weight=self._weight(weight),
-                depth=depth,
-                width=width,
-                before=before,
-            )
-            before = frozenset({len(self.all) - 1})  # that one, which is in the list by now
 
     def _convolution(self, index: int, op: Op, macs: int, result: str) -> Product:
         weights = [(operand, self._weight(operand)) for operand in op.inputs if not self.is_data(operand)]
