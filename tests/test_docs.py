@@ -16,6 +16,7 @@ import pytest
 import irflops
 
 ROOT = Path(__file__).resolve().parent.parent
+BLOCKS = runpy.run_path(str(ROOT / "docs" / "console_blocks.py"))
 GENERATE = runpy.run_path(str(ROOT / "docs" / "generate.py"))
 DOCUMENTS: list[Path] = GENERATE["documents"]()
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in [*DOCUMENTS, ROOT / "CHANGELOG.md"]}
@@ -23,7 +24,7 @@ TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for
 CONSOLE_BLOCKS = [
     pytest.param(block, id=f"{name}:{text.count(chr(10), 0, match.start()) + 1}")
     for name, text in TEXTS.items()
-    for match in GENERATE["CONSOLE"].finditer(text)
+    for match in BLOCKS["CONSOLE"].finditer(text)
     for block in [match[1]]
 ]
 
@@ -31,7 +32,7 @@ CONSOLE_BLOCKS = [
 @pytest.mark.parametrize("block", CONSOLE_BLOCKS)
 def test_console_block(block: str) -> None:
     """Each command prints what stands below it; `python docs/generate.py` writes it anew."""
-    assert GENERATE["run_block"](block) == GENERATE["steps"](block)
+    assert BLOCKS["run_block"](block) == BLOCKS["steps"](block)
 
 
 def test_contributing_shows_a_rule_as_it_is() -> None:
@@ -73,7 +74,7 @@ def test_audit_rules_are_up_to_date() -> None:
 def test_conventions_are_up_to_date() -> None:
     """The same; its console block is a test of its own."""
     page = GENERATE["CONVENTIONS_PAGE"].read_text(encoding="utf-8")
-    console = GENERATE["CONSOLE"]
+    console = BLOCKS["CONSOLE"]
     assert console.sub("", page) == console.sub("", GENERATE["conventions_page"]())
 
 
