@@ -108,6 +108,12 @@ def test_imports_inside_functions_have_a_reason() -> None:
     assert sorted(found) == sorted(IMPORTS_INSIDE_FUNCTIONS)
 
 
+def test_the_configuration_is_looked_for_by_one_option_alone() -> None:
+    """What reads the nearest configuration itself does not know of --config and --no-config."""
+    looking = {_module_id(path) for path in MODULES if "find_config(" in path.read_text(encoding="utf-8")}
+    assert looking == {"configuration/config.py", "cli/options.py"}
+
+
 IMPORTED_BY_NAME = {("readers/text/grammars.py", "irflops._tables.")}
 """Modules of ours that no import statement names, out of the linter's sight: tables that building the wheel generates."""
 

@@ -119,6 +119,26 @@ def test_budget_that_cannot_be_meant(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "write 0.42s" in audit(tmp_path, monkeypatch, 'time = { floor_s = "1 hour" }')[1]
 
 
+OWN = "[machines.mine]\nname = 'Mine'\nsource = 'measured'\nvector = { fp32 = 1e12 }\n"
+
+
+def test_machines_of_the_configuration_are_those_of_its_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The configuration that a command was told to read is the one whose machines it knows, in a budget and by an option alike."""
+    resnet = str(ROOT / "fixtures" / "resnet18.repr.txt.gz")
+    budget = '[audit.rules.budget]\nmachine = "mine"\ntime = { floor_s = "1us" }\n'
+    (tmp_path / "irflops.toml").write_text(OWN + budget, encoding="utf-8")
+    (tmp_path / "other.toml").write_text(budget, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for command in (("time", resnet, "--machine", "mine"), ("sweep", resnet, "--machine", "mine"), ("machines", "mine")):
+        assert run(*command).exit_code == 0
+        refused = run(*command, "--no-config")
+        assert (refused.exit_code, "there is no machine 'mine'" in refused.stderr) == (2, True)
+    found = run("audit", resnet, "--select", "budget")
+    assert (found.exit_code, "mine" in found.stdout) == (1, True)
+    refused = run("audit", resnet, "--select", "budget", "--config", "other.toml")
+    assert (refused.exit_code, "no machine 'mine'" in refused.stderr) == (2, True)
+
+
 def test_limits_are_seconds_or_texts() -> None:
     assert time_limits({"floor_s": 0.5, "estimate_s": "5ms"}) == {"floor_s": 5 * 10**11, "estimate_s": 5 * 10**9}
     for wrong in ({"floor_s": 0}, {"floor_s": True}, {"floors": 1}, 3):

@@ -18,7 +18,7 @@ NEAREST = 5
 def run_rules(analysis: Analysis, rules: Sequence[AuditRule], settings: Settings | None = None) -> Audit:
     """All findings of these rules, as far as the settings select them."""
     settings = settings or Settings()
-    facts = Facts(analysis)
+    facts = Facts(analysis, settings.machines)
     findings: list[Finding] = []
     doubts: dict[tuple[str, str], list[Undecided]] = {}
     untold: dict[tuple[str, str], list[Undecided]] = {}

@@ -16,6 +16,7 @@ from irflops.errors import Span
 from irflops.ir.graph import Graph, Op, Operand, Phase, TensorType, VariableKind
 from irflops.ir.order import run_order
 from irflops.ir.signatures import op_types, signature
+from irflops.machines.machine import Machine
 from irflops.ops.book import RuleBook
 from irflops.ops.op_view import OpView
 
@@ -53,6 +54,8 @@ class Facts:
     """The facts of one analysis."""
 
     analysis: Analysis
+    machines: tuple[Machine, ...] = ()
+    """The user's own machines, which budgets of time may name."""
 
     @property
     def graph(self) -> Graph:

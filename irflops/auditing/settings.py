@@ -15,6 +15,7 @@ from irflops.auditing.patterns import module_pattern
 from irflops.auditing.rule import AuditRule
 from irflops.configuration.choices import one_of
 from irflops.errors import IrflopsError
+from irflops.machines.machine import Machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,8 @@ class Settings:
     """The least severity that makes an audit fail."""
     rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Settings of rules as TOML holds them, by the rule's name."""
+    machines: tuple[Machine, ...] = ()
+    """Machines of the user's own, which budgets of time may name."""
     path: str | None = None
     """The file that they stand in, for messages."""
 
@@ -100,7 +103,7 @@ def misfits_of(settings: Settings, rules: Sequence[AuditRule], analysis: Analysi
             rule = by_name[_rule(name, by_name)]
             options = settings.options(rule)
             if rule.misfits is not None:
-                found |= {f"{name}: {about}": said for about, said in rule.misfits(Facts(analysis), options).items()}
+                found |= {f"{name}: {about}": said for about, said in rule.misfits(Facts(analysis, settings.machines), options).items()}
         except ValueError as error:
             raise _refusal(f"audit.rules: {error}", settings.path) from None
     return found

@@ -10,12 +10,9 @@ from irflops.auditing.facts import Facts
 from irflops.auditing.finding import Confidence, Measure
 from irflops.auditing.rule import Hit, Near, Outcome, Undecided
 from irflops.configuration.choices import one_of
-from irflops.configuration.config import find_config
 from irflops.errors import IrflopsError, quoted
 from irflops.ir.certainty import Certainty
 from irflops.machines.known import machine_called
-from irflops.machines.machine import Machine
-from irflops.machines.table import machines_in
 from irflops.machines.time import Asked
 
 TIMES = ("floor_s", "estimate_s")
@@ -50,18 +47,12 @@ def machine_name(value: object) -> str:
     return value
 
 
-def machine_of(name: str) -> Machine:
-    """The machine of that name, of the package or of the configuration. Errors: IrflopsError."""
-    config = find_config()
-    return machine_called(name, machines_in(config.table("machines"), config.path))
-
-
 def judged(facts: Facts, name: str, limits: Mapping[str, int]) -> Iterator[Outcome]:
     """Whether the times on a machine are within their limits, as far as they are known; an estimate is judged as what it is."""
     if not name or not limits:
         return
     try:
-        machine = machine_of(name)
+        machine = machine_called(name, facts.machines)
     except IrflopsError:
         return  # a misfit, which is told before
     time = timed(facts.analysis.whole, Asked(machine))

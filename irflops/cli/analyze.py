@@ -166,23 +166,23 @@ def analyze(
             raise click.UsageError("--convention is for one PATH, or for --format json.")
         if not wanted.is_idle and format_ != "json":
             raise click.UsageError("--machine is for one PATH, or for --format json.")
-        return _several(files, each, wish, format_, without, output, strict, convention, wanted)
+        return _several(files, each, wish, format_, without, output, strict, convention, wanted, config)
     analysis = select_part(analyzed(files[0]), phase=phase, module=module)
     if sort or columns:
         by = by or ("layer" if any(name in LAYER_COLUMNS for name in columns) else "module")
     with sign_of_life(f"writing {short_path(output or 'the result')}", quiet or output is None), results_to(output) as stream:
         if format_ == "json":
-            write_json(analysis, stream, without, _members(analysis, convention, wanted))
+            write_json(analysis, stream, without, _members(analysis, convention, wanted, config))
         elif convention is not None:
             from irflops.cli.by_convention import write_by_convention  # here for start-up time: the same
 
             write_by_convention(analysis, convention, by, wish, format_, stream)
         else:
-            _write(analysis, by, wish, format_, stream, wanted)
+            _write(analysis, by, wish, format_, stream, wanted, config)
     return FOUND if strict and analysis.whole.is_uncertain else FINE
 
 
-def _members(analysis: Analysis, convention: str | None, wanted: Wanted) -> dict[str, object]:
+def _members(analysis: Analysis, convention: str | None, wanted: Wanted, config: Config) -> dict[str, object]:
     """What the JSON of an analysis gains by a convention, and by a machine."""
     found: dict[str, object] = {}
     if convention is not None:
@@ -192,25 +192,25 @@ def _members(analysis: Analysis, convention: str | None, wanted: Wanted) -> dict
     if not wanted.is_idle:
         from irflops.cli.timed import asked_of, timing_of  # here for start-up time: machines and memory plans, which --machine alone asks
 
-        found |= timing_of(analysis, asked_of(wanted), wanted).members()
+        found |= timing_of(analysis, asked_of(wanted, config), wanted).members()
     return found
 
 
-def _with_times(report: Report, analysis: Analysis, wanted: Wanted) -> Report:
+def _with_times(report: Report, analysis: Analysis, wanted: Wanted, config: Config) -> Report:
     """The report with the times on a machine among its facts."""
     from irflops.cli.timed import timed_report  # here for start-up time: the same
 
-    return timed_report(report, analysis, wanted)
+    return timed_report(report, analysis, wanted, config)
 
 
-def _write(analysis: Analysis, by: str | None, wish: Wish, format_: str, stream: TextIO, wanted: Wanted) -> None:
+def _write(analysis: Analysis, by: str | None, wish: Wish, format_: str, stream: TextIO, wanted: Wanted, config: Config) -> None:
     """One table, or the whole report in a format that has one."""
     if format_ not in ("table", "markdown") or by not in (None, "summary") or wish.columns:
         write_table(table_by(analysis, by or "module", wish, whole=format_ == "csv"), format_, stream)
         return
     report = whole_report(analysis, wish) if by is None else summary_report(analysis)
     if not wanted.is_idle:
-        report = _with_times(report, analysis, wanted)
+        report = _with_times(report, analysis, wanted, config)
     write_report(report, format_, stream)
 
 
@@ -224,6 +224,7 @@ def _several(
     strict: bool,
     convention: str | None,
     wanted: Wanted,
+    config: Config,
 ) -> int:
     """A row or an object a model; those that fail say why, and do not keep the others from being there."""
     models: list[Model] = []
@@ -241,7 +242,7 @@ def _several(
             uncertain |= found.is_uncertain
             models.append(model_of(path, found))
             if format_ == "json":
-                write_json(found, stream, without, _members(found, convention, wanted))
+                write_json(found, stream, without, _members(found, convention, wanted, config))
         if format_ == "json":
             stream.write("]\n")
         else:

@@ -25,6 +25,7 @@ from irflops.cli.what_if import WhatIfOptions, what_if_options
 from irflops.configuration.config import Config
 from irflops.errors import IrflopsError
 from irflops.ir.graph import Graph
+from irflops.machines.known import users_machines
 from irflops.readers import load
 from irflops.report.annotations import write_annotations
 from irflops.report.findings import TOP, audit_report, audits_table, explain_report
@@ -160,7 +161,8 @@ def audit(
 
 
 def _settings(rules: Sequence[AuditRule], config: Config, select: Sequence[str], ignore: Sequence[str]) -> Settings:
-    return with_options(settings_of(config.table("audit"), rules, config.path), rules, select=select, ignore=ignore)
+    settings = replace(settings_of(config.table("audit"), rules, config.path), machines=users_machines(config))
+    return with_options(settings, rules, select=select, ignore=ignore)
 
 
 def _ignored(settings: Settings, rule: str) -> str:

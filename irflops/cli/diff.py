@@ -126,7 +126,7 @@ def diff(
     if not wanted.is_idle:
         from irflops.cli.timed import asked_of  # here for start-up time: machines, which --machine alone asks
 
-        times = time_change(found, asked_of(wanted))
+        times = time_change(found, asked_of(wanted, config))
         verdicts += [one.judge(times) for one in on_times]
     failed = [str(verdict) for verdict in verdicts if verdict.fails]
     with results_to(output) as stream:

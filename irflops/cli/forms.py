@@ -76,7 +76,7 @@ def forms(
     the difference, term by term and to the unit; and what serving takes. Of a net of convolutions the formulas of articles, by layer.
     """
     refuse_to_overwrite(output, [path])
-    asked = None if wanted.is_idle else asked_of(wanted)
+    asked = None if wanted.is_idle else asked_of(wanted, config)
     with sign_of_life(f"analyzing {short_path(path)}", quiet):
         found, book = what_if.applied(load(path, graph, max_size=max_size), book_of(config))
         analysis = analyze_graph(found, book)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import click
 
-from irflops.cli.options import FORMAT_OPTION, OUTPUT_OPTION
+from irflops.cli.options import FORMAT_OPTION, OUTPUT_OPTION, with_config
 from irflops.cli.tables import write_table
-from irflops.configuration.config import find_config
-from irflops.machines.known import machine_called, machines_of_file, own_machines
-from irflops.machines.machine import Machine
-from irflops.machines.table import machines_in
+from irflops.cli.timing import MACHINE_FILE_OPTION
+from irflops.configuration.config import Config
+from irflops.machines.known import machine_called, own_machines, users_machines
 from irflops.report.json_writer import encoded
 from irflops.report.machines import machine_table, machine_text
 from irflops.report.output import results_to
@@ -25,17 +24,6 @@ Examples:
   irflops machines --machine-file own.toml --format json
 """
 
-MACHINE_FILE_OPTION = click.option(
-    "--machine-file", metavar="FILE", help="A TOML file with machines of your own.  [default: those of the configuration]"
-)
-
-
-def users_machines(path: str | None) -> tuple[Machine, ...]:
-    """The machines of a file and of the nearest configuration. Errors: IrflopsError."""
-    config = find_config()
-    configured = machines_in(config.table("machines"), config.path)
-    return (*configured, *(machines_of_file(path) if path is not None else ()))
-
 
 @click.command(epilog=EPILOG)
 @click.argument("name", required=False)
@@ -43,7 +31,8 @@ def users_machines(path: str | None) -> tuple[Machine, ...]:
 @click.option("--measure", is_flag=True, help="Time this computer's own matrix products and copies, and write it as a machine's TOML.")
 @FORMAT_OPTION
 @OUTPUT_OPTION
-def machines(name: str | None, machine_file: str | None, measure: bool, format_: str, output: str | None) -> None:
+@with_config
+def machines(name: str | None, machine_file: str | None, measure: bool, format_: str, output: str | None, config: Config) -> None:
     """List the machines, or tell all of NAME."""
     if measure:
         from irflops.machines.measure import measured  # here for start-up time: numpy, which --measure alone needs
@@ -53,7 +42,7 @@ def machines(name: str | None, machine_file: str | None, measure: bool, format_:
         with results_to(output) as stream:
             stream.write(measured().to_toml())
         return
-    more = users_machines(machine_file)
+    more = users_machines(config, machine_file)
     found = tuple({machine.id: machine for machine in (*own_machines(), *more)}.values())
     if name is not None:
         found = (machine_called(name, more),)

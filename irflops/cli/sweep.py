@@ -8,11 +8,11 @@ from irflops.analysis.rows import source_row
 from irflops.analysis.sweeping import swept
 from irflops.cli.exit_codes import FINE
 from irflops.cli.inputs import mesh_of
-from irflops.cli.machines import MACHINE_FILE_OPTION, users_machines
 from irflops.cli.options import FORMAT_OPTION, GRAPH_OPTION, MAX_SIZE_OPTION, OUTPUT_OPTION, QUIET_OPTION, names_of, with_config
 from irflops.cli.tables import write_table
+from irflops.cli.timing import EFFICIENCY_OPTION, MACHINE_FILE_OPTION, NETWORK_OPTION, NO_TF32_OPTION
 from irflops.configuration.config import Config
-from irflops.machines.known import machine_called, network_called
+from irflops.machines.known import machine_called, network_called, users_machines
 from irflops.machines.time import Asked
 from irflops.readers import load
 from irflops.report.json_writer import write_members
@@ -54,11 +54,9 @@ def _meshes(ctx: click.Context, param: click.Parameter, value: str) -> tuple[Mes
 @click.option("--batch", "batches", callback=_batches, default="", metavar="A,B,C", help="Batches.  [default: as captured]")
 @click.option("--dtype", "dtypes", callback=names_of, default="", metavar="A,B,C", help="Commonest float types.  [default: as captured]")
 @click.option("--mesh", "meshes", callback=_meshes, default="", metavar="A,BxC", help="Meshes of devices.  [default: as captured]")
-@click.option("--network", metavar="NAME", help="What joins nodes: ib_ndr, ethernet_100g...  [default: none is assumed]")
-@click.option(
-    "--efficiency", type=click.FloatRange(0, 1, min_open=True), default=1.0, metavar="X", help="Share of the peaks that estimates count on."
-)
-@click.option("--no-tf32", is_flag=True, help="Time float32 products in fp32 where a machine would take tf32.")
+@NETWORK_OPTION
+@EFFICIENCY_OPTION
+@NO_TF32_OPTION
 @FORMAT_OPTION
 @OUTPUT_OPTION
 @GRAPH_OPTION
@@ -73,7 +71,7 @@ def sweep(
     dtypes: tuple[str, ...],
     meshes: tuple[MeshSize, ...],
     network: str | None,
-    efficiency: float,
+    efficiency: float | None,
     no_tf32: bool,
     format_: str,
     output: str | None,
@@ -89,14 +87,14 @@ def sweep(
     A row each. The best, by samples a second of what fits, is marked, and each other says what it loses by.
     """
     refuse_to_overwrite(output, [path])
-    more = users_machines(machine_file)
+    more = users_machines(config, machine_file)
     found = [machine_called(name, more) for name in machines]
     if not found:
         raise click.UsageError("on which machines? --machine A,B,C; irflops machines lists them.")
     if len(found) * max(len(batches), 1) * max(len(dtypes), 1) * max(len(meshes), 1) > MOST_ROWS:
         raise click.UsageError(f"more than {MOST_ROWS:,} rows: ask for fewer at once.")
     joined = network_called(network) if network is not None else None
-    asked = [Asked(machine, tf32=not no_tf32, efficiency=efficiency, network=joined) for machine in found]
+    asked = [Asked(machine, tf32=not no_tf32, efficiency=efficiency or 1.0, network=joined) for machine in found]
     with sign_of_life(f"sweeping {short_path(path)}", quiet):
         read, book = taught(load(path, graph, max_size=max_size), book_of(config))
         rows = swept(read, asked, batches or (None,), dtypes or (None,), meshes or (None,), book)

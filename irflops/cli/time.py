@@ -79,7 +79,7 @@ def time(
         raise click.UsageError("on which machine? --machine NAME; irflops machines lists them.")
     refuse_to_overwrite(output, [path])
     refuse_to_overwrite(plot, [path])
-    asked = asked_of(wanted)
+    asked = asked_of(wanted, config)
     with sign_of_life(f"timing {short_path(path)}", quiet):
         found, book = what_if.applied(load(path, graph, max_size=max_size), book_of(config))
         analysis = analyze_graph(found, book)

@@ -8,10 +8,10 @@ from typing import Any
 from irflops.analysis.analysis import Analysis
 from irflops.analysis.fits import Fit, fit_of
 from irflops.analysis.timing import timed
-from irflops.cli.machines import users_machines
 from irflops.cli.timing import Wanted
+from irflops.configuration.config import Config
 from irflops.devices.nodes import RANKS_PER_NODE
-from irflops.machines.known import machine_called, network_called
+from irflops.machines.known import machine_called, network_called, users_machines
 from irflops.machines.rows import time_row, utilization_row
 from irflops.machines.time import Asked, Time
 from irflops.machines.utilization import Utilization, utilization_of
@@ -36,10 +36,10 @@ class Timing:
         return found
 
 
-def asked_of(wanted: Wanted) -> Asked:
+def asked_of(wanted: Wanted, config: Config) -> Asked:
     """The machine and settings that are meant. Errors: IrflopsError where there are none of these names."""
     assert wanted.machine is not None, "a machine is named"
-    machine = machine_called(wanted.machine, users_machines(wanted.machine_file))
+    machine = machine_called(wanted.machine, users_machines(config, wanted.machine_file))
     return Asked(
         machine,
         tf32=not wanted.no_tf32,
@@ -57,8 +57,8 @@ def timing_of(analysis: Analysis, asked: Asked, wanted: Wanted) -> Timing:
     return Timing(found, used, fit_of(analysis.whole, asked.machine, wanted.context))
 
 
-def timed_report(report: Report, analysis: Analysis, wanted: Wanted) -> Report:
+def timed_report(report: Report, analysis: Analysis, wanted: Wanted, config: Config) -> Report:
     """The report of an analysis with the times of the whole graph among its facts and notes."""
-    found = timing_of(analysis, asked_of(wanted), wanted)
+    found = timing_of(analysis, asked_of(wanted, config), wanted)
     facts = [*report.facts, *time_facts(found.time, found.utilization, found.fit)]
     return replace(report, facts=facts, notes=[*report.notes, *(printable(note.text) for note in found.time.notes)])

@@ -49,17 +49,24 @@ class Wanted:
         return self.machine is None
 
 
+MACHINE_FILE_OPTION = click.option(
+    "--machine-file", metavar="FILE", help="A TOML file with machines of your own, beside those of the configuration."
+)
+EFFICIENCY_OPTION = click.option(
+    "--efficiency",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="X",
+    help="Share of the peaks that the estimate counts on.  [default: 1]",
+)
+NETWORK_OPTION = click.option("--network", metavar="NAME", help="What joins nodes: ib_ndr, ethernet_100g...  [default: none is assumed]")
+NO_TF32_OPTION = click.option("--no-tf32", is_flag=True, help="Time float32 products in fp32 where a machine would take tf32.")
+
 _OPTIONS = (
     click.option("--machine", metavar="NAME", help="How long a step takes on this machine; irflops machines lists them."),
-    click.option("--machine-file", metavar="FILE", help="A TOML file with machines of your own."),
+    MACHINE_FILE_OPTION,
     click.option("--step-time", callback=seconds_of, metavar="TIME", help="What a step took, 0.42s or 420ms: MFU and HFU follow."),
-    click.option(
-        "--efficiency",
-        type=click.FloatRange(0, 1, min_open=True),
-        metavar="X",
-        help="Share of the peaks that the estimate counts on.  [default: 1]",
-    ),
-    click.option("--network", metavar="NAME", help="What joins nodes: ib_ndr, ethernet_100g...  [default: none is assumed]"),
+    EFFICIENCY_OPTION,
+    NETWORK_OPTION,
     click.option(
         "--ranks-per-node",
         type=click.IntRange(min=1),
@@ -67,7 +74,7 @@ _OPTIONS = (
         help=f"Where a dump does not say.  [default: {Analysis.__dataclass_fields__['ranks_per_node'].default}]",
     ),
     click.option("--micro-batches", type=click.IntRange(min=1), metavar="N", help="Of a pipeline's step.  [default: those of the graph]"),
-    click.option("--no-tf32", is_flag=True, help="Time float32 products in fp32 where a machine would take tf32."),
+    NO_TF32_OPTION,
     click.option("--context", callback=bytes_of, metavar="SIZE", help="Memory that CUDA takes for itself.  [default: 500M]"),
 )
 _NAMES = tuple(Wanted.__dataclass_fields__)

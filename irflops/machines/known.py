@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from irflops.configuration.config import Config
 from irflops.data import data_text
 from irflops.errors import IrflopsError, Source, quoted
 from irflops.machines.machine import Machine
@@ -45,6 +46,12 @@ def machines_of_file(path: str) -> tuple[Machine, ...]:
     """The machines of a user's file. Errors: IrflopsError."""
     content, source = read_toml(Path(path))
     return machines_in(content, path, source)
+
+
+def users_machines(config: Config, path: str | None = None) -> tuple[Machine, ...]:
+    """The machines of a configuration and of a file. Errors: IrflopsError."""
+    configured = machines_in(config.table("machines"), config.path)
+    return (*configured, *(machines_of_file(path) if path is not None else ()))
 
 
 def machine_called(name: str, more: Iterable[Machine] = ()) -> Machine:

@@ -11,13 +11,14 @@ from irflops.auditing.facts import Facts
 from irflops.auditing.finding import Confidence, Measure, Severity
 from irflops.auditing.patterns import module_regex
 from irflops.auditing.rule import AuditRule, Bad, Good, Hit, Near, Options, Outcome, Setting, Undecided, whole_number
-from irflops.auditing.times import TIMES, judged, machine_name, machine_of, time_limits
+from irflops.auditing.times import TIMES, judged, machine_name, time_limits
 from irflops.configuration.choices import one_of
 from irflops.counting.cost import COST_NAMES, COSTS, Cost
 from irflops.counting.fold import UNTYPED
 from irflops.errors import IrflopsError, quoted
 from irflops.ir.certainty import Certainty
 from irflops.ir.signatures import op_types
+from irflops.machines.known import machine_called
 from irflops.readers.job.job_schema import system_op_types
 
 _Figure = Callable[[str], tuple[int | None, Certainty]]
@@ -61,7 +62,7 @@ def _module_limits(value: object) -> dict[str, dict[str, int]]:
 
 def _misfits(facts: Facts, options: Options) -> dict[str, str]:
     """A type or a module that the graph lacks costs nothing and is within any budget: one that is misspelt must not look like that."""
-    found = _misfit_of_machine(options)
+    found = _misfit_of_machine(facts, options)
     known = {*facts.analysis.types, *op_types(), *facts.analysis.book.by_type, *system_op_types(), UNTYPED}
     for op_type in options["type"]:
         if op_type not in known:
@@ -76,13 +77,13 @@ def _misfits(facts: Facts, options: Options) -> dict[str, str]:
     return found
 
 
-def _misfit_of_machine(options: Options) -> dict[str, str]:
+def _misfit_of_machine(facts: Facts, options: Options) -> dict[str, str]:
     if not options["time"]:
         return {}
     if not options["machine"]:
         return {"machine": 'budget.time: limits of time need a machine; machine = "a100-sxm4-80gb"'}
     try:
-        machine_of(options["machine"])
+        machine_called(options["machine"], facts.machines)
     except IrflopsError as error:
         return {"machine": f"budget.machine: {error.message}; {error.hint}"}
     return {}
