@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
 from irflops.analysis.timing import timed
@@ -13,13 +12,12 @@ from irflops.configuration.choices import one_of
 from irflops.errors import IrflopsError, quoted
 from irflops.ir.certainty import Certainty
 from irflops.machines.known import machine_called
+from irflops.machines.seconds import EXAMPLES, parsed_seconds, seconds_text
 from irflops.machines.time import Asked
 
 TIMES = ("floor_s", "estimate_s")
 
 _PICO = 10**12
-_TEXT = re.compile(r"\s*(\d{1,12}(?:\.\d{1,12})?)\s*(s|ms|us|ns)\s*")
-_UNITS = {"s": 10**12, "ms": 10**9, "us": 10**6, "ns": 10**3}
 
 
 def time_limits(value: object) -> dict[str, int]:
@@ -31,10 +29,10 @@ def time_limits(value: object) -> dict[str, int]:
 
 def _limit(name: str, value: object) -> int:
     if isinstance(value, str):
-        match = _TEXT.fullmatch(value)
-        if match is None:
-            raise ValueError(f"{name}: {quoted(value)} is no time; write 0.42s, 5ms, 80us or 9ns")
-        return round(float(match[1]) * _UNITS[match[2]])
+        seconds = parsed_seconds(value)
+        if seconds is None:
+            raise ValueError(f"{name}: {quoted(value)} is no time; write {EXAMPLES}")
+        return round(seconds * _PICO)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e12:
         raise ValueError(f"{name} should be a number of seconds greater than 0, or a text such as 5ms")
     return round(value * _PICO)
@@ -67,10 +65,10 @@ def judged(facts: Facts, name: str, limits: Mapping[str, int]) -> Iterator[Outco
             continue
         value, figure = round(seconds * _PICO), what.replace("_s", "_ps")
         measured, allowed = Measure(figure, value), Measure(figure, limit)
-        told = f"takes {sure.sign}{seconds:.3g} s at {'least' if what == 'floor_s' else 'an estimate'} on {machine.id}"
+        told = f"takes {sure.sign}{seconds_text(seconds)} at {'least' if what == 'floor_s' else 'an estimate'} on {machine.id}"
         if value > limit:
             certainty = Confidence.PROVEN if what == "floor_s" and sure.is_at_least else Confidence.LIKELY
-            message = f"the graph {told}, {(value - limit) / _PICO:.3g} s more than its budget"
+            message = f"the graph {told}, {seconds_text((value - limit) / _PICO)} more than its budget"
             yield Hit(message=message, subject=f"time/{what}", certainty=certainty, measured=measured, limit=allowed)
         elif what == "floor_s" and not sure.is_at_most:
             yield Undecided(reason=f"the graph {told}, of what is known of it", fails=True)

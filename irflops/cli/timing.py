@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -12,21 +11,19 @@ import click
 
 from irflops.analysis.analysis import Analysis
 from irflops.cli.options import bytes_of
+from irflops.machines.seconds import EXAMPLES, parsed_seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_SECONDS = re.compile(r"(\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})\s*(s|ms|us|ns)", re.ASCII)
-_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
 def seconds_of(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
     """Seconds of `0.42s`, `420ms`, `5us` or `80ns`."""
     if value is None:
         return None
-    match = _SECONDS.fullmatch(value.strip())
-    if match is None or not float(match[1]):
-        raise click.BadParameter(f"{value!r} is no time; write 0.42s, 420ms, 5us or 80ns")
-    return float(match[1]) * _UNITS[match[2]]
+    seconds = parsed_seconds(value)
+    if seconds is None:
+        raise click.BadParameter(f"{value!r} is no time; write {EXAMPLES}")
+    return float(seconds)
 
 
 @dataclass(frozen=True, slots=True)

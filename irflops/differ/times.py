@@ -6,6 +6,7 @@ import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -15,12 +16,12 @@ from irflops.differ.result import Diff
 from irflops.errors import IrflopsError, quoted
 from irflops.ir.certainty import Certainty
 from irflops.machines.rates import Rates
+from irflops.machines.seconds import UNITS, seconds_text
 from irflops.machines.time import Asked, Time
 
 TIMES = ("floor_s", "estimate_s")
 """Names of the times in conditions."""
 
-_SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _CONDITION = re.compile(r"\s*(floor_s|estimate_s)\s*(>=|<=|>|<)\s*([+-]?\d{1,12}(?:\.\d{1,12})?)\s*(%|s|ms|us|ns|)\s*")
 _SIGNS: dict[str, Callable[[float, float], bool]] = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 _NOTICED = 0.01
@@ -69,7 +70,7 @@ class TimeChange:
         changes = {name: after.seconds.get(name, 0.0) - before.seconds.get(name, 0.0) for name in names}
         told = [name for name in names if abs(changes[name]) >= _NOTICED * max(self.old.estimate_s, 1e-12)]
         told.sort(key=lambda name: -abs(changes[name]))
-        found = [f"{_signed(changes[name])} waiting for {_NAMES[name]}{_why(name, before, after)}" for name in told]
+        found = [f"{seconds_text(changes[name], signed=True)} waiting for {_NAMES[name]}{_why(name, before, after)}" for name in told]
         return (*self._paradox(), *found)
 
     def _paradox(self) -> Iterator[str]:
@@ -128,13 +129,6 @@ def _moved(before: Mapping[str, int], after: Mapping[str, int]) -> str:
     return f": {before.get(where, 0) / old:.0%} -> {after.get(where, 0) / new:.0%} of products on the {where}"
 
 
-def _signed(seconds: float) -> str:
-    for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
-        if abs(seconds) >= scale:
-            return f"{seconds / scale:+,.2f} {unit}"
-    return f"{seconds * 1e9:+,.2f} ns"
-
-
 def time_change(diff: Diff, asked: Asked) -> TimeChange:
     """The times of both graphs of a diff."""
     return TimeChange(timed(diff.old, asked), timed(diff.new, asked), (diff.old.total.get("flops"), diff.new.total.get("flops")))
@@ -177,4 +171,4 @@ def time_condition(text: str) -> TimeCondition | None:
         raise IrflopsError(f"{quoted(text)} is no condition", hint="write estimate_s>+5% or floor_s>+2ms")
     name, sign, limit, unit = match.groups()
     relative = unit == "%"
-    return TimeCondition(text.strip(), name, sign, float(limit) * (1.0 if relative else _SECONDS[unit]), relative)
+    return TimeCondition(text.strip(), name, sign, float(Fraction(limit) * UNITS.get(unit, 1)), relative)

@@ -10,6 +10,7 @@ from irflops.counting.ratio import Ratio
 from irflops.ir.certainty import Certainty
 from irflops.machines.device_time import OpTime, Part
 from irflops.machines.rows import joules_row, throughput_row
+from irflops.machines.seconds import seconds_text
 from irflops.machines.throughput import load_of
 from irflops.machines.time import Time
 from irflops.machines.utilization import Utilization
@@ -19,7 +20,6 @@ from irflops.report.table import Cell, Column, Table
 
 _PICO = 10**12
 """Picoseconds of a second: tables hold integers."""
-_SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 
 
 def seconds_words(seconds: float | None, certainty: Certainty = Certainty.EXACT) -> str:
@@ -30,10 +30,7 @@ def seconds_words(seconds: float | None, certainty: Certainty = Certainty.EXACT)
     """
     if seconds is None:
         return UNKNOWN
-    for scale, unit in _SCALES:
-        if seconds >= scale:
-            return f"{certainty.sign}{seconds / scale:,.2f} {unit}"
-    return f"{certainty.sign}{seconds * 1e9:.2f} ns" if seconds else "0 s"
+    return f"{certainty.sign}{seconds_text(seconds)}" if seconds else seconds_text(seconds)
 
 
 def percent(part: float) -> str:
